@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Every limit on what a peer may make us hold or do, in one place. */
+#ifndef INTERIMAP_BASE_LIMITS_H
+#define INTERIMAP_BASE_LIMITS_H
+
+enum {
+	/* Wire: from a server */
+	LIMIT_RESPONSE = 16 << 20, /* bytes of one response, small literals included, bodies not */
+	LIMIT_LITERAL_INLINE = 1 << 20, /* bytes of one literal that is kept within its response */
+	LIMIT_LIST_DEPTH = 64,		/* nesting of parenthesised lists that are skipped over */
+	LIMIT_CAPABILITIES = 1000,	/* distinct capabilities remembered of one server */
+	LIMIT_GREETING_SECONDS = 30,	/* connect to ready, each step */
+
+	/* Wire: to a server */
+	LIMIT_COMMAND_LINE =
+		8000, /* bytes of a command line without literals (RFC 7162 section 4) */
+	LIMIT_OUTPUT = 256 << 10, /* bytes of output encoded but not yet accepted by the stream */
+	LIMIT_READ = 64 << 10,	  /* bytes read from a stream at once */
+
+	/* Messages */
+	LIMIT_SPOOL_MEMORY =
+		1 << 20,	   /* bytes of one body in memory; what is longer goes to a file */
+	LIMIT_FLAG_LISTS = 100000, /* distinct flag lists of one account */
+	LIMIT_FLAGS_PER_MESSAGE = 1000, /* flags and keywords of one message */
+	LIMIT_DELTA_CHANGES =
+		1 << 20, /* messages with changed flags that one pass over a mailbox holds */
+	LIMIT_UID_RANGES = 1 << 20, /* ranges of one UID set */
+
+	/* Accounts */
+	LIMIT_MAILBOXES = 100000,  /* mailboxes listed by one server */
+	LIMIT_MAILBOX_NAME = 4096, /* bytes of a mailbox name */
+};
+
+#endif

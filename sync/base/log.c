@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "sync/base/xalloc.h"
+
+static struct {
+	enum log_level level;
+	bool quiet;
+	int fd;
+} logger = {.level = LOG_LEVEL_INFO, .fd = -1};
+
+void log_set_level(enum log_level level)
+{
+	logger.level = level;
+}
+
+void log_set_quiet(bool quiet)
+{
+	logger.quiet = quiet;
+}
+
+bool log_is_debug(void)
+{
+	return logger.level >= LOG_LEVEL_DEBUG;
+}
+
+int log_open_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+
+	if (fd < 0)
+		return -errno;
+	log_close_file();
+	logger.fd = fd;
+	return 0;
+}
+
+void log_close_file(void)
+{
+	if (logger.fd >= 0)
+		(void)close(logger.fd);
+	logger.fd = -1;
+}
+
+/* systemd's journal reads the priority from a "<n>" in front of a line, when stderr is connected to
+ * it. */
+static const char *journal_priority(enum log_level level)
+{
+	static const char *const priority[] = {"<3>", "<4>", "<5>", "<6>", "<7>"};
+	static int connected = -1;
+
+	if (connected < 0) {
+		const char *stream = getenv("JOURNAL_STREAM");
+		unsigned long long dev, ino;
+		struct stat st;
+
+		connected = stream != NULL && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 &&
+			    fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
+	}
+	return connected > 0 ? priority[level] : "";
+}
+
+/* What a peer sends ends up in messages: no control character may reach a terminal. */
+static void neutralise(char *s)
+{
+	for (; *s != '\0'; s++)
+		if ((unsigned char)*s < ' ' || *s == 0x7f)
+			*s = '?';
+}
+
+static char *prefix(const struct log_context *context)
+{
+	const char *side = context != NULL ? context->side : NULL;
+	const char *mailbox = context != NULL ? context->mailbox : NULL;
+
+	if (side != NULL && mailbox != NULL)
+		return xasprintf("%s(%s): ", side, mailbox);
+	if (side != NULL || mailbox != NULL)
+		return xasprintf("%s: ", side != NULL ? side : mailbox);
+	return xstrdup("");
+}
+
+static void write_file(const char *line)
+{
+	struct timespec now;
+	struct tm tm;
+	char stamp[40];
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	localtime_r(&now.tv_sec, &tm);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%d %H:%M:%S", &tm);
+	(void)dprintf(logger.fd, "%s.%03ld %s\n", stamp, now.tv_nsec / 1000000, line);
+}
+
+void log_write(enum log_level level, const struct log_context *context, const char *fmt, ...)
+{
+	static const char *const word[] = {"ERROR: ", "WARNING: ", "", "", ""};
+	_cleanup_free_ char *head = NULL, *text = NULL, *line = NULL;
+	va_list ap;
+
+	if (level > logger.level)
+		return;
+	va_start(ap, fmt);
+	text = xvasprintf(fmt, ap);
+	va_end(ap);
+	head = prefix(context);
+	line = xasprintf("%s%s%s", head, word[level], text);
+	neutralise(line);
+
+	if (logger.fd >= 0)
+		write_file(line);
+	if (level == LOG_LEVEL_DEBUG && logger.fd >= 0)
+		return;
+	if (logger.quiet && level > LOG_LEVEL_WARNING && level != LOG_LEVEL_DEBUG)
+		return;
+	(void)fprintf(stderr, "%s%s\n", journal_priority(level), line);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/base/spool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sync/base/limits.h"
+#include "sync/base/xalloc.h"
+
+struct spool {
+	uint64_t size;
+	uint64_t written;
+	char *memory; /* NULL once it is in the file, or while nothing was written */
+	size_t allocated;
+	int fd; /* -1 while in memory */
+	bool aborted;
+	void (*growth)(void *reader);
+	void *reader;
+};
+
+struct spool *spool_new(uint64_t size)
+{
+	struct spool *spool = xcalloc(1, sizeof(*spool));
+
+	spool->size = size;
+	spool->fd = -1;
+	return spool;
+}
+
+struct spool *spool_free(struct spool *spool)
+{
+	if (spool == NULL)
+		return NULL;
+	if (spool->fd >= 0)
+		(void)close(spool->fd);
+	free(spool->memory);
+	free(spool);
+	return NULL;
+}
+
+uint64_t spool_size(const struct spool *spool)
+{
+	return spool->size;
+}
+
+uint64_t spool_written(const struct spool *spool)
+{
+	return spool->written;
+}
+
+bool spool_complete(const struct spool *spool)
+{
+	return spool->written == spool->size;
+}
+
+static int open_temporary(void)
+{
+	const char *dir = getenv("TMPDIR");
+	_cleanup_free_ char *path = NULL;
+	int fd;
+
+	if (dir == NULL || dir[0] != '/')
+		dir = "/var/tmp"; /* not /tmp, which often is memory: a body is there because it is
+				     large */
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
+	path = xasprintf("%s/interimap-XXXXXX", dir);
+	fd = mkostemp(path, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	(void)unlink(path);
+	return fd;
+}
+
+static int write_all(int fd, const char *data, size_t n, uint64_t offset)
+{
+	while (n > 0) {
+		ssize_t done = pwrite(fd, data, n, (off_t)offset);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return -errno;
+		data += done;
+		n -= (size_t)done;
+		offset += (uint64_t)done;
+	}
+	return 0;
+}
+
+static int move_to_file(struct spool *spool)
+{
+	int fd = open_temporary();
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = write_all(fd, spool->memory, (size_t)spool->written, 0);
+	if (r < 0) {
+		(void)close(fd);
+		return r;
+	}
+	free(take(spool->memory));
+	spool->fd = fd;
+	return 0;
+}
+
+static void write_memory(struct spool *spool, const void *data, size_t n)
+{
+	size_t want = (size_t)spool->written + n;
+
+	if (want > spool->allocated) {
+		size_t size = spool->allocated > 0 ? spool->allocated : 4096;
+
+		while (size < want)
+			size *= 2;
+		if (size > spool->size) /* the announced size is within the limit here, so it bounds
+					   this one */
+			size = (size_t)spool->size;
+		spool->memory = xreallocarray(spool->memory, size, 1);
+		spool->allocated = size;
+	}
+	memcpy(spool->memory + spool->written, data, n);
+}
+
+int spool_write(struct spool *spool, const void *data, size_t n)
+{
+	int r = 0;
+
+	if (n > spool->size - spool->written)
+		return -EFBIG;
+	if (n == 0)
+		return 0;
+	if (spool->fd < 0 && spool->size > LIMIT_SPOOL_MEMORY)
+		r = move_to_file(spool);
+	if (r == 0 && spool->fd >= 0)
+		r = write_all(spool->fd, data, n, spool->written);
+	else if (r == 0)
+		write_memory(spool, data, n);
+	if (r < 0)
+		return r;
+	spool->written += n;
+	if (spool->growth != NULL)
+		spool->growth(spool->reader);
+	return 0;
+}
+
+void spool_abort(struct spool *spool)
+{
+	spool->aborted = true;
+	if (spool->growth != NULL)
+		spool->growth(spool->reader);
+}
+
+ssize_t spool_read(struct spool *spool, uint64_t offset, void *data, size_t n)
+{
+	ssize_t done;
+
+	if (spool->aborted && !spool_complete(spool))
+		return -EPIPE;
+	if (offset >= spool->written)
+		return 0;
+	if (n > spool->written - offset)
+		n = (size_t)(spool->written - offset);
+	if (spool->fd < 0) {
+		memcpy(data, spool->memory + offset, n);
+		return (ssize_t)n;
+	}
+	do
+		done = pread(spool->fd, data, n, (off_t)offset);
+	while (done < 0 && errno == EINTR);
+	return done < 0 ? -errno : done;
+}
+
+void spool_on_growth(struct spool *spool, void (*growth)(void *reader), void *reader)
+{
+	spool->growth = growth;
+	spool->reader = reader;
+}
