@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cuts the byte stream of a server into whole responses (RFC 3501 section 7 and 2.2.2), at any chunking of the bytes.
+ *
+ * A response is one line together with the literals in it ({n}, literal8 ~{n}).  Small literals stay within the response.
+ * The literal of a message body (a FETCH item BODY[] or BINARY[]) is never held: it is announced and streamed to
+ * a sink, and the response keeps a marker in its place.
+ *
+ * Errors are sticky: a NUL byte outside a literal, a line that is too long, a literal too large to keep.  The connection
+ * must then be dropped.
+ */
+#ifndef INTERIMAP_IMAP_INPUT_H
+#define INTERIMAP_IMAP_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sync/base/buf.h"
+
+/* Where bodies go.  All calls come from within input_feed(). */
+struct input_sink {
+	/*
+	 * A body of `size` bytes begins.  `head` is the response so far, e.g. `* 3 FETCH (UID 7 FLAGS () BODY[]`.
+	 * Returns false to have the bytes skipped.
+	 */
+	bool (*begin)(struct input_sink *sink, const char *head, size_t head_len, uint64_t size);
+	/* The next bytes of it. false: cannot be stored; the rest is skipped. */
+	bool (*data)(struct input_sink *sink, const char *data, size_t n);
+	void (*end)(struct input_sink *sink);
+};
+
+enum input_result {
+	INPUT_MORE,     /* all bytes consumed; feed more */
+	INPUT_RESPONSE, /* a response is ready: input_response(), then feed the rest */
+	INPUT_ERROR,    /* input_error() says why */
+};
+
+struct input;
+
+struct input *input_new(struct input_sink *sink);
+struct input *input_free(struct input *input);
+
+/*
+ * Consumes bytes up to the end of the next response.  *ret_used is how many were taken.  After INPUT_RESPONSE the next call
+ * starts a new response.
+ */
+enum input_result input_feed(struct input *input, const char *data, size_t n, size_t *ret_used);
+
+/*
+ * The response without its final CRLF, small literals inside as they came (`{3}\r\nabc`), each streamed body as one NUL byte.
+ * Mutable, so that quoted strings can be unescaped in place.  Valid until the next input_feed().
+ */
+char *input_response(struct input *input, size_t *ret_len);
+const char *input_error(const struct input *input);
+
+#endif
