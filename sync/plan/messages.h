@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Decides what to do about the messages of one mailbox: the changes of both sides and the mapping in, operations out.  Pure: no I/O, no clock,
+ * no database.
+ *
+ * Rules: a message gone on one side is expunged on the other, and that beats any flag change; changed flags go to the other side; changed
+ * on both sides differently, both get the union (a conflict).  A flag that a side cannot store (PERMANENTFLAGS) is left out there, and
+ * stays where it is on the side that can.
+ */
+#ifndef INTERIMAP_PLAN_MESSAGES_H
+#define INTERIMAP_PLAN_MESSAGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sync/imap/seqset.h"
+
+struct flags;
+struct flag_pool;
+
+struct plan_pair {
+	uint32_t local, remote;
+};
+
+struct plan_change {
+	uint32_t uid;
+	const struct flags *flags; /* as they are now */
+};
+
+struct plan_side {
+	const struct seqset *vanished;     /* confirmed to be gone */
+	const struct plan_change *changes; /* changed messages, ascending by UID, one entry a UID */
+	size_t changes_count;
+	const struct plan_change *known; /* unchanged ones whose flags were asked for (see need_flags), ascending */
+	size_t known_count;
+	const struct flags *permanent; /* PERMANENTFLAGS of the mailbox there */
+};
+
+struct plan_store {
+	const struct flags *flags; /* what to set */
+	struct seqset uids;
+};
+
+struct plan_conflict {
+	struct plan_pair pair;
+	const struct flags *local, *remote, *both;
+};
+
+/* What to do on one side. */
+struct plan_operations {
+	struct seqset expunge;
+	struct plan_store *stores; /* one for each flag list */
+	size_t stores_count;
+	struct seqset need_flags;     /* flags of these must be known first (as plan_side.known); nothing else is decided for them */
+	const struct flags *dropped; /* flags that could not be stored here, or NULL */
+};
+
+struct plan {
+	struct plan_operations local, remote;
+	struct plan_pair *unmap; /* gone on both sides once the expunges are done */
+	size_t unmap_count;
+	struct plan_conflict *conflicts;
+	size_t conflicts_count;
+};
+
+/*
+ * Pairs: all those that a UID in the two sides' lists belongs to, ascending by local UID; UIDs without a pair are ignored.  The result is the
+ * caller's; release it with plan_done().  Flag lists are all of `pool`.
+ */
+void plan_messages(struct flag_pool *pool, const struct plan_side *local, const struct plan_side *remote,
+	const struct plan_pair *pairs, size_t pairs_count, struct plan *ret);
+void plan_done(struct plan *plan);
+/* Nothing to do on either side, and nothing needed. */
+bool plan_is_empty(const struct plan *plan);
+
+/* The brake (max-deletions). */
+struct plan_brake {
+	bool off;
+	uint64_t count;   /* more than this many … */
+	unsigned percent; /* … and more than this share of the mailbox; 0 in either: that condition does not apply */
+};
+bool plan_brake_holds(const struct plan_brake *brake, uint64_t deletions, uint64_t mailbox_size);
+
+#endif
