@@ -61,6 +61,9 @@ void stream_shutdown(struct stream *stream);
 /* Everything accepted has left for the kernel. */
 bool stream_is_drained(const struct stream *stream);
 
+/* Events go to this handler from now on. */
+void stream_set_handler(struct stream *stream, struct stream_handler *handler);
+
 void stream_want_read(struct stream *stream, bool want);
 void stream_want_write(struct stream *stream, bool want);
 

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The wire: a queue of pipelined commands over one stream, and the dispatch of what the server
+ * answers.
+ *
+ * Commands are sent in the order they were submitted, as many at once as the gate allows
+ * (client_may_send() in client.c lists the reasons not to).  Each completes exactly once, in that
+ * order: with the server's answer, with LOST when the connection goes, or with CANCELLED.
+ *
+ * Untagged responses go, in this order, to: the oldest command in flight (command.untagged), the
+ * view of the selected mailbox (view.h), the owner's untagged().  Message bodies go to the owner's
+ * sink.
+ */
+#ifndef INTERIMAP_IMAP_CLIENT_H
+#define INTERIMAP_IMAP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sync/imap/command.h"
+#include "sync/imap/input.h"
+#include "sync/net/stream.h"
+
+struct client;
+struct loop;
+struct view;
+
+struct client_owner {
+	/* A response that nobody else took. */
+	void (*untagged)(struct client_owner *owner, struct response *response);
+	/* Once, from the loop, after all commands have completed LOST; the owner frees the client
+	 * from here or later. */
+	void (*lost)(struct client_owner *owner, const char *reason);
+};
+
+/* Takes the stream's events over: client_stream_event() must be called with them. */
+struct client *client_new(
+	struct loop *loop, const char *name, struct client_owner *owner, struct input_sink *sink);
+/* Commands still queued complete CANCELLED or LOST first, from here. */
+struct client *client_free(struct client *client);
+
+/* Takes the stream. */
+void client_attach(struct client *client, int own_fd);
+struct stream *client_stream(struct client *client);
+
+/* What literals the server takes without waiting. */
+enum literal_mode { LITERAL_SYNC, LITERAL_MINUS, LITERAL_PLUS };
+void client_set_literal_mode(struct client *client, enum literal_mode mode);
+
+void client_submit(struct client *client, struct command *command);
+/* A command not yet sent at all is taken out and completes CANCELLED from the loop; false if it is
+ * too late. */
+bool client_cancel(struct client *client, struct command *command);
+/* Sends DONE if the last command in flight is an IDLE. */
+void client_end_idle(struct client *client);
+/* Text sent as a line of its own in answer to a continuation; never logged. */
+void client_answer(struct client *client, const char *secret_line);
+
+/* Nothing queued and nothing in flight (an IDLE counts as nothing). */
+bool client_is_idle(const struct client *client);
+/* Bytes and commands not yet answered. */
+size_t client_in_flight(const struct client *client);
+
+/* Drops the connection: commands complete LOST, then owner.lost(), all from the loop. */
+void client_fail(struct client *client, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The view of the mailbox that is selected by the commands submitted so far (NULL for none): a
+ * further command for it needs no SELECT. */
+struct view *client_last_view(const struct client *client);
+/* The view goes away: it gets no more responses, and is not the last view any more. */
+void client_forget_view(struct client *client, struct view *view);
+
+/*
+ * Relay use: gives up the stream (the caller's, with its handler still to be set through
+ * stream_set_handler()) and the bytes read but not used.
+ */
+struct stream *client_release_stream(struct client *client, struct buf *ret_leftover);
+
+/* Secrets in the debug log too (--debug twice). */
+void client_show_secrets(bool show);
+
+#endif
