@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of the integration and model tests; see tests/integration/*.py for what they hand out."""
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+from integration import processes
+from integration.dovecot import Dovecot
+from integration.interimap import Interimap, imap, tunnel
+from integration.tls import Certificates
+from integration.turns import CuttingRelay, LockStepRelay
+
+_report = pytest.StashKey()
+
+
+def _short_folder():
+    """A folder with a short name (UNIX sockets go below it) that any user may pass through."""
+    path = tempfile.mkdtemp(prefix="im-", dir=os.environ.get("INTERIMAP_TEST_FOLDER", "/tmp"))
+    os.chmod(path, 0o755)
+    return path
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        item.stash[_report] = True
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_survivors():
+    """No process that a test started outlives the session."""
+    processes.adopt_orphans()
+    yield
+    processes.reap()
+    left = processes.descendants(os.getpid())
+    processes.kill_all([pid for pid, _ in left])
+    processes.wait_gone([pid for pid, _ in left])
+    processes.reap()
+    assert not left, f"processes that outlived the tests: {left}"
+
+
+@pytest.fixture(scope="session")
+def certificates():
+    folder = _short_folder()
+    yield Certificates(folder)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def folder(request):
+    """The test's own folder; kept, and named in the report, when the test fails."""
+    path = _short_folder()
+    yield path
+    if request.node.stash.get(_report, False):
+        print(f"the files of this test are kept in {path}")
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def dovecot(request, folder, certificates):
+    """make(name, **options) -> a started Dovecot."""
+    servers = []
+
+    def make(name="dovecot", **options):
+        options.setdefault("tls", certificates)
+        server = Dovecot(os.path.join(folder, name), **options)
+        servers.append(server)
+        return server.start()
+
+    yield make
+    for server in servers:
+        server.stop()
+        if request.node.stash.get(_report, False):
+            print(f"--- {server.path} said:\n{server.messages()[-4000:]}")
+
+
+@pytest.fixture
+def pair(dovecot):
+    """(local, remote): two servers whose delimiters and formats differ, one account each."""
+    return (dovecot("local", separator=".", format="maildir"),
+            dovecot("remote", separator="/", format="sdbox"))
+
+
+@pytest.fixture
+def interimap(folder):
+    """make(local, remote, **more) -> Interimap; sections or Dovecots, in a folder of its own."""
+    made = []
+
+    def make(local, remote, **more):
+        if isinstance(local, Dovecot):
+            local = tunnel(local)
+        if isinstance(remote, Dovecot):
+            remote = imap(remote)
+        one = Interimap(os.path.join(folder, f"interimap{len(made)}"), local, remote, **more)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.kill()
+
+
+@pytest.fixture
+def relay():
+    """make(port, **options) -> a started LockStepRelay to that port."""
+    yield from _relays(LockStepRelay)
+
+
+@pytest.fixture
+def cutter():
+    """make(port) -> a started CuttingRelay to that port."""
+    yield from _relays(CuttingRelay)
+
+
+def _relays(kind):
+    made = []
+
+    def make(port, **options):
+        made.append(kind(port, **options).start())
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
