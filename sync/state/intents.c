@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/state/intents.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/state/db-private.h"
+#include "sync/state/db.h"
+#include "sync/state/schema.h"
+
+int intents_insert(struct db *db, struct intent *intent)
+{
+	static const char sql[] =
+		"INSERT INTO intent (idx,to_remote,source_uid,target_uidvalidity,target_uidnext,"
+		"digest,size,date) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)";
+	sqlite3_stmt *statement;
+	int r = schema_need_intents(db);
+
+	if (r < 0)
+		return r;
+	statement = db_statement(db, sql);
+	if (statement == NULL)
+		return -EIO;
+	(void)sqlite3_bind_int64(statement, 1, intent->mailbox);
+	(void)sqlite3_bind_int(statement, 2, intent->to_remote);
+	(void)sqlite3_bind_int64(statement, 3, intent->source_uid);
+	(void)sqlite3_bind_int64(statement, 4, intent->target_uidvalidity);
+	(void)sqlite3_bind_int64(statement, 5, intent->target_uidnext);
+	(void)sqlite3_bind_blob(statement, 6, intent->identity.digest,
+		sizeof(intent->identity.digest), SQLITE_STATIC);
+	(void)sqlite3_bind_int64(statement, 7, (int64_t)intent->identity.size);
+	(void)sqlite3_bind_int64(statement, 8, intent->identity.date);
+	r = db_run(db, statement);
+	if (r == 0)
+		intent->id = sqlite3_last_insert_rowid(db->sqlite);
+	return r;
+}
+
+/* Numbers are used again, so a stale intent must not take away a younger one. */
+int intents_drop(struct db *db, const struct intent *intent)
+{
+	static const char sql[] = "DELETE FROM intent WHERE id = ?1 AND idx = ?2"
+				  " AND to_remote = ?3 AND source_uid = ?4";
+	sqlite3_stmt *statement;
+	bool exists;
+	int r = schema_find_intents(db, &exists);
+
+	if (r < 0 || !exists)
+		return r;
+	statement = db_statement(db, sql);
+	if (statement == NULL)
+		return -EIO;
+	(void)sqlite3_bind_int64(statement, 1, intent->id);
+	(void)sqlite3_bind_int64(statement, 2, intent->mailbox);
+	(void)sqlite3_bind_int(statement, 3, intent->to_remote);
+	(void)sqlite3_bind_int64(statement, 4, intent->source_uid);
+	return db_run(db, statement);
+}
+
+int intents_settle(struct db *db, const struct intent *intent, struct uid_pair pair)
+{
+	bool own;
+	int r = db_enter(db, &own);
+
+	if (r < 0)
+		return r;
+	r = mapping_insert(db, intent->mailbox, pair);
+	if (r == 0)
+		r = intents_drop(db, intent);
+	return db_leave(db, own, r);
+}
+
+static int read_intent(struct db *db, sqlite3_stmt *statement, struct intent *intent)
+{
+	int r;
+
+	*intent = (struct intent){
+		.id = sqlite3_column_int64(statement, 0),
+		.mailbox = sqlite3_column_int64(statement, 1),
+		.to_remote = sqlite3_column_int(statement, 2) != 0,
+		.identity.size = (uint64_t)sqlite3_column_int64(statement, 7),
+		.identity.date = sqlite3_column_int64(statement, 8),
+	};
+	r = db_column_u32(db, statement, 3, &intent->source_uid);
+	if (r == 0)
+		r = db_column_u32(db, statement, 4, &intent->target_uidvalidity);
+	if (r == 0)
+		r = db_column_u32(db, statement, 5, &intent->target_uidnext);
+	if (r == 0 && sqlite3_column_bytes(statement, 6) != sizeof(intent->identity.digest))
+		r = db_refuse(db, -EIO, "the digest of an intent has the wrong length");
+	if (r == 0)
+		memcpy(intent->identity.digest, sqlite3_column_blob(statement, 6),
+			sizeof(intent->identity.digest));
+	return r;
+}
+
+int intents_load(struct db *db, int64_t idx, struct intent **ret_intents, size_t *ret_count)
+{
+	static const char sql[] =
+		"SELECT id,idx,to_remote,source_uid,target_uidvalidity,target_uidnext,"
+		"digest,size,date FROM intent WHERE idx = ?1 OR ?1 = 0 ORDER BY id";
+	_cleanup_free_ struct intent *intents = NULL;
+	sqlite3_stmt *statement;
+	size_t count = 0;
+	bool exists;
+	int r = schema_find_intents(db, &exists);
+
+	if (r == 0 && exists) {
+		statement = db_statement(db, sql);
+		if (statement == NULL)
+			return -EIO;
+		(void)sqlite3_bind_int64(statement, 1, idx);
+		while ((r = db_step(db, statement)) > 0) {
+			if ((count & (count + 1)) == 0) /* grows when count is 0, 1, 3, 7 … */
+				intents = xreallocarray(intents, 2 * count + 1, sizeof(*intents));
+			r = read_intent(db, statement, &intents[count++]);
+			if (r < 0) {
+				(void)sqlite3_reset(statement);
+				break;
+			}
+		}
+	}
+	if (r < 0)
+		return r;
+	*ret_intents = take(intents);
+	*ret_count = count;
+	return 0;
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The tables of version 1 are those of the Perl interimap, word for word where it matters: either
+ * program goes on from the other's file.  Our own table is made when it is first needed and refers
+ * to mailboxes(idx) ON DELETE CASCADE, so that the other program can still delete a mailbox.
+ */
+#include "sync/state/schema.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/state/db-private.h"
+#include "sync/state/db.h"
+
+enum { SCHEMA_VERSION = 1 };
+
+static const char create_tables[] =
+	"CREATE TABLE mailboxes ("
+	"idx INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "
+	"mailbox BLOB COLLATE BINARY NOT NULL CHECK (mailbox != '') UNIQUE, "
+	"subscribed BOOLEAN NOT NULL);"
+	"CREATE TABLE local ("
+	"idx INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes(idx), "
+	"UIDVALIDITY UNSIGNED INT NOT NULL CHECK (UIDVALIDITY > 0), "
+	"UIDNEXT UNSIGNED INT NOT NULL, "
+	"HIGHESTMODSEQ UNSIGNED BIGINT NOT NULL);"
+	"CREATE TABLE remote ("
+	"idx INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes(idx), "
+	"UIDVALIDITY UNSIGNED INT NOT NULL CHECK (UIDVALIDITY > 0), "
+	"UIDNEXT UNSIGNED INT NOT NULL, "
+	"HIGHESTMODSEQ UNSIGNED BIGINT NOT NULL);"
+	"CREATE TABLE mapping ("
+	"idx INTEGER NOT NULL REFERENCES mailboxes(idx), "
+	"lUID UNSIGNED INT NOT NULL CHECK (lUID > 0), "
+	"rUID UNSIGNED INT NOT NULL CHECK (rUID > 0), "
+	"PRIMARY KEY (idx,lUID), UNIQUE (idx,rUID));"
+	"PRAGMA user_version = 1;";
+
+static const char create_intent[] =
+	"CREATE TABLE IF NOT EXISTS intent ("
+	"id INTEGER NOT NULL PRIMARY KEY, "
+	"idx INTEGER NOT NULL REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+	"to_remote BOOLEAN NOT NULL, "
+	"source_uid UNSIGNED INT NOT NULL CHECK (source_uid > 0), "
+	"target_uidvalidity UNSIGNED INT NOT NULL, "
+	"target_uidnext UNSIGNED INT NOT NULL, "
+	"digest BLOB NOT NULL, size UNSIGNED BIGINT NOT NULL, date BIGINT NOT NULL, "
+	"UNIQUE (idx,to_remote,source_uid));";
+
+static const char create_listed[] =
+	"CREATE TEMP TABLE IF NOT EXISTS listed ("
+	"idx INTEGER NOT NULL, remote BOOLEAN NOT NULL, uid UNSIGNED INT NOT NULL, "
+	"digest BLOB NOT NULL, size UNSIGNED BIGINT NOT NULL, date BIGINT NOT NULL, "
+	"refined BLOB NOT NULL DEFAULT x'', "
+	"PRIMARY KEY (idx,remote,uid)) WITHOUT ROWID;"
+	"CREATE INDEX IF NOT EXISTS temp.listed_identity ON listed "
+	"(idx,remote,digest,size,date,refined,uid);";
+
+static int table_exists(struct db *db, const char *name, bool *ret_exists)
+{
+	static const char sql[] = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+	sqlite3_stmt *statement = db_statement(db, sql);
+	int r;
+
+	if (statement == NULL)
+		return -EIO;
+	(void)sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
+	r = db_step(db, statement);
+	(void)sqlite3_reset(statement);
+	if (r < 0)
+		return r;
+	*ret_exists = r > 0;
+	return 0;
+}
+
+int schema_find_intents(struct db *db, bool *ret_exists)
+{
+	bool exists = db->has_intents;
+	int r = exists ? 0 : table_exists(db, "intent", &exists);
+
+	if (r == 0)
+		*ret_exists = db->has_intents = exists;
+	return r;
+}
+
+int schema_need_intents(struct db *db)
+{
+	int r = 0;
+
+	if (!db->has_intents) {
+		r = db_execute(db, create_intent);
+		db->has_intents = r == 0;
+	}
+	return r;
+}
+
+int schema_need_adoption(struct db *db)
+{
+	int r = 0;
+
+	if (!db->has_adoption) {
+		r = db_execute(db, create_listed);
+		db->has_adoption = r == 0;
+	}
+	return r;
+}
+
+static int check_references(struct db *db)
+{
+	static const char sql[] = "SELECT count(*) FROM pragma_foreign_key_check";
+	int64_t broken;
+	int r = db_number(db, sql, &broken);
+
+	if (r == 0 && broken > 0)
+		r = db_refuse(db, -EINVAL, "%lld rows refer to nothing", (long long)broken);
+	return r;
+}
+
+/* In a name of version 0: the delimiter becomes NUL, in place.  With two delimiters it is unknown
+ * which of them was meant. */
+static int convert_name(struct db *db, char *name, size_t len, char local, char remote)
+{
+	if (local != remote && ((local != '\0' && memchr(name, local, len) != NULL) ||
+				       (remote != '\0' && memchr(name, remote, len) != NULL)))
+		return db_refuse(db, -EINVAL,
+			"the hierarchy delimiters differ and mailbox %s has one", name);
+	for (size_t i = 0; i < len && local == remote && local != '\0'; i++) {
+		if (name[i] == local)
+			name[i] = '\0';
+	}
+	return 0;
+}
+
+static int copy_mailboxes(struct db *db, char local, char remote)
+{
+	static const char select[] =
+		"SELECT idx, CAST(mailbox AS BLOB), subscribed FROM temp.old_mailboxes";
+	static const char insert[] =
+		"INSERT INTO mailboxes (idx,mailbox,subscribed) VALUES (?1,?2,?3)";
+	sqlite3_stmt *from = db_statement(db, select), *to;
+	int r;
+
+	while ((r = db_step(db, from)) > 0) {
+		size_t len = (size_t)sqlite3_column_bytes(from, 1);
+		_cleanup_free_ char *name = xmemdup0(sqlite3_column_blob(from, 1), len);
+
+		r = convert_name(db, name, len, local, remote);
+		to = r == 0 ? db_statement(db, insert) : NULL;
+		if (to != NULL) {
+			(void)sqlite3_bind_int64(to, 1, sqlite3_column_int64(from, 0));
+			(void)sqlite3_bind_blob(to, 2, name, (int)len, SQLITE_STATIC);
+			(void)sqlite3_bind_int(to, 3, sqlite3_column_int(from, 2));
+			r = db_run(db, to);
+		} else if (r == 0) {
+			r = -EIO;
+		}
+		if (r < 0)
+			break;
+	}
+	if (from != NULL)
+		(void)sqlite3_reset(from);
+	return r;
+}
+
+/*
+ * The old rows go through temporary tables, so that the new tables have their own names from the
+ * start.  References are checked before and, since foreign keys are enforced, while inserting.
+ */
+static int migrate_tables(struct db *db, char local, char remote)
+{
+	int r = check_references(db);
+
+	if (r == 0)
+		r = db_execute(db,
+			"CREATE TEMP TABLE old_mailboxes AS SELECT * FROM main.mailboxes;"
+			"CREATE TEMP TABLE old_local AS SELECT * FROM main.local;"
+			"CREATE TEMP TABLE old_remote AS SELECT * FROM main.remote;"
+			"CREATE TEMP TABLE old_mapping AS SELECT * FROM main.mapping;"
+			"DROP TABLE main.mapping; DROP TABLE main.remote;"
+			"DROP TABLE main.local; DROP TABLE main.mailboxes;");
+	if (r == 0)
+		r = db_execute(db, create_tables);
+	if (r == 0)
+		r = copy_mailboxes(db, local, remote);
+	if (r == 0)
+		r = db_execute(db,
+			"INSERT INTO local (idx,UIDVALIDITY,UIDNEXT,HIGHESTMODSEQ) "
+			"SELECT idx,UIDVALIDITY,UIDNEXT,HIGHESTMODSEQ FROM temp.old_local;"
+			"INSERT INTO remote (idx,UIDVALIDITY,UIDNEXT,HIGHESTMODSEQ) "
+			"SELECT idx,UIDVALIDITY,UIDNEXT,HIGHESTMODSEQ FROM temp.old_remote;"
+			"INSERT INTO mapping (idx,lUID,rUID) "
+			"SELECT idx,lUID,rUID FROM temp.old_mapping;");
+	return r;
+}
+
+static int migrate(struct db *db, char local, char remote)
+{
+	int r = db_begin(db);
+
+	if (r < 0)
+		return r;
+	r = migrate_tables(db, local, remote);
+	if (r == -EEXIST || r == -EINVAL)
+		r = db_refuse(db, -EINVAL, "cannot upgrade: %s", db_error(db));
+	if (r == 0)
+		r = db_commit(db);
+	if (r < 0)
+		db_rollback(db);
+	if (r == 0)
+		r = db_execute(db, "DROP TABLE temp.old_mailboxes; DROP TABLE temp.old_local;"
+				   "DROP TABLE temp.old_remote; DROP TABLE temp.old_mapping;");
+	return r;
+}
+
+static int create(struct db *db)
+{
+	bool own;
+	int64_t tables;
+	int r = db_number(db, "SELECT count(*) FROM sqlite_schema", &tables);
+
+	if (r == 0 && tables > 0)
+		r = db_refuse(db, -EINVAL, "this is the database of another program");
+	if (r == 0)
+		r = db_enter(db, &own);
+	if (r == 0)
+		r = db_leave(db, own, db_execute(db, create_tables));
+	return r;
+}
+
+/* The Perl program need not enforce our references when it deletes a mailbox. */
+static int clean_intents(struct db *db)
+{
+	bool exists;
+	int r = schema_find_intents(db, &exists);
+
+	if (r == 0 && exists)
+		r = db_execute(
+			db, "DELETE FROM intent WHERE idx NOT IN (SELECT idx FROM mailboxes)");
+	return r;
+}
+
+int db_prepare_schema(struct db *db, char local_delimiter, char remote_delimiter)
+{
+	bool has_mailboxes = false;
+	int64_t version;
+	int r = db_number(db, "PRAGMA user_version", &version);
+
+	if (r == 0)
+		r = table_exists(db, "mailboxes", &has_mailboxes);
+	if (r < 0)
+		return r;
+	if (version == 0 && !has_mailboxes)
+		r = create(db);
+	else if (version == 0)
+		r = migrate(db, local_delimiter, remote_delimiter);
+	else if (version != SCHEMA_VERSION)
+		r = db_refuse(db, -ENOTSUP, "its version is %lld, only up to %d is known",
+			(long long)version, SCHEMA_VERSION);
+	else if (!has_mailboxes)
+		r = db_refuse(db, -EINVAL, "this is the database of another program");
+	return r == 0 ? clean_intents(db) : r;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* The tables, and how older files become newer ones (db_prepare_schema() of db.h). */
+#ifndef INTERIMAP_STATE_SCHEMA_H
+#define INTERIMAP_STATE_SCHEMA_H
+
+#include <stdbool.h>
+
+struct db;
+
+/* Whether the table `intent` exists. */
+int schema_find_intents(struct db *db, bool *ret_exists);
+/* Makes the table `intent` unless it exists. */
+int schema_need_intents(struct db *db);
+/* Makes the temporary table of adopt.h unless it exists. */
+int schema_need_adoption(struct db *db);
+
+#endif
