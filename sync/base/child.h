@@ -12,7 +12,7 @@ struct child_options {
 	const char *const *argv; /* NULL-terminated; argv[0] is searched in PATH /usr/bin:/bin */
 	const char *const
 		*environment; /* NULL-terminated "NAME=value" to add or replace, or NULL */
-	bool null_stderr;     /* standard error to /dev/null, else inherited */
+	bool null_stderr; /* standard error to /dev/null, else inherited */
 };
 
 /*

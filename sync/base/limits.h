@@ -17,6 +17,12 @@ enum {
 	LIMIT_OUTPUT = 256 << 10, /* bytes of output encoded but not yet accepted by the stream */
 	LIMIT_READ = 64 << 10,	  /* bytes read from a stream at once */
 
+	LIMIT_COMMAND_BYTES =
+		256 << 10,	/* bytes of a command, literals of its own included, spools not */
+	LIMIT_IN_FLIGHT = 4000, /* commands sent and not answered */
+	LIMIT_SILENCE_SECONDS =
+		120, /* without a byte either way while an answer is due: the line is dead */
+
 	/* Messages */
 	LIMIT_SPOOL_MEMORY =
 		1 << 20,	   /* bytes of one body in memory; what is longer goes to a file */
@@ -25,6 +31,14 @@ enum {
 	LIMIT_DELTA_CHANGES =
 		1 << 20, /* messages with changed flags that one pass over a mailbox holds */
 	LIMIT_UID_RANGES = 1 << 20, /* ranges of one UID set */
+
+	/* Connections */
+	LIMIT_WORKER_THREADS = 4,     /* lookups and password hashes under way at once */
+	LIMIT_WORKER_END_SECONDS = 1, /* wait for them when the program ends */
+	LIMIT_ADDRESSES = 32,	      /* addresses tried of one host name */
+	LIMIT_CERTIFICATE_NAMES = 500,	/* bytes of the names of a certificate shown in a message */
+	LIMIT_FILTER_OUTPUT =
+		32 << 10, /* bytes that TLS or DEFLATE holds before it accepts no more */
 
 	/* Accounts */
 	LIMIT_MAILBOXES = 100000,  /* mailboxes listed by one server */

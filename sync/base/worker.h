@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One helper thread for the two calls that block: name lookup and password hashing.
- * A job runs there and its result comes back on the loop.
+ * Helper threads for the two calls that block: name lookup and password hashing.
+ * A job runs there and its result comes back on the loop.  Up to LIMIT_WORKER_THREADS run at once,
+ * so that a login does not wait for a lookup that hangs; jobs may end in any order.
  */
 #ifndef INTERIMAP_BASE_WORKER_H
 #define INTERIMAP_BASE_WORKER_H
@@ -15,13 +16,17 @@ struct job {
 	void (*run)(struct job *job); /* in the thread: touches only what is in the job */
 	void (*completed)(
 		struct job *job); /* on the loop, once, also for an abandoned job; frees it */
-	bool abandoned;	  /* set by worker_abandon(): nobody waits for the result any more */
+	bool abandoned; /* set by worker_abandon(): nobody waits for the result any more */
 	struct job *next; /* the worker's */
 };
 
-/* Starts the thread on first use. */
+/* Threads start on first use. */
 struct worker *worker_new(struct loop *loop);
-/* Waits for the job that runs; queued ones complete as abandoned, before this returns. */
+/*
+ * Waits for the jobs that run, but no longer than LIMIT_WORKER_END_SECONDS; what ran and what was
+ * queued completes as abandoned before this returns.  A job that still hangs then (a lookup) is
+ * left to end with the process and never completes.
+ */
 struct worker *worker_free(struct worker *worker);
 
 /* Takes the job.  Never calls back before it returns. */
