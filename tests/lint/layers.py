@@ -1,0 +1,58 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""A layer includes only what it may use; docs/architecture.md explains the layers."""
+
+import os
+import re
+
+import tree
+
+# layer -> the layers it may use beside itself; "folder/file.h" allows that one header.
+TYPES = {"sync/imap/flags.h", "sync/imap/mailbox.h", "sync/imap/seqset.h", "sync/imap/slice.h"}
+SYNC = {"sync/base", "sync/net", "sync/imap", "sync/state", "sync/plan", "sync/engine",
+        "sync/config", "sync/command"}
+ENGINE_FOR_PROXY = {"sync/engine/hint.h", "sync/engine/service.h", "sync/engine/account.h"}
+MAY_USE = {
+    "sync/base": set(),
+    "sync/net": {"sync/base"},
+    "sync/imap": {"sync/base", "sync/net"},
+    "sync/state": {"sync/base"},
+    "sync/plan": {"sync/base"} | TYPES,
+    "sync/engine": SYNC - {"sync/config", "sync/command"},
+    "sync/config": SYNC - {"sync/command"},
+    "sync/command": SYNC,
+    "proxy": {"sync/base", "sync/net", "sync/imap", "sync/config", "sync/command"}
+             | ENGINE_FOR_PROXY,
+}
+
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*("([^"]+)"|<[^>]+>)', re.MULTILINE)
+
+
+def check(root):
+    for name in tree.files(root, ".c", ".h"):
+        layer = os.path.dirname(name)
+        if not name.startswith(("sync/", "proxy/")):
+            continue
+        if layer not in MAY_USE:
+            yield f"{name}: {layer} is not a layer"
+            continue
+        for found in _INCLUDE.finditer(tree.text(root, name) or ""):
+            line = (tree.text(root, name) or "")[:found.start()].count("\n") + 1
+            for complaint in _judge(root, layer, found[2]):
+                yield f"{name}:{line}: {complaint}"
+
+
+def _judge(root, layer, header):
+    if header is None:      # <system.h>
+        return
+    target = os.path.dirname(header)
+    if not os.path.exists(os.path.join(root, header)):
+        yield f'"{header}" does not exist; includes start at the root of the tree'
+    elif target != layer and target not in MAY_USE[layer] and header not in MAY_USE[layer]:
+        yield f'{layer} may not use "{header}"'
+    elif target != layer and header.endswith("-private.h"):
+        yield f'"{header}" is private to {target}'
+
+
+if __name__ == "__main__":
+    tree.main(check)
