@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decides what to do about the messages of one mailbox: the changes of both sides and the mapping in, operations out.  Pure: no I/O, no clock,
- * no database.
+ * Decides what to do about the messages of one mailbox: the changes of both sides and the mapping
+ * in, operations out.  Pure: no I/O, no clock, no database.
  *
- * Rules: a message gone on one side is expunged on the other, and that beats any flag change; changed flags go to the other side; changed
- * on both sides differently, both get the union (a conflict).  A flag that a side cannot store (PERMANENTFLAGS) is left out there, and
- * stays where it is on the side that can.
+ * Rules: a message gone on one side is expunged on the other, and that beats any flag change;
+ * changed flags go to the other side; changed on both sides differently, both get the union (a
+ * conflict).  A flag that a side cannot store (PERMANENTFLAGS) is left out there, and stays where
+ * it is on the side that can.
  */
 #ifndef INTERIMAP_PLAN_MESSAGES_H
 #define INTERIMAP_PLAN_MESSAGES_H
@@ -29,12 +30,14 @@ struct plan_change {
 };
 
 struct plan_side {
-	const struct seqset *vanished;     /* confirmed to be gone */
+	const struct seqset *vanished;	   /* confirmed to be gone */
 	const struct plan_change *changes; /* changed messages, ascending by UID, one entry a UID */
 	size_t changes_count;
-	const struct plan_change *known; /* unchanged ones whose flags were asked for (see need_flags), ascending */
+	/* Unchanged ones whose flags were asked for (see need_flags), ascending. */
+	const struct plan_change *known;
 	size_t known_count;
-	const struct flags *permanent; /* PERMANENTFLAGS of the mailbox there */
+	/* PERMANENTFLAGS there; NULL or empty: nothing can be stored. */
+	const struct flags *permanent;
 };
 
 struct plan_store {
@@ -50,9 +53,10 @@ struct plan_conflict {
 /* What to do on one side. */
 struct plan_operations {
 	struct seqset expunge;
-	struct plan_store *stores; /* one for each flag list */
+	struct plan_store *stores; /* one for each flag list, in order of their first UIDs */
 	size_t stores_count;
-	struct seqset need_flags;     /* flags of these must be known first (as plan_side.known); nothing else is decided for them */
+	/* Flags of these must be known first (as plan_side.known); nothing is decided for them. */
+	struct seqset need_flags;
 	const struct flags *dropped; /* flags that could not be stored here, or NULL */
 };
 
@@ -62,23 +66,34 @@ struct plan {
 	size_t unmap_count;
 	struct plan_conflict *conflicts;
 	size_t conflicts_count;
+	/*
+	 * Pairs left alone, because their flag lists or the UID sets of this plan exceed a limit
+	 * (limits.h): the mailbox is not done, and no mod-sequence may be moved past them.
+	 */
+	size_t skipped;
 };
 
 /*
- * Pairs: all those that a UID in the two sides' lists belongs to, ascending by local UID; UIDs without a pair are ignored.  The result is the
- * caller's; release it with plan_done().  Flag lists are all of `pool`.
+ * Pairs: all those that a UID in the two sides' lists belongs to, each once; UIDs without a pair
+ * are ignored.  The result is the caller's; release it with plan_done().  It borrows the flag
+ * lists, which are all of `pool`.  O(n log n), whatever the order of the UIDs.
  */
-void plan_messages(struct flag_pool *pool, const struct plan_side *local, const struct plan_side *remote,
-	const struct plan_pair *pairs, size_t pairs_count, struct plan *ret);
+void plan_messages(struct flag_pool *pool, const struct plan_side *local,
+	const struct plan_side *remote, const struct plan_pair *pairs, size_t pairs_count,
+	struct plan *ret);
 void plan_done(struct plan *plan);
 /* Nothing to do on either side, and nothing needed. */
 bool plan_is_empty(const struct plan *plan);
 
-/* The brake (max-deletions). */
+/*
+ * The brake (max-deletions): holds when all conditions that apply are met.  `mailbox_size` counts
+ * the messages before the deletions.
+ */
 struct plan_brake {
-	bool off;
-	uint64_t count;   /* more than this many … */
-	unsigned percent; /* … and more than this share of the mailbox; 0 in either: that condition does not apply */
+	bool off; /* never holds */
+	/* 0 in either: that condition does not apply. */
+	uint64_t count;	  /* more than this many … */
+	unsigned percent; /* … and more than this share of the mailbox */
 };
 bool plan_brake_holds(const struct plan_brake *brake, uint64_t deletions, uint64_t mailbox_size);
 
