@@ -8,6 +8,7 @@ enum {
 	LIMIT_RESPONSE = 16 << 20, /* bytes of one response, small literals included, bodies not */
 	LIMIT_LITERAL_INLINE = 1 << 20, /* bytes of one literal that is kept within its response */
 	LIMIT_LIST_DEPTH = 64,		/* nesting of parenthesised lists that are skipped over */
+	LIMIT_ATOMS = 10000, /* capabilities or flags in one response */
 	LIMIT_CAPABILITIES = 1000,	/* distinct capabilities remembered of one server */
 	LIMIT_GREETING_SECONDS = 30,	/* connect to ready, each step */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One response of an IMAP server as a plain struct (RFC 3501 section 7; RFC 4315, 4731, 5161, 5258, 5465, 5819, 7162, 8474).
- * Keywords are recognised in any case.  A well-formed response of an unknown kind is RESPONSE_UNKNOWN, not an error.
+ * One response of an IMAP server as a plain struct (RFC 3501 section 7; RFC 4315, 4731, 5161, 5258,
+ * 5465, 5819, 7162, 8474).  Keywords are recognised in any case.  A well-formed response of an
+ * unknown kind is RESPONSE_UNKNOWN, not an error.
  */
 #ifndef INTERIMAP_IMAP_RESPONSE_H
 #define INTERIMAP_IMAP_RESPONSE_H
@@ -17,17 +18,17 @@
 enum response_type {
 	RESPONSE_UNKNOWN,
 	RESPONSE_CONTINUATION, /* "+ text" */
-	RESPONSE_CONDITION,    /* OK, NO, BAD, PREAUTH, BYE; tagged if tag.len > 0 */
-	RESPONSE_CAPABILITY,   /* atoms */
-	RESPONSE_ENABLED,      /* atoms */
-	RESPONSE_LIST,         /* LIST (LSUB likewise) */
+	RESPONSE_CONDITION, /* OK, NO, BAD, PREAUTH, BYE; tagged if tag.len > 0 */
+	RESPONSE_CAPABILITY, /* atoms */
+	RESPONSE_ENABLED, /* atoms */
+	RESPONSE_LIST, /* LIST (LSUB likewise) */
 	RESPONSE_STATUS,
-	RESPONSE_SEARCH,   /* set, modseq */
-	RESPONSE_ESEARCH,  /* esearch_tag, uid, set (ALL), count, modseq */
-	RESPONSE_FLAGS,    /* atoms */
-	RESPONSE_EXISTS,   /* number */
-	RESPONSE_RECENT,   /* number */
-	RESPONSE_EXPUNGE,  /* number */
+	RESPONSE_SEARCH, /* set, modseq */
+	RESPONSE_ESEARCH, /* esearch_tag, uid, set (ALL), number (COUNT), modseq */
+	RESPONSE_FLAGS, /* atoms */
+	RESPONSE_EXISTS, /* number */
+	RESPONSE_RECENT, /* number */
+	RESPONSE_EXPUNGE, /* number */
 	RESPONSE_VANISHED, /* set, earlier */
 	RESPONSE_FETCH,
 };
@@ -36,11 +37,11 @@ enum condition { CONDITION_OK, CONDITION_NO, CONDITION_BAD, CONDITION_PREAUTH, C
 
 enum response_code {
 	CODE_NONE,
-	CODE_OTHER, /* an unknown one */
+	CODE_OTHER, /* an unknown one, or a known one with malformed arguments */
 	CODE_ALERT,
 	CODE_ALREADYEXISTS,
-	CODE_APPENDLIMIT,
-	CODE_APPENDUID,  /* uidvalidity, uids */
+	CODE_APPENDLIMIT, /* number */
+	CODE_APPENDUID, /* uidvalidity, uids */
 	CODE_AUTHENTICATIONFAILED,
 	CODE_AUTHORIZATIONFAILED,
 	CODE_BADEVENT,
@@ -49,13 +50,13 @@ enum response_code {
 	CODE_CLOSED,
 	CODE_COMPRESSIONACTIVE,
 	CODE_CONTACTADMIN,
-	CODE_COPYUID,    /* uidvalidity, source_uids, uids */
+	CODE_COPYUID, /* uidvalidity, source_uids, uids */
 	CODE_EXPIRED,
 	CODE_HIGHESTMODSEQ, /* number */
 	CODE_INUSE,
 	CODE_LIMIT,
-	CODE_MAILBOXID,  /* text */
-	CODE_MODIFIED,   /* set */
+	CODE_MAILBOXID, /* object_id */
+	CODE_MODIFIED, /* set */
 	CODE_NOMODSEQ,
 	CODE_NONEXISTENT,
 	CODE_NOPERM,
@@ -68,11 +69,11 @@ enum response_code {
 	CODE_SERVERBUG,
 	CODE_TOOBIG,
 	CODE_TRYCREATE,
-	CODE_UIDNEXT,        /* number */
+	CODE_UIDNEXT, /* number */
 	CODE_UIDNOTSTICKY,
-	CODE_UIDVALIDITY,    /* number */
+	CODE_UIDVALIDITY, /* number */
 	CODE_UNAVAILABLE,
-	CODE_UNSEEN,
+	CODE_UNSEEN, /* number */
 };
 
 /* Mailbox attributes of LIST. */
@@ -109,15 +110,15 @@ enum fetch_item {
 	FETCH_MODSEQ = 1 << 2,
 	FETCH_SIZE = 1 << 3,
 	FETCH_INTERNALDATE = 1 << 4,
-	FETCH_HEADER = 1 << 5,     /* BODY[HEADER…], kept whole */
-	FETCH_BODY = 1 << 6,       /* BODY[], streamed to the sink */
+	FETCH_HEADER = 1 << 5, /* BODY[HEADER…], kept whole */
+	FETCH_BODY = 1 << 6, /* BODY[], BINARY[] or RFC822: went to the sink */
 	FETCH_BODY_EMPTY = 1 << 7, /* BODY[] came as NIL or as a quoted string of no bytes */
 	FETCH_EMAILID = 1 << 8,
 };
 
 struct response_list {
 	unsigned attributes; /* enum list_attribute */
-	char delimiter;      /* '\0' for NIL: a flat name space */
+	char delimiter; /* '\0' for NIL: a flat name space */
 	struct slice name;
 	struct slice old_name; /* OLDNAME (RFC 5465 section 5.4); data NULL if absent */
 };
@@ -131,12 +132,12 @@ struct response_status {
 
 struct response_fetch {
 	uint32_t number; /* sequence number */
-	unsigned items;  /* enum fetch_item: what is present */
+	unsigned items; /* enum fetch_item: what is present */
 	uint32_t uid;
 	uint64_t modseq;
 	uint64_t size;
 	struct slice internaldate; /* as it came, for APPEND */
-	time_t date;               /* the same instant in UTC */
+	time_t date; /* the same instant in UTC */
 	struct slice header;
 	struct slice email_id;
 	/* flags are in response.atoms */
@@ -149,17 +150,18 @@ struct response {
 	/* RESPONSE_CONDITION; RESPONSE_CONTINUATION has text only */
 	enum condition condition;
 	enum response_code code;
-	struct slice text;
+	struct slice text; /* for people, behind the code */
 
 	/* by type or code, see there */
 	uint64_t number;
 	uint32_t uidvalidity;
 	struct seqset set;
 	struct slice uids, source_uids; /* raw: their order matters; expand with seqset_expand() */
-	bool earlier;                   /* VANISHED (EARLIER) */
-	bool uid;                       /* ESEARCH UID */
+	bool earlier; /* VANISHED (EARLIER) */
+	bool uid; /* ESEARCH UID */
 	uint64_t modseq;
 	struct slice esearch_tag;
+	struct slice object_id;
 
 	struct slice *atoms; /* capabilities, flags */
 	size_t atoms_count, atoms_size;
@@ -173,12 +175,25 @@ void response_init(struct response *response);
 void response_done(struct response *response);
 
 /*
- * Parses a whole response (as from input_response(); the text is modified in place, slices point into it).  The struct is reused from
- * one to the next.  False when it is not what the grammar allows or a limit is exceeded; the connection should be dropped.
+ * Parses a whole response (as from input_response(); the text is modified in place, slices point
+ * into it).  The struct is reused from one to the next.  False when it is not what the grammar
+ * allows or a limit is exceeded; the connection should be dropped.
+ *
+ * One bad value must not cost the connection: a known response code with malformed arguments is
+ * CODE_OTHER; a STATUS item or an INTERNALDATE that makes no sense is left out of `items`.
  */
 bool response_parse(struct response *response, char *text, size_t len);
 
-/* RFC 3501 date-time without its quotes, e.g. " 7-Feb-1994 21:52:25 -0800", to UTC; false if malformed. */
+/*
+ * What the head of a streamed body (input.h) says of its message.  *ret_uid is 0 when no UID came
+ * before the body.  False when the head is malformed.
+ */
+bool response_parse_head(const char *head, size_t len, uint32_t *ret_number, uint32_t *ret_uid);
+
+/*
+ * RFC 3501 date-time without its quotes, e.g. " 7-Feb-1994 21:52:25 -0800", to UTC; false if
+ * malformed.
+ */
 bool response_parse_date(struct slice text, time_t *ret);
 
 #endif

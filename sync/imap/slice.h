@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Borrowed bytes within a response; valid until the next one is read.  Not NUL-terminated, may hold any byte. */
+/* Borrowed bytes within a response; valid until the next one is read.  Not NUL-terminated, may hold
+ * any byte. */
 #ifndef INTERIMAP_IMAP_SLICE_H
 #define INTERIMAP_IMAP_SLICE_H
 
