@@ -111,7 +111,7 @@ static const struct {
 	{"", "", "a", ""},
 	{"a:n", "a:ns", "a:s", ""},
 	/* Order: INBOX first, parents before children, a sibling that sorts between them after */
-	{"a/b a-b a INBOX/x", "INBOX b", "INBOX b",
+	{"a/b a-b a INBOX/x INBOX", "INBOX b", "INBOX b",
 		"sync INBOX, create-remote INBOX/x, remember INBOX/x:, sync INBOX/x, "
 		"create-remote a, remember a:, sync a, create-remote a/b, remember a/b:, "
 		"sync a/b, create-remote a-b, remember a-b:, sync a-b, missing-local b"},
