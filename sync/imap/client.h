@@ -24,9 +24,13 @@
 
 struct client;
 struct loop;
+struct tls_context;
 struct view;
 
 struct client_owner {
+	/* Any response that carries capabilities (in response->atoms), before it goes on its way.
+	 */
+	void (*capabilities)(struct client_owner *owner, const struct response *response);
 	/* A response that nobody else took. */
 	void (*untagged)(struct client_owner *owner, struct response *response);
 	/* Once, from the loop, after all commands have completed LOST; the owner frees the client
@@ -34,15 +38,24 @@ struct client_owner {
 	void (*lost)(struct client_owner *owner, const char *reason);
 };
 
-/* Takes the stream's events over: client_stream_event() must be called with them. */
+/* name: "local", "remote", for the log.  Nothing is sent before client_attach(). */
 struct client *client_new(
 	struct loop *loop, const char *name, struct client_owner *owner, struct input_sink *sink);
 /* Commands still queued complete CANCELLED or LOST first, from here. */
 struct client *client_free(struct client *client);
 
-/* Takes the stream. */
+/* Takes the descriptor and begins to read. */
 void client_attach(struct client *client, int own_fd);
+/* NULL before client_attach() and after the loss. */
 struct stream *client_stream(struct client *client);
+
+/*
+ * For the moment when STARTTLS or COMPRESS was answered OK, from within that completion.  Bytes
+ * that came in clear text behind the answer to STARTTLS are an injection: the connection is
+ * dropped.
+ */
+void client_start_tls(struct client *client, const struct tls_context *context, const char *host);
+void client_start_deflate(struct client *client);
 
 /* What literals the server takes without waiting. */
 enum literal_mode { LITERAL_SYNC, LITERAL_MINUS, LITERAL_PLUS };
@@ -52,15 +65,17 @@ void client_submit(struct client *client, struct command *command);
 /* A command not yet sent at all is taken out and completes CANCELLED from the loop; false if it is
  * too late. */
 bool client_cancel(struct client *client, struct command *command);
-/* Sends DONE if the last command in flight is an IDLE. */
+/* Ends an IDLE in flight with DONE.  Submitting another command does so by itself. */
 void client_end_idle(struct client *client);
 /* Text sent as a line of its own in answer to a continuation; never logged. */
 void client_answer(struct client *client, const char *secret_line);
 
 /* Nothing queued and nothing in flight (an IDLE counts as nothing). */
 bool client_is_idle(const struct client *client);
-/* Bytes and commands not yet answered. */
-size_t client_in_flight(const struct client *client);
+/* All that was submitted has left for the kernel (an answer may be missing). */
+bool client_is_flushed(const struct client *client);
+/* The view that the bytes being read belong to: for the sink.  NULL for none. */
+struct view *client_current_view(const struct client *client);
 
 /* Drops the connection: commands complete LOST, then owner.lost(), all from the loop. */
 void client_fail(struct client *client, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

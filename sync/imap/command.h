@@ -24,15 +24,15 @@ enum outcome {
 	OUTCOME_OK,
 	OUTCOME_NO,
 	OUTCOME_BAD,
-	OUTCOME_LOST,	   /* the connection went away; it may or may not have been carried out */
+	OUTCOME_LOST, /* the connection went away; it may or may not have been carried out */
 	OUTCOME_CANCELLED, /* never sent */
 };
 
 /* How a command behaves in the queue. */
 enum command_kind {
 	COMMAND_PLAIN,
-	COMMAND_ALONE,	/* nothing may be sent until it has completed: COMPRESS, STARTTLS,
-			   AUTHENTICATE, LOGIN */
+	COMMAND_ALONE, /* nothing may be sent until it has completed: COMPRESS, STARTTLS,
+			  AUTHENTICATE, LOGIN */
 	COMMAND_SELECT, /* changes the selected mailbox: see view.h */
 	COMMAND_UNSELECT,
 	COMMAND_IDLE, /* stays open until client_end_idle() */
@@ -40,7 +40,7 @@ enum command_kind {
 
 struct command_piece {
 	enum { PIECE_TEXT, PIECE_SECRET, PIECE_LITERAL, PIECE_SPOOL } type;
-	size_t offset, len;  /* TEXT, SECRET, LITERAL: in `bytes` */
+	size_t offset, len; /* TEXT, SECRET, LITERAL: in `bytes` */
 	struct spool *spool; /* SPOOL: borrowed, must live until the command has completed */
 };
 
@@ -61,18 +61,19 @@ struct command {
 	/* The tagged response's text and code, kept for the owner: set when outcome is OK, NO or
 	 * BAD. */
 	enum response_code code;
-	char *text;		  /* owned by the command */
-	uint32_t uidvalidity;	  /* APPENDUID, COPYUID */
+	char *text; /* owned by the command */
+	uint32_t uidvalidity; /* APPENDUID, COPYUID */
 	char *uids, *source_uids; /* raw sets, owned by the command */
-	struct seqset modified;	  /* MODIFIED */
+	struct seqset modified; /* MODIFIED */
 
 	/* The client's */
 	struct buf bytes;
 	struct command_piece *pieces;
 	size_t pieces_count;
-	size_t piece;	       /* the one being sent */
+	size_t piece; /* the one being sent */
 	uint64_t piece_offset; /* within it */
-	bool announced;	       /* the literal's "{n}" is out */
+	bool announced; /* the literal's "{n}" is out */
+	enum outcome answered; /* the answer that came before it was sent to its end */
 	uint32_t tag;
 	struct command *prev, *next;
 };

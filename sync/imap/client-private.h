@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* The client's own: its queue (client.c), what goes out (client-send.c), what comes in
+ * (client-receive.c). */
+#ifndef INTERIMAP_IMAP_CLIENT_PRIVATE_H
+#define INTERIMAP_IMAP_CLIENT_PRIVATE_H
+
+#include <ev.h>
+
+#include "sync/base/buf.h"
+#include "sync/base/loop.h"
+#include "sync/imap/client.h"
+#include "sync/imap/response.h"
+
+/* An IDLE in flight: DONE may be sent only after the server's "+" (RFC 2177). */
+enum idle_state { IDLE_NONE, IDLE_SENT, IDLE_CONFIRMED, IDLE_ENDING };
+
+struct client {
+	struct loop *loop;
+	const char *name;
+	struct client_owner *owner;
+	struct stream_handler stream_handler;
+	struct stream *stream;
+	struct input *input;
+	struct response response;
+	struct buf received; /* read, not yet parsed */
+	struct buf out; /* encoded, not yet accepted by the stream */
+	struct task pump; /* sends what may be sent; also carries out a loss */
+	ev_timer silence;
+	ev_tstamp last_activity;
+
+	struct command *queue; /* all not yet completed, oldest first (utlist) */
+	struct command *sending; /* the first of them not yet encoded to its end, or NULL */
+	size_t in_flight; /* commands encoded to their end and not completed */
+	uint32_t last_tag;
+	enum literal_mode literals;
+	bool awaiting; /* a synchronising literal of `sending` waits for its "+" */
+	bool unflushed;
+	enum idle_state idle;
+
+	bool is_selected; /* the server has some mailbox selected, as far as read */
+	bool closed_seen; /* [CLOSED] came for the SELECT that is answered now */
+	struct view *selected; /* its view; NULL if forgotten */
+	struct view *last_view; /* selected by the commands submitted so far */
+
+	char *bye; /* text of an untagged BYE */
+	char *reason; /* set: the connection is to be dropped for it */
+	bool lost;
+};
+
+/* client.c */
+void client_complete(struct client *client, struct command *command, enum outcome outcome);
+bool client_may_send(const struct client *client);
+void client_line_lost(struct client *client, const char *reason);
+
+/* client-send.c: encodes and sends as much as may be; called from the pump only. */
+void client_send_more(struct client *client);
+/* A continuation that a literal was waiting for. */
+void client_literal_accepted(struct client *client);
+
+/* client-receive.c */
+void client_receive(struct client *client);
+
+#endif

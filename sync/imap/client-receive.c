@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/* What comes in: responses are cut from the stream, parsed, and given to whom they concern. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "sync/base/limits.h"
+#include "sync/base/log.h"
+#include "sync/base/xalloc.h"
+#include "sync/imap/client-private.h"
+#include "sync/imap/view.h"
+
+enum { LOGGED_BYTES = 1000 };
+
+/* The SELECT that is being answered, if the oldest command in flight is one. */
+static struct command *selecting(const struct client *client)
+{
+	struct command *command = client->queue;
+
+	if (command == NULL || command == client->sending || command->kind != COMMAND_SELECT)
+		return NULL;
+	return command;
+}
+
+struct view *client_current_view(const struct client *client)
+{
+	const struct command *command = selecting(client);
+
+	/* RFC 7162 section 3.2.11: up to [CLOSED] the data belongs to the mailbox selected before.
+	 */
+	if (command != NULL && !client->is_selected)
+		return command->view;
+	return client->selected;
+}
+
+static void keep_result(struct command *command, const struct response *response)
+{
+	command->code = response->code;
+	command->text = slice_dup(response->text);
+	command->uidvalidity = response->uidvalidity;
+	if (response->code == CODE_APPENDUID || response->code == CODE_COPYUID) {
+		command->uids = slice_dup(response->uids);
+		command->source_uids = slice_dup(response->source_uids);
+	}
+	if (response->code == CODE_MODIFIED)
+		seqset_copy(&command->modified, &response->set);
+}
+
+/* A SELECT has its answer: from here on data belongs to the new mailbox, or to none. */
+static bool enter_mailbox(
+	struct client *client, const struct command *command, struct response *response)
+{
+	if (response->condition == CONDITION_OK && client->is_selected && !client->closed_seen) {
+		client_fail(client,
+			"the server does not send [CLOSED] between two mailboxes (RFC 7162)");
+		return false;
+	}
+	/* After BAD it is unknown which mailbox is selected: a command meant for the new one must
+	 * not hit the old. */
+	if (response->condition == CONDITION_BAD) {
+		client_fail(client, "the server rejected a SELECT as malformed: %.*s",
+			(int)response->text.len, response->text.data);
+		return false;
+	}
+	client->is_selected = response->condition == CONDITION_OK;
+	client->selected = client->is_selected ? command->view : NULL;
+	client->closed_seen = false;
+	if (client->selected != NULL)
+		(void)view_take(client->selected, response);
+	return true;
+}
+
+static void leave_mailbox(struct client *client)
+{
+	client->is_selected = false;
+	client->selected = NULL;
+}
+
+static struct command *find_command(const struct client *client, struct slice tag)
+{
+	uint32_t number = 0;
+
+	for (size_t i = 0; i < tag.len; i++) {
+		if (tag.data[i] < '0' || tag.data[i] > '9' || number > UINT32_MAX / 10 - 1)
+			return NULL;
+		number = number * 10 + (uint32_t)(tag.data[i] - '0');
+	}
+	for (struct command *c = client->queue; c != NULL; c = c->next)
+		if (c->tag == number)
+			return c;
+	return NULL;
+}
+
+static void take_tagged(struct client *client, struct response *response)
+{
+	static const enum outcome outcomes[] = {
+		[CONDITION_OK] = OUTCOME_OK,
+		[CONDITION_NO] = OUTCOME_NO,
+		[CONDITION_BAD] = OUTCOME_BAD,
+	};
+	struct command *command = find_command(client, response->tag);
+	bool begun = command != NULL &&
+		     (command != client->sending || command->piece > 0 || command->announced);
+
+	if (!begun || response->condition > CONDITION_BAD) {
+		client_fail(client, "the server answered a command that was not given");
+		return;
+	}
+	keep_result(command, response);
+	if (command->kind == COMMAND_SELECT && !enter_mailbox(client, command, response))
+		return;
+	if (command->kind == COMMAND_UNSELECT && response->condition == CONDITION_OK)
+		leave_mailbox(client);
+	/*
+	 * Refused before it was sent whole.  A literal that waits for its "+" is simply not sent;
+	 * of one that is on its way the rest is owed, since the server skips as many bytes as were
+	 * announced (RFC 7888 section 4).
+	 */
+	if (command == client->sending && !client->awaiting) {
+		command->answered = outcomes[response->condition];
+		return;
+	}
+	if (command == client->sending)
+		client->awaiting = false;
+	client_complete(client, command, outcomes[response->condition]);
+}
+
+static void take_continuation(struct client *client, const struct response *response)
+{
+	struct command *command = client->queue;
+
+	if (client->awaiting) {
+		client_literal_accepted(client);
+		return;
+	}
+	while (command != NULL && command != client->sending && command->proceed == NULL &&
+		command->kind != COMMAND_IDLE)
+		command = command->next;
+	if (command == NULL || command == client->sending) {
+		client_fail(client, "the server asked for more where nothing was to come");
+		return;
+	}
+	if (command->kind == COMMAND_IDLE) {
+		client->idle = IDLE_CONFIRMED;
+		if (client->sending != NULL)
+			client_end_idle(client);
+	}
+	if (command->proceed != NULL)
+		command->proceed(command, response->text);
+}
+
+static void take_untagged(struct client *client, struct response *response)
+{
+	struct command *oldest = client->queue != client->sending ? client->queue : NULL;
+	struct view *view;
+
+	if (response->type == RESPONSE_CONDITION && response->condition == CONDITION_BYE &&
+		client->bye == NULL)
+		client->bye = slice_dup(response->text);
+	if (response->type == RESPONSE_CONDITION && response->code == CODE_CLOSED) {
+		leave_mailbox(client);
+		client->closed_seen = true;
+		return;
+	}
+	if (oldest != NULL && oldest->untagged != NULL && oldest->untagged(oldest, response))
+		return;
+	view = client_current_view(client);
+	if (view != NULL && view_take(view, response))
+		return;
+	if (client->owner->untagged != NULL)
+		client->owner->untagged(client->owner, response);
+}
+
+static void dispatch(struct client *client)
+{
+	struct response *response = &client->response;
+	size_t len;
+	char *text = input_response(client->input, &len);
+
+	log_debug((&(struct log_context){.side = client->name}), "S: %.*s",
+		(int)(len < LOGGED_BYTES ? len : LOGGED_BYTES), text);
+	if (!response_parse(response, text, len)) {
+		client_fail(client, "the server sent something that is not IMAP: %.*s",
+			(int)(len < 80 ? len : 80), text);
+		return;
+	}
+	if (response->code == CODE_CAPABILITY || response->type == RESPONSE_CAPABILITY)
+		client->owner->capabilities(client->owner, response);
+	if (response->type == RESPONSE_CONTINUATION)
+		take_continuation(client, response);
+	else if (response->tag.len > 0)
+		take_tagged(client, response);
+	else
+		take_untagged(client, response);
+}
+
+/* Parses what was read.  A completion may start TLS or DEFLATE, or fail the client: then the rest
+ * is not for us. */
+static void parse(struct client *client)
+{
+	while (buf_len(&client->received) > 0 && client->reason == NULL && client->stream != NULL) {
+		size_t used = 0;
+		enum input_result result = input_feed(client->input, buf_data(&client->received),
+			buf_len(&client->received), &used);
+
+		buf_consume(&client->received, used);
+		if (result == INPUT_ERROR)
+			client_fail(client, "%s", input_error(client->input));
+		if (result == INPUT_RESPONSE)
+			dispatch(client);
+	}
+}
+
+void client_receive(struct client *client)
+{
+	size_t room = buf_room(&client->received);
+	ssize_t n = stream_recv(client->stream, buf_reserve(&client->received, room), room);
+
+	if (n == -EAGAIN)
+		return;
+	if (n == 0) {
+		client_line_lost(client, "the server closed the connection");
+		return;
+	}
+	if (n < 0) {
+		client_line_lost(client, stream_error(client->stream));
+		return;
+	}
+	buf_commit(&client->received, (size_t)n);
+	parse(client);
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/imap/client.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "sync/base/limits.h"
+#include "sync/base/log.h"
+#include "sync/base/xalloc.h"
+#include "sync/imap/client-private.h"
+#include "sync/imap/view.h"
+
+/* The reasons not to begin with another command. */
+bool client_may_send(const struct client *client)
+{
+	const struct command *last;
+
+	if (client->stream == NULL || client->reason != NULL || client->sending == NULL)
+		return false;
+	if (client->awaiting)
+		return false;
+	if (client->sending->piece > 0 || client->sending->announced ||
+		client->sending->piece_offset > 0)
+		return true; /* it has begun: the rest must follow whatever the reasons below */
+	if (client->in_flight >= LIMIT_IN_FLIGHT)
+		return false;
+	if (client->idle != IDLE_NONE && client->idle != IDLE_ENDING)
+		return false;
+	if (client->in_flight == 0)
+		return true;
+	last = client->sending->prev;
+	if (last->kind == COMMAND_ALONE)
+		return false;
+	if (client->sending->kind == COMMAND_ALONE)
+		return false;
+	return true;
+}
+
+/* What is in flight when the line goes may or may not have been carried out; what never began
+ * surely was not. */
+static enum outcome outcome_of_loss(const struct client *client, const struct command *command)
+{
+	for (const struct command *c = client->sending; c != NULL; c = c->next)
+		if (c == command)
+			return command->piece == 0 && command->piece_offset == 0 ? OUTCOME_CANCELLED
+										 : OUTCOME_LOST;
+	return OUTCOME_LOST;
+}
+
+static void complete_all(struct client *client)
+{
+	while (client->queue != NULL) {
+		struct command *command = client->queue;
+
+		client_complete(client, command, outcome_of_loss(client, command));
+	}
+}
+
+static void lose(struct client *client)
+{
+	_cleanup_free_ char *reason = take(client->reason);
+
+	client->lost = true;
+	ev_timer_stop(client->loop->ev, &client->silence);
+	client->stream = stream_free(client->stream);
+	client->selected = client->last_view = NULL;
+	complete_all(client);
+	if (client->owner->lost != NULL)
+		client->owner->lost(client->owner, reason);
+}
+
+static enum step pump(struct task *task)
+{
+	struct client *client = container_of(task, struct client, pump);
+
+	if (client->lost) {
+		complete_all(client); /* submitted after the loss */
+		return STEP_WAIT;
+	}
+	if (client->reason != NULL) {
+		lose(client); /* the owner may have freed the client */
+		return STEP_WAIT;
+	}
+	if (client->stream != NULL)
+		client_send_more(client);
+	return STEP_WAIT;
+}
+
+static void on_silence(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct client *client = container_of(timer, struct client, silence);
+	ev_tstamp left = client->last_activity + LIMIT_SILENCE_SECONDS - ev_now(ev);
+
+	/* Re-armed lazily: activity only moves the time stamp. */
+	if (left <= 0 && !client_is_idle(client)) {
+		client_fail(client, "no answer within %d seconds", LIMIT_SILENCE_SECONDS);
+		return;
+	}
+	timer->repeat = left > 0 ? left : LIMIT_SILENCE_SECONDS;
+	ev_timer_again(ev, timer);
+}
+
+static void on_stream(struct stream_handler *handler, enum stream_event event)
+{
+	struct client *client = container_of(handler, struct client, stream_handler);
+
+	client->last_activity = ev_now(client->loop->ev);
+	switch (event) {
+	case STREAM_UP:
+		log_debug((&(struct log_context){.side = client->name}), "%s",
+			stream_tls_description(client->stream));
+		task_wake(&client->pump);
+		break;
+	case STREAM_READABLE:
+		client_receive(client);
+		break;
+	case STREAM_WRITABLE:
+		task_wake(&client->pump);
+		break;
+	case STREAM_LOST:
+		client_line_lost(client, stream_error(client->stream));
+		break;
+	}
+}
+
+struct client *client_new(
+	struct loop *loop, const char *name, struct client_owner *owner, struct input_sink *sink)
+{
+	struct client *client = xcalloc(1, sizeof(*client));
+
+	client->loop = loop;
+	client->name = name;
+	client->owner = owner;
+	client->stream_handler.event = on_stream;
+	client->input = input_new(sink);
+	response_init(&client->response);
+	buf_init(&client->received, LIMIT_READ);
+	buf_init(&client->out, LIMIT_OUTPUT);
+	task_init(&client->pump, loop, pump, NULL);
+	ev_init(&client->silence, on_silence);
+	return client;
+}
+
+struct client *client_free(struct client *client)
+{
+	if (client == NULL)
+		return NULL;
+	client->lost = true;
+	complete_all(client);
+	task_cancel(&client->pump);
+	ev_timer_stop(client->loop->ev, &client->silence);
+	stream_free(client->stream);
+	input_free(client->input);
+	response_done(&client->response);
+	buf_done(&client->received);
+	buf_wipe(&client->out);
+	free(client->bye);
+	free(client->reason);
+	free(client);
+	return NULL;
+}
+
+void client_attach(struct client *client, int own_fd)
+{
+	assert(client->stream == NULL && !client->lost);
+	client->stream = stream_new(client->loop, own_fd, &client->stream_handler);
+	client->last_activity = ev_now(client->loop->ev);
+	client->silence.repeat = LIMIT_SILENCE_SECONDS;
+	ev_timer_again(client->loop->ev, &client->silence);
+	task_wake(&client->pump);
+}
+
+struct stream *client_stream(struct client *client)
+{
+	return client->stream;
+}
+
+void client_start_tls(struct client *client, const struct tls_context *context, const char *host)
+{
+	/* RFC 9051 section 6.2.1: nothing may be carried over from the clear text. */
+	if (buf_len(&client->received) > 0) {
+		client_fail(client,
+			"the server sent data before the TLS handshake that does not belong there");
+		return;
+	}
+	stream_start_tls_client(client->stream, context, host);
+}
+
+void client_start_deflate(struct client *client)
+{
+	int r = stream_start_deflate(
+		client->stream, buf_data(&client->received), buf_len(&client->received));
+
+	buf_clear(&client->received);
+	if (r < 0)
+		client_fail(client, "cannot start compression: %s", strerror(-r));
+}
+
+void client_set_literal_mode(struct client *client, enum literal_mode mode)
+{
+	client->literals = mode;
+}
+
+void client_submit(struct client *client, struct command *command)
+{
+	command->outcome = OUTCOME_PENDING;
+	command->tag = ++client->last_tag;
+	DL_APPEND(client->queue, command);
+	if (client->sending == NULL)
+		client->sending = command;
+	if (command->kind == COMMAND_SELECT) {
+		client->last_view = command->view;
+		view_reset(command->view);
+	} else if (command->kind == COMMAND_UNSELECT) {
+		client->last_view = NULL;
+	}
+	/* After a loss the pump completes it, so that the caller hears of it from the loop, as
+	 * always. */
+	task_wake(&client->pump);
+	if (client->lost && client->reason == NULL)
+		client->reason = xstrdup("the connection was lost");
+}
+
+bool client_cancel(struct client *client, struct command *command)
+{
+	for (struct command *c = client->sending; c != NULL; c = c->next) {
+		if (c != command)
+			continue;
+		if (c->piece > 0 || c->piece_offset > 0 || c->announced)
+			return false;
+		client_complete(client, command, OUTCOME_CANCELLED);
+		return true;
+	}
+	return false;
+}
+
+void client_complete(struct client *client, struct command *command, enum outcome outcome)
+{
+	if (client->sending == command)
+		client->sending = command->next;
+	else if (outcome != OUTCOME_CANCELLED && client->in_flight > 0)
+		client->in_flight--;
+	DL_DELETE(client->queue, command);
+	if (command->kind == COMMAND_IDLE)
+		client->idle = IDLE_NONE;
+	command->outcome = outcome;
+	command->complete(command);
+	if (!client->lost)
+		task_wake(&client->pump);
+}
+
+bool client_is_idle(const struct client *client)
+{
+	for (const struct command *c = client->queue; c != NULL; c = c->next)
+		if (c->kind != COMMAND_IDLE || client->idle == IDLE_ENDING)
+			return false;
+	return true;
+}
+
+bool client_is_flushed(const struct client *client)
+{
+	return client->stream == NULL || (client->sending == NULL && buf_len(&client->out) == 0 &&
+						 stream_is_drained(client->stream));
+}
+
+/* The server's last words say more than how the line went. */
+void client_line_lost(struct client *client, const char *reason)
+{
+	if (client->bye != NULL)
+		client_fail(client, "the server ended the connection: %s", client->bye);
+	else
+		client_fail(client, "%s", reason);
+}
+
+void client_fail(struct client *client, const char *fmt, ...)
+{
+	_cleanup_free_ char *reason = NULL;
+	va_list ap;
+
+	if (client->reason != NULL || client->lost)
+		return;
+	va_start(ap, fmt);
+	reason = xvasprintf(fmt, ap);
+	va_end(ap);
+	client->reason = client->bye != NULL
+				 ? xasprintf("the server ended the connection: %s", client->bye)
+				 : take(reason);
+	if (client->stream != NULL) {
+		stream_want_read(client->stream, false);
+		stream_want_write(client->stream, false);
+	}
+	task_wake(&client->pump);
+}
+
+struct view *client_last_view(const struct client *client)
+{
+	return client->last_view;
+}
+
+void client_forget_view(struct client *client, struct view *view)
+{
+	if (client->selected == view)
+		client->selected = NULL;
+	if (client->last_view == view)
+		client->last_view = NULL;
+	for (struct command *c = client->queue; c != NULL; c = c->next)
+		if (c->view == view)
+			c->view = NULL;
+}
+
+struct stream *client_release_stream(struct client *client, struct buf *ret_leftover)
+{
+	assert(client->stream != NULL && buf_len(&client->out) == 0);
+	buf_init(ret_leftover, LIMIT_READ);
+	(void)buf_append(ret_leftover, buf_data(&client->received), buf_len(&client->received));
+	buf_clear(&client->received);
+	ev_timer_stop(client->loop->ev, &client->silence);
+	client->lost = true;
+	return take(client->stream);
+}

@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The dialogue up to the authenticated state is three functions: on_dialled()/on_untagged() (what
+ * happened), the completions (what an answer means in this state), and enter() (what is sent on
+ * entering a state).
+ */
+#include "sync/imap/session.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sync/base/limits.h"
+#include "sync/base/log.h"
+#include "sync/base/loop.h"
+#include "sync/base/xalloc.h"
+#include "sync/imap/client.h"
+#include "sync/imap/command.h"
+#include "sync/imap/sasl.h"
+
+enum state {
+	STATE_DIALLING,
+	STATE_GREETING, /* connected: the server speaks first */
+	STATE_CAPABILITY, /* asked, before authentication */
+	STATE_STARTTLS, /* asked for it */
+	STATE_AUTHENTICATE, /* credentials are on their way */
+	STATE_CAPABILITY_NOW, /* asked again, since authentication may change them */
+	STATE_READY, /* ENABLE may still be unanswered */
+	STATE_LOST,
+};
+
+struct session {
+	struct loop *loop;
+	const struct session_options *options;
+	struct session_handler *handler;
+	struct client_owner owner;
+	struct dial_handler dial_handler;
+	struct dial *dial;
+	struct client *client;
+	enum state state;
+	ev_timer deadline;
+	bool tls; /* the handshake was begun */
+	bool authenticated; /* by PREAUTH */
+	struct command command; /* the one of the current state */
+	struct command enable, compress, logout;
+	bool command_used, enable_used, compress_used, logout_used;
+	bool compressed;
+	struct sasl *sasl;
+	char *capabilities; /* " A B C ", upper case, or NULL while unknown */
+	enum session_failure failure;
+};
+
+static void enter(struct session *session, enum state state);
+
+static void fail(struct session *session, enum session_failure failure, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void fail(struct session *session, enum session_failure failure, const char *fmt, ...)
+{
+	_cleanup_free_ char *reason = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	reason = xvasprintf(fmt, ap);
+	va_end(ap);
+	session->failure = failure;
+	client_fail(session->client, "%s", reason);
+}
+
+static void on_capabilities(struct client_owner *owner, const struct response *response)
+{
+	struct session *session = container_of(owner, struct session, owner);
+	struct buf text;
+
+	buf_init(&text, LIMIT_RESPONSE);
+	(void)buf_putc(&text, ' ');
+	for (size_t i = 0; i < response->atoms_count && i < LIMIT_CAPABILITIES; i++) {
+		(void)buf_append(&text, response->atoms[i].data, response->atoms[i].len);
+		(void)buf_putc(&text, ' ');
+	}
+	free(session->capabilities);
+	session->capabilities = buf_steal(&text);
+	for (char *c = session->capabilities; *c != '\0'; c++)
+		if (*c >= 'a' && *c <= 'z')
+			*c = (char)(*c - 'a' + 'A');
+	client_set_literal_mode(session->client, session_has(session, "LITERAL+")   ? LITERAL_PLUS
+						 : session_has(session, "LITERAL-") ? LITERAL_MINUS
+										    : LITERAL_SYNC);
+}
+
+static void forget_capabilities(struct session *session)
+{
+	free(take(session->capabilities));
+	client_set_literal_mode(session->client, LITERAL_SYNC);
+}
+
+bool session_has(const struct session *session, const char *capability)
+{
+	size_t len = strlen(capability);
+	const char *at = session->capabilities;
+
+	while (at != NULL && (at = strcasestr(at, capability)) != NULL) {
+		if (at[-1] == ' ' && at[len] == ' ')
+			return true;
+		at += len;
+	}
+	return false;
+}
+
+const char *session_capabilities(const struct session *session)
+{
+	return session->capabilities != NULL ? session->capabilities + 1 : "";
+}
+
+/* A fresh command of the dialogue; the previous one has completed. */
+static struct command *fresh(struct session *session, void (*complete)(struct command *))
+{
+	if (session->command_used)
+		command_done(&session->command);
+	command_init(&session->command, complete);
+	session->command.kind = COMMAND_ALONE;
+	session->command_used = true;
+	return &session->command;
+}
+
+/* What follows once the capabilities are known. */
+static void proceed_with_capabilities(struct session *session)
+{
+	bool needs_tls = session->options->security == SESSION_STARTTLS && !session->tls;
+
+	if (session->authenticated)
+		enter(session, STATE_READY);
+	else if (!needs_tls)
+		enter(session, STATE_AUTHENTICATE);
+	else if (session_has(session, "STARTTLS"))
+		enter(session, STATE_STARTTLS);
+	else
+		fail(session, SESSION_FAILURE_REFUSED,
+			"the server does not offer STARTTLS (\"STARTTLS = NO\" would send the "
+			"password in clear text)");
+}
+
+static void capability_complete(struct command *command)
+{
+	struct session *session = container_of(command, struct session, command);
+
+	if (command->outcome == OUTCOME_OK && session->capabilities != NULL) {
+		proceed_with_capabilities(session);
+	} else if (command->outcome == OUTCOME_NO || command->outcome == OUTCOME_BAD ||
+		   command->outcome == OUTCOME_OK) {
+		_cleanup_free_ char *reason = command_reason(command);
+
+		fail(session, SESSION_FAILURE_REFUSED,
+			"the server does not tell its capabilities (%s)", reason);
+	}
+}
+
+static void starttls_complete(struct command *command)
+{
+	struct session *session = container_of(command, struct session, command);
+
+	if (command->outcome == OUTCOME_OK) {
+		client_start_tls(
+			session->client, session->options->tls, session->options->tls_host);
+		session->tls = true;
+		/* RFC 3501 section 6.2.1: what was said in clear text does not count. */
+		forget_capabilities(session);
+		enter(session, STATE_CAPABILITY);
+	} else if (command->outcome == OUTCOME_NO || command->outcome == OUTCOME_BAD) {
+		_cleanup_free_ char *reason = command_reason(command);
+
+		fail(session, SESSION_FAILURE_REFUSED, "STARTTLS was refused (%s)", reason);
+	}
+}
+
+/* Refusals that say "later" rather than "never" (RFC 5530). */
+static bool is_temporary(const struct command *command)
+{
+	return command->code == CODE_UNAVAILABLE || command->code == CODE_INUSE ||
+	       command->code == CODE_LIMIT || command->code == CODE_SERVERBUG;
+}
+
+static void auth_complete(struct command *command)
+{
+	struct session *session = container_of(command, struct session, command);
+
+	if (command->outcome == OUTCOME_OK && session->sasl != NULL &&
+		!sasl_is_complete(session->sasl)) {
+		fail(session, SESSION_FAILURE_REFUSED,
+			"the server accepted the login without proving that it knows the password");
+	} else if (command->outcome == OUTCOME_OK) {
+		session->authenticated = true;
+		if (command->code == CODE_CAPABILITY)
+			enter(session, STATE_READY);
+		else
+			enter(session, STATE_CAPABILITY_NOW);
+	} else if (command->outcome == OUTCOME_NO || command->outcome == OUTCOME_BAD) {
+		_cleanup_free_ char *reason = command_reason(command);
+
+		if (is_temporary(command))
+			fail(session, SESSION_FAILURE_NETWORK, "the server takes no login now (%s)",
+				reason);
+		else
+			fail(session, SESSION_FAILURE_REFUSED,
+				"the login as \"%s\" was refused (%s): check username and password",
+				session->options->username, reason);
+	}
+	session->sasl = sasl_free(session->sasl);
+}
+
+static void auth_proceed(struct command *command, struct slice text)
+{
+	struct session *session = container_of(command, struct session, command);
+	_cleanup_free_ char *challenge = slice_dup(text);
+	char *answer = NULL;
+	int r = session->sasl != NULL ? sasl_step(session->sasl, challenge, &answer) : -1;
+
+	if (r < 0) {
+		/* RFC 3501 section 6.2.2: "*" ends the exchange, the server answers BAD. */
+		log_debug((&(struct log_context){.side = session->options->name}),
+			"the authentication was stopped here: %s", strerror(-r));
+		client_answer(session->client, "*");
+		return;
+	}
+	client_answer(session->client, answer);
+	explicit_bzero(answer, strlen(answer));
+	free(answer);
+}
+
+static struct sasl *new_sasl(const struct session *session, const char *mechanism)
+{
+	struct sasl_options options = {
+		.username = session->options->username,
+		.password = session->options->password,
+		.host = session->options->tls_host,
+	};
+
+	(void)stream_channel_binding(client_stream(session->client), &options.binding_type,
+		&options.binding_data, &options.binding_size);
+	return sasl_new(mechanism, &options);
+}
+
+/* AUTHENTICATE with this mechanism, or false when it cannot be used here. */
+static bool try_sasl(struct session *session, const char *mechanism)
+{
+	_cleanup_free_ char *capability = xasprintf("AUTH=%s", mechanism);
+	struct command *command;
+	char *initial = NULL;
+
+	if (!session_has(session, capability))
+		return false;
+	session->sasl = new_sasl(session, mechanism);
+	if (session->sasl == NULL)
+		return false;
+	command = fresh(session, auth_complete);
+	command->proceed = auth_proceed;
+	command_printf(command, "AUTHENTICATE %s", mechanism);
+	if (session_has(session, "SASL-IR") && sasl_client_first(session->sasl) &&
+		sasl_step(session->sasl, NULL, &initial) == 0) {
+		command_puts(command, " ");
+		command_secret_text(command, initial[0] != '\0' ? initial : "=");
+		explicit_bzero(initial, strlen(initial));
+		free(initial);
+	}
+	client_submit(session->client, command);
+	return true;
+}
+
+static bool try_login(struct session *session)
+{
+	struct command *command;
+
+	if (session_has(session, "LOGINDISABLED"))
+		return false;
+	command = fresh(session, auth_complete);
+	command_puts(command, "LOGIN ");
+	command_secret(command, session->options->username);
+	command_puts(command, " ");
+	command_secret(command, session->options->password);
+	client_submit(session->client, command);
+	return true;
+}
+
+static void authenticate(struct session *session)
+{
+	const char *const *mechanism = session->options->mechanisms;
+
+	if (session->options->username == NULL || session->options->password == NULL) {
+		fail(session, SESSION_FAILURE_REFUSED,
+			"the server wants a login, but no username and password are configured");
+		return;
+	}
+	for (; mechanism != NULL && *mechanism != NULL; mechanism++) {
+		/* The LOGIN command says the same in one message less than the mechanism of that
+		 * name. */
+		if (strcasecmp(*mechanism, "LOGIN") == 0 && try_login(session))
+			return;
+		if (try_sasl(session, *mechanism))
+			return;
+	}
+	fail(session, SESSION_FAILURE_REFUSED,
+		"the server offers none of the configured authentication mechanisms (it offers: "
+		"%s)",
+		session_capabilities(session));
+}
+
+/* What continuous synchronisation stands on; false and a failure that names what is missing. */
+static bool check_extensions(struct session *session)
+{
+	static const char *const needed[] = {
+		"ENABLE", "QRESYNC", "UIDPLUS", "LIST-EXTENDED", "LIST-STATUS"};
+	struct buf missing;
+	bool complete;
+
+	buf_init(&missing, 1024);
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
+		if (!session_has(session, needed[i]))
+			(void)buf_printf(
+				&missing, "%s%s", buf_len(&missing) > 0 ? ", " : "", needed[i]);
+	complete = buf_len(&missing) == 0;
+	if (!complete)
+		fail(session, SESSION_FAILURE_REFUSED,
+			"the server lacks what synchronisation needs: %.*s", (int)buf_len(&missing),
+			buf_data(&missing));
+	buf_done(&missing);
+	return complete;
+}
+
+static void enable_complete(struct command *command)
+{
+	struct session *session = container_of(command, struct session, enable);
+
+	if (command->outcome == OUTCOME_NO || command->outcome == OUTCOME_BAD) {
+		_cleanup_free_ char *reason = command_reason(command);
+
+		fail(session, SESSION_FAILURE_REFUSED, "the server does not enable QRESYNC (%s)",
+			reason);
+	}
+}
+
+/* ENABLE goes out with the first commands of the owner, in one flight. */
+static void become_ready(struct session *session)
+{
+	ev_timer_stop(session->loop->ev, &session->deadline);
+	if (session->options->enable_qresync) {
+		if (!check_extensions(session))
+			return;
+		command_init(&session->enable, enable_complete);
+		session->enable_used = true;
+		command_puts(&session->enable, "ENABLE QRESYNC");
+		client_submit(session->client, &session->enable);
+	}
+	session->handler->ready(session->handler);
+}
+
+static void enter(struct session *session, enum state state)
+{
+	struct command *command;
+
+	session->state = state;
+	ev_timer_again(session->loop->ev, &session->deadline);
+	switch (state) {
+	case STATE_DIALLING:
+	case STATE_GREETING:
+	case STATE_LOST:
+		break;
+	case STATE_CAPABILITY:
+	case STATE_CAPABILITY_NOW:
+		command = fresh(session, capability_complete);
+		command_puts(command, "CAPABILITY");
+		client_submit(session->client, command);
+		break;
+	case STATE_STARTTLS:
+		command = fresh(session, starttls_complete);
+		command_puts(command, "STARTTLS");
+		client_submit(session->client, command);
+		break;
+	case STATE_AUTHENTICATE:
+		authenticate(session);
+		break;
+	case STATE_READY:
+		become_ready(session);
+		break;
+	}
+}
+
+static void greeted(struct session *session, const struct response *response)
+{
+	bool preauth = response->condition == CONDITION_PREAUTH;
+
+	if (response->type != RESPONSE_CONDITION ||
+		(response->condition != CONDITION_OK && !preauth)) {
+		fail(session, SESSION_FAILURE_NETWORK, "the server did not greet: %.*s",
+			(int)response->text.len, response->text.data);
+		return;
+	}
+	if (preauth && session->options->security == SESSION_STARTTLS) {
+		/* RFC 9051 section 11.1: STARTTLS is not possible any more, whoever made it so. */
+		fail(session, SESSION_FAILURE_REFUSED,
+			"the server is logged in before TLS began, which would leave the "
+			"connection in clear text");
+		return;
+	}
+	session->authenticated = preauth;
+	if (session->capabilities != NULL)
+		proceed_with_capabilities(session);
+	else
+		enter(session, STATE_CAPABILITY);
+}
+
+static void on_untagged(struct client_owner *owner, struct response *response)
+{
+	struct session *session = container_of(owner, struct session, owner);
+
+	if (session->state == STATE_GREETING)
+		greeted(session, response);
+	else if (session->state == STATE_READY && session->handler->untagged != NULL)
+		session->handler->untagged(session->handler, response);
+}
+
+static void on_lost(struct client_owner *owner, const char *reason)
+{
+	struct session *session = container_of(owner, struct session, owner);
+
+	session->state = STATE_LOST;
+	ev_timer_stop(session->loop->ev, &session->deadline);
+	session->handler->lost(session->handler, session->failure, reason);
+}
+
+static void on_dialled(struct dial_handler *handler, int fd, const char *reason)
+{
+	struct session *session = container_of(handler, struct session, dial_handler);
+
+	if (fd < 0) {
+		fail(session, SESSION_FAILURE_NETWORK, "%s", reason);
+		return;
+	}
+	client_attach(session->client, fd);
+	if (session->options->keepalive)
+		stream_set_keepalive(
+			client_stream(session->client), true, LIMIT_SILENCE_SECONDS * 1000);
+	if (session->options->security == SESSION_TLS) {
+		client_start_tls(
+			session->client, session->options->tls, session->options->tls_host);
+		session->tls = true;
+	}
+	enter(session, STATE_GREETING);
+}
+
+static void on_deadline(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct session *session = container_of(timer, struct session, deadline);
+
+	ev_timer_stop(ev, timer);
+	fail(session, SESSION_FAILURE_NETWORK, "no answer within %d seconds",
+		LIMIT_GREETING_SECONDS);
+}
+
+struct session *session_new(struct loop *loop, struct worker *worker,
+	const struct session_options *options, struct session_handler *handler,
+	struct input_sink *sink)
+{
+	struct session *session = xcalloc(1, sizeof(*session));
+
+	session->loop = loop;
+	session->options = options;
+	session->handler = handler;
+	session->owner = (struct client_owner){
+		.capabilities = on_capabilities, .untagged = on_untagged, .lost = on_lost};
+	session->dial_handler.dialled = on_dialled;
+	session->client = client_new(loop, options->name, &session->owner, sink);
+	ev_init(&session->deadline, on_deadline);
+	session->deadline.repeat = LIMIT_GREETING_SECONDS;
+	enter(session, STATE_DIALLING);
+	session->dial = dial_start(loop, worker, &options->dial, &session->dial_handler);
+	return session;
+}
+
+struct session *session_free(struct session *session)
+{
+	if (session == NULL)
+		return NULL;
+	session->state = STATE_LOST;
+	ev_timer_stop(session->loop->ev, &session->deadline);
+	session->dial = dial_free(session->dial);
+	session->client = client_free(session->client);
+	if (session->command_used)
+		command_done(&session->command);
+	if (session->enable_used)
+		command_done(&session->enable);
+	if (session->compress_used)
+		command_done(&session->compress);
+	if (session->logout_used)
+		command_done(&session->logout);
+	sasl_free(session->sasl);
+	free(session->capabilities);
+	free(session);
+	return NULL;
+}
+
+struct client *session_client(struct session *session)
+{
+	return session->client;
+}
+
+static void compress_complete(struct command *command)
+{
+	struct session *session = container_of(command, struct session, compress);
+
+	if (command->outcome == OUTCOME_OK) {
+		client_start_deflate(session->client);
+	} else if (command->outcome == OUTCOME_NO || command->outcome == OUTCOME_BAD) {
+		_cleanup_free_ char *reason = command_reason(command);
+
+		if (command->code != CODE_COMPRESSIONACTIVE)
+			log_warning((&(struct log_context){.side = session->options->name}),
+				"the server refused compression (%s): going on without", reason);
+	}
+}
+
+void session_compress(struct session *session)
+{
+	if (session->compressed || !session_has(session, "COMPRESS=DEFLATE"))
+		return;
+	session->compressed = true;
+	command_init(&session->compress, compress_complete);
+	session->compress_used = true;
+	session->compress.kind = COMMAND_ALONE;
+	command_puts(&session->compress, "COMPRESS DEFLATE");
+	client_submit(session->client, &session->compress);
+}
+
+static void logout_complete(struct command *command)
+{
+	/* Nothing hangs on it: the connection is closed either way. */
+}
+
+void session_logout(struct session *session)
+{
+	if (session->logout_used || session->state != STATE_READY)
+		return;
+	command_init(&session->logout, logout_complete);
+	session->logout_used = true;
+	command_puts(&session->logout, "LOGOUT");
+	client_submit(session->client, &session->logout);
+}
+
+struct stream *session_release_stream(struct session *session, struct buf *ret_leftover)
+{
+	assert(session->state == STATE_READY);
+	return client_release_stream(session->client, ret_leftover);
+}
