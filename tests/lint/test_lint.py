@@ -26,8 +26,8 @@ def lint(tmp_path):
 
 with open(os.path.join(HERE, "../../.clang-format"), encoding="ascii") as _file:
     FORMAT = _file.read()
-GOOD = {".clang-format": FORMAT, "sync/base/a.h": LICENCE, "sync/net/b.h": LICENCE + '#include "sync/base/a.h"\n',
-        "sync/imap/c-private.h": LICENCE, "sync/imap/slice.h": LICENCE,
+GOOD = {".clang-format": FORMAT, "sync/base/a.h": LICENCE,
+        "sync/net/b.h": LICENCE + '#include "sync/base/a.h"\n', "sync/imap/c-private.h": LICENCE, "sync/imap/slice.h": LICENCE,
         "sync/plan/d.c": LICENCE + '#include <stdio.h>\n#include "sync/imap/slice.h"\n',
         "proxy/e.h": LICENCE}
 
