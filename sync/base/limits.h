@@ -7,42 +7,45 @@ enum {
 	/* Wire: from a server */
 	LIMIT_RESPONSE = 16 << 20, /* bytes of one response, small literals included, bodies not */
 	LIMIT_LITERAL_INLINE = 1 << 20, /* bytes of one literal that is kept within its response */
-	LIMIT_LIST_DEPTH = 64,		/* nesting of parenthesised lists that are skipped over */
+	LIMIT_LIST_DEPTH = 64, /* nesting of parenthesised lists that are skipped over */
 	LIMIT_ATOMS = 10000, /* capabilities or flags in one response */
-	LIMIT_CAPABILITIES = 1000,	/* distinct capabilities remembered of one server */
-	LIMIT_GREETING_SECONDS = 30,	/* connect to ready, each step */
+	LIMIT_CAPABILITIES = 1000, /* distinct capabilities remembered of one server */
+	LIMIT_SCRAM_ITERATIONS = 1000000, /* hash rounds a server may ask of us at login */
+	LIMIT_GREETING_SECONDS = 30, /* connect to ready, each step */
 
 	/* Wire: to a server */
 	LIMIT_COMMAND_LINE =
 		8000, /* bytes of a command line without literals (RFC 7162 section 4) */
 	LIMIT_OUTPUT = 256 << 10, /* bytes of output encoded but not yet accepted by the stream */
-	LIMIT_READ = 64 << 10,	  /* bytes read from a stream at once */
+	LIMIT_READ = 64 << 10, /* bytes read from a stream at once */
 
 	LIMIT_COMMAND_BYTES =
-		256 << 10,	/* bytes of a command, literals of its own included, spools not */
+		256 << 10, /* bytes of a command, literals of its own included, spools not */
 	LIMIT_IN_FLIGHT = 4000, /* commands sent and not answered */
 	LIMIT_SILENCE_SECONDS =
 		120, /* without a byte either way while an answer is due: the line is dead */
 
 	/* Messages */
 	LIMIT_SPOOL_MEMORY =
-		1 << 20,	   /* bytes of one body in memory; what is longer goes to a file */
+		1 << 20, /* bytes of one body in memory; what is longer goes to a file */
 	LIMIT_FLAG_LISTS = 100000, /* distinct flag lists of one account */
+	LIMIT_FLAG_NAME = 255, /* bytes of one flag */
+	LIMIT_FLAG_BYTES = 64 << 20, /* bytes of all flag lists of one account */
 	LIMIT_FLAGS_PER_MESSAGE = 1000, /* flags and keywords of one message */
 	LIMIT_DELTA_CHANGES =
 		1 << 20, /* messages with changed flags that one pass over a mailbox holds */
 	LIMIT_UID_RANGES = 1 << 20, /* ranges of one UID set */
 
 	/* Connections */
-	LIMIT_WORKER_THREADS = 4,     /* lookups and password hashes under way at once */
+	LIMIT_WORKER_THREADS = 4, /* lookups and password hashes under way at once */
 	LIMIT_WORKER_END_SECONDS = 1, /* wait for them when the program ends */
-	LIMIT_ADDRESSES = 32,	      /* addresses tried of one host name */
-	LIMIT_CERTIFICATE_NAMES = 500,	/* bytes of the names of a certificate shown in a message */
+	LIMIT_ADDRESSES = 32, /* addresses tried of one host name */
+	LIMIT_CERTIFICATE_NAMES = 500, /* bytes of the names of a certificate shown in a message */
 	LIMIT_FILTER_OUTPUT =
 		32 << 10, /* bytes that TLS or DEFLATE holds before it accepts no more */
 
 	/* Accounts */
-	LIMIT_MAILBOXES = 100000,  /* mailboxes listed by one server */
+	LIMIT_MAILBOXES = 100000, /* mailboxes listed by one server */
 	LIMIT_MAILBOX_NAME = 4096, /* bytes of a mailbox name */
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Flag lists of messages, interned: two lists with the same flags, whatever their order and case, are the same pointer.
- * \Recent is dropped on the way in: it never crosses (RFC 3501 section 2.3.2).
+ * Flag lists of messages, interned: two lists with the same flags, whatever their order and case,
+ * are the same pointer. \Recent is dropped on the way in: it never crosses (RFC 3501
+ * section 2.3.2).
  */
 #ifndef INTERIMAP_IMAP_FLAGS_H
 #define INTERIMAP_IMAP_FLAGS_H
@@ -18,18 +19,23 @@ struct flag_pool *flag_pool_new(void);
 struct flag_pool *flag_pool_free(struct flag_pool *pool);
 
 /*
- * The list of these flags (duplicates and \Recent dropped, spelling of the first kept that was ever seen).
- * NULL when LIMIT_FLAG_LISTS or LIMIT_FLAGS_PER_MESSAGE is exceeded, or when one is not a flag (RFC 3501 "flag").
+ * The list of these flags (duplicates and \Recent dropped, spelling of the first kept that was ever
+ * seen). NULL when LIMIT_FLAG_LISTS or LIMIT_FLAGS_PER_MESSAGE is exceeded, or when one is not a
+ * flag (RFC 3501 "flag").
  */
 const struct flags *flags_intern(struct flag_pool *pool, const struct slice *atoms, size_t count);
 const struct flags *flags_empty(struct flag_pool *pool);
-const struct flags *flags_union(struct flag_pool *pool, const struct flags *one, const struct flags *other);
+const struct flags *flags_union(
+	struct flag_pool *pool, const struct flags *one, const struct flags *other);
 /*
- * Those that `permanent` (a PERMANENTFLAGS list, interned from the response's atoms) lets a client store: all keywords if it holds "\*".
+ * Those that `permanent` (a PERMANENTFLAGS list, interned from the response's atoms) lets a client
+ * store: all keywords if it holds "\*".
  */
-const struct flags *flags_storable(struct flag_pool *pool, const struct flags *flags, const struct flags *permanent);
+const struct flags *flags_storable(
+	struct flag_pool *pool, const struct flags *flags, const struct flags *permanent);
 /* Those that are in `flags` and not in `other`. */
-const struct flags *flags_minus(struct flag_pool *pool, const struct flags *flags, const struct flags *other);
+const struct flags *flags_minus(
+	struct flag_pool *pool, const struct flags *flags, const struct flags *other);
 /* Whether every keyword can be stored there ("\*" is in it). */
 bool flags_permanent_is_open(const struct flags *permanent);
 bool flags_contain(const struct flags *flags, const char *flag);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Client side of SASL (RFC 4422) for AUTHENTICATE: libgsasl's mechanisms (PLAIN, LOGIN, EXTERNAL, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256
- * and their -PLUS forms).
+ * Client side of SASL (RFC 4422) for AUTHENTICATE: libgsasl's mechanisms (PLAIN, LOGIN, EXTERNAL,
+ * CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256 and their -PLUS forms).
  */
 #ifndef INTERIMAP_IMAP_SASL_H
 #define INTERIMAP_IMAP_SASL_H
@@ -14,26 +14,45 @@ struct sasl;
 struct sasl_options {
 	const char *username;
 	const char *password;
-	const char *host;         /* for mechanisms that name the service */
-	const char *binding_type; /* "tls-exporter", "tls-unique", or NULL without channel binding */
+	const char *host; /* for mechanisms that name the service */
+	const char
+		*binding_type; /* "tls-exporter", "tls-unique", or NULL without channel binding */
 	const void *binding_data;
 	size_t binding_size;
 };
 
-/* NULL when the mechanism is not supported here.  Copies the options. */
+/*
+ * NULL when the mechanism is not supported here, or is a -PLUS form without usable channel binding.
+ * Copies the options.
+ *
+ * With channel binding given, SCRAM without -PLUS tells the server that we could have bound
+ * ("y", RFC 5802 section 6), which is the protection against a downgrade: a server that does offer
+ * the -PLUS form then refuses.  Whoever prefers the plain form nevertheless must give no binding.
+ */
 struct sasl *sasl_new(const char *mechanism, const struct sasl_options *options);
 struct sasl *sasl_free(struct sasl *sasl);
 
-/* True when the client speaks first, so that its first message may go with the command (SASL-IR, RFC 4959). */
+/*
+ * True when the client speaks first, so that its first message may go with the command (SASL-IR,
+ * RFC 4959).
+ */
 bool sasl_client_first(const struct sasl *sasl);
 
 /*
- * Next message.  `challenge` is the server's base64 text, or NULL for an initial response.  On success *ret_response is base64, owned by
- * the caller, who wipes it.  0; -EACCES when the server's proof is wrong; -EINVAL for a malformed challenge; -ENOKEY when a credential is missing.
+ * Next message.  `challenge` is the server's base64 text, or NULL for an initial response.  On
+ * success *ret_response is base64, "" for a message of no bytes (which SASL-IR writes as "="), and
+ * owned by the caller, who wipes it.
+ *
+ * 0; -EACCES when the server's proof is wrong; -EINVAL for a malformed challenge, or one that comes
+ * after the end; -ERANGE when the server asks for more than LIMIT_SCRAM_ITERATIONS; -ENOKEY when a
+ * credential is missing; -EILSEQ when user name or password cannot be prepared (RFC 4013).
  */
 int sasl_step(struct sasl *sasl, const char *challenge, char **ret_response);
 
-/* The mechanism has seen all it needs, the server's proof included: only then may an OK be believed. */
+/*
+ * The mechanism has seen all it needs, the server's proof included: only then may an OK be
+ * believed.
+ */
 bool sasl_is_complete(const struct sasl *sasl);
 
 #endif
