@@ -25,7 +25,8 @@ struct input {
 	enum place place;
 	size_t line; /* where the text after the last literal begins */
 	uint64_t left; /* bytes of the literal still to come */
-	bool skipping; /* the sink does not want the body */
+	bool wanted; /* the sink wants the body */
+	bool storing; /* … and did not fail so far */
 	const char *error;
 };
 
@@ -73,19 +74,20 @@ static void start_response(struct input *input)
 
 static void body_begin(struct input *input, const char *head, size_t head_len, uint64_t size)
 {
-	input->skipping =
-		input->sink == NULL || !input->sink->begin(input->sink, head, head_len, size);
+	input->wanted =
+		input->sink != NULL && input->sink->begin(input->sink, head, head_len, size);
+	input->storing = input->wanted;
 }
 
 static void body_data(struct input *input, const char *data, size_t n)
 {
-	if (!input->skipping && n > 0)
-		input->skipping = !input->sink->data(input->sink, data, n);
+	if (input->storing && n > 0)
+		input->storing = input->sink->data(input->sink, data, n);
 }
 
 static void body_end(struct input *input)
 {
-	if (!input->skipping)
+	if (input->wanted)
 		input->sink->end(input->sink);
 }
 

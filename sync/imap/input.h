@@ -30,10 +30,9 @@ struct input_sink {
 	 * data nor end follows.
 	 */
 	bool (*begin)(struct input_sink *sink, const char *head, size_t head_len, uint64_t size);
-	/* The next bytes of it.  false: cannot be stored; the rest is skipped, and no end follows.
-	 */
+	/* The next bytes of it.  false: cannot be stored; the rest is skipped, up to the end. */
 	bool (*data)(struct input_sink *sink, const char *data, size_t n);
-	/* All bytes have been handed over. */
+	/* After each begin that returned true, unless the connection is lost before. */
 	void (*end)(struct input_sink *sink);
 };
 
