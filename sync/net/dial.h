@@ -23,7 +23,7 @@ struct dial_options {
 	const char *const *argv; /* tunnel: this argument vector instead of `command`, or NULL */
 	const char *const *environment; /* tunnel: added to the child's environment, or NULL */
 	bool null_stderr; /* tunnel */
-	unsigned timeout_seconds;
+	unsigned timeout_seconds; /* for all of it; 0: LIMIT_GREETING_SECONDS */
 };
 
 struct dial_handler {
