@@ -44,6 +44,23 @@ enum {
 	LIMIT_FILTER_OUTPUT =
 		32 << 10, /* bytes that TLS or DEFLATE holds before it accepts no more */
 
+	/* Mail clients of the proxy */
+	LIMIT_LOGIN_LINE = 8192, /* bytes of one line before login */
+	LIMIT_LOGIN_LITERAL = 4096, /* bytes of one literal before login */
+	LIMIT_LOGIN_ARGUMENTS = 32, /* words of one command before login */
+	LIMIT_LOGIN_SECONDS = 60, /* from connect to login */
+	LIMIT_LOGIN_FAILURES = 3, /* wrong passwords on one connection */
+	LIMIT_LOGIN_DELAY_MS = 8000, /* longest delay of the answer to a wrong password */
+	LIMIT_BAD_COMMANDS = 10, /* commands before login that are none */
+	LIMIT_CLIENTS = 10000, /* highest max-clients */
+	LIMIT_RELAY = 64 << 10, /* bytes on their way in one direction */
+	LIMIT_RELAY_ANSWERS = 8192, /* bytes of our own answers that wait for a gap */
+	LIMIT_LINGER_SECONDS = 2, /* wait for a client to close after the last byte to it */
+	LIMIT_OBSERVED_HEAD = 128, /* bytes of tag and verb */
+	LIMIT_OBSERVED_TAG = 64, /* bytes of a tag; what is longer is not followed */
+	LIMIT_OBSERVED_NAME = 1024, /* bytes of a mailbox name in a client's command, likewise */
+	LIMIT_OBSERVED_COMMANDS = 256, /* unanswered changing commands of one client, likewise */
+
 	/* Accounts */
 	LIMIT_MAILBOXES = 100000, /* mailboxes listed by one server */
 	LIMIT_MAILBOX_NAME = 4096, /* bytes of a mailbox name */

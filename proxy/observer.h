@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Watches the two byte streams between a mail client and the store, at any chunking, with bounded
+ * memory.  It knows lines, literals and tags (RFC 3501 section 2.2), never looks into a body, and
+ * tells the engine what a client's command has changed as soon as that command is answered.
+ *
+ * It also says what the relay must not pass on as it is: lists of capabilities, from which some are
+ * taken (capabilities.h), and a COMPRESS command (RFC 4978), which would blind it.  To catch that
+ * one, the head of a command is held until its second word is whole: the store could do nothing
+ * with less, so nobody waits.
+ */
+#ifndef INTERIMAP_PROXY_OBSERVER_H
+#define INTERIMAP_PROXY_OBSERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct hint_receiver;
+struct observer;
+
+/* What to do with a run of bytes. */
+enum observer_verdict {
+	OBSERVER_PASS, /* forward it, after what is held */
+	OBSERVER_HOLD, /* client: hold it (never more than LIMIT_OBSERVED_HEAD bytes) */
+	OBSERVER_DROP, /* client: do not forward it */
+	OBSERVER_REFUSE, /* client: the same, drop what is held too, and answer
+			    observer_refused_tag() with a NO */
+	OBSERVER_CAPABILITIES, /* server: words of a list of capabilities; the next PASS ends it */
+};
+
+/* The receiver may be NULL: then nobody is told. */
+struct observer *observer_new(struct hint_receiver *receiver);
+/* A connection that ends with commands unanswered may have changed anything they name. */
+struct observer *observer_free(struct observer *observer);
+
+/* Looks at bytes from the client; n > 0.  Returns how many of them the verdict is for, at least 1.
+ */
+size_t observer_client(
+	struct observer *observer, const char *data, size_t n, enum observer_verdict *ret_verdict);
+/* Valid after OBSERVER_REFUSE until the next call. */
+const char *observer_refused_tag(const struct observer *observer);
+
+/*
+ * Looks at bytes from the server; n > 0.  With stop set, the run ends where observer_between() is
+ * true, so that a response can be put in there.
+ */
+size_t observer_server(struct observer *observer, const char *data, size_t n, bool stop,
+	enum observer_verdict *ret_verdict);
+/* The server's stream is between two responses. */
+bool observer_between(const struct observer *observer);
+/* The server has said BYE. */
+bool observer_saw_bye(const struct observer *observer);
+
+#endif
