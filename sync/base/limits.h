@@ -31,6 +31,7 @@ enum {
 	LIMIT_FLAG_LISTS = 100000, /* distinct flag lists of one account */
 	LIMIT_FLAG_NAME = 255, /* bytes of one flag */
 	LIMIT_FLAG_BYTES = 64 << 20, /* bytes of all flag lists of one account */
+	LIMIT_FLAG_TEXT = 4000, /* bytes of the flag list of one STORE, half of a command line */
 	LIMIT_FLAGS_PER_MESSAGE = 1000, /* flags and keywords of one message */
 	LIMIT_DELTA_CHANGES =
 		1 << 20, /* messages with changed flags that one pass over a mailbox holds */

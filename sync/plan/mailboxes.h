@@ -39,9 +39,9 @@ enum plan_mailbox_action {
 	MAILBOX_SUBSCRIBE_REMOTE,
 	MAILBOX_UNSUBSCRIBE_LOCAL,
 	MAILBOX_UNSUBSCRIBE_REMOTE,
-	MAILBOX_REMEMBER,	/* make it known, with `subscribed` */
+	MAILBOX_REMEMBER, /* make it known, with `subscribed` */
 	MAILBOX_SET_SUBSCRIBED, /* known: record `subscribed` once the other side was told */
-	MAILBOX_MISSING_LOCAL,	/* known, disappeared there */
+	MAILBOX_MISSING_LOCAL, /* known, disappeared there */
 	MAILBOX_MISSING_REMOTE,
 };
 

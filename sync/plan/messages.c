@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
 #include "sync/imap/flags.h"
 
@@ -28,7 +29,7 @@ struct wish {
 struct draft {
 	const struct plan_side *side;
 	const struct flags *permanent; /* never NULL */
-	bool holds_all;		       /* it can store all that the other side can */
+	bool holds_all; /* it can store all that the other side can */
 	struct gone *gone;
 	size_t gone_count, gone_size;
 	struct wish *wishes;
@@ -120,66 +121,62 @@ static void add_conflict(struct maker *maker, struct plan_pair pair, const struc
 		.pair = pair, .local = local, .remote = remote, .both = both};
 }
 
+/* Whether a command can hold the list; a server might drop the connection over a longer line. */
+static bool sendable(const struct flags *flags)
+{
+	return strlen(flags_text(flags)) <= LIMIT_FLAG_TEXT;
+}
+
 /*
  * Notes which of the flags that belong on this side cannot be stored there.  `have`, if not NULL,
- * is what the message has already. A report only: where a limit stops it, it says less.
+ * is what the message has already.
  */
 static void add_dropped(struct maker *maker, struct draft *draft, const struct flags *flags,
 	const struct flags *have)
 {
 	const struct flags *can = flags_storable(maker->pool, flags, draft->permanent);
-	const struct flags *cannot = can ? flags_minus(maker->pool, flags, can) : NULL;
-	if (cannot && have)
+	const struct flags *cannot = flags_minus(maker->pool, flags, can);
+	if (have)
 		cannot = flags_minus(maker->pool, cannot, have);
-	if (!cannot || flags_are_empty(cannot))
+	if (flags_are_empty(cannot))
 		return;
-
 	const struct flags *before = draft->out->dropped;
-	const struct flags *all = before ? flags_union(maker->pool, before, cannot) : cannot;
-	if (all)
-		draft->out->dropped = all;
+	draft->out->dropped = before ? flags_union(maker->pool, before, cannot) : cannot;
 }
 
 /* The flags changed on one side only, and go to the other. */
 static void carry(struct maker *maker, const struct draft *from, const struct flags *flags,
 	struct draft *to, uint32_t uid)
 {
+	struct flag_pool *pool = maker->pool;
 	const struct flags *have = known_flags(to, uid);
-	if (flags_are_empty(to->permanent)) {
-		add_dropped(maker, to, flags, have);
-		return;
-	}
+	const struct flags *now = NULL;
+	const struct flags *target = flags_storable(pool, flags, to->permanent);
+
 	/* STORE replaces the list, so what only this side can hold must be known, to be in it. */
 	if (!have && !from->holds_all) {
 		add_needed(to, uid);
 		return;
 	}
-
-	const struct flags *target = flags_storable(maker->pool, flags, to->permanent);
-	if (target && have) {
-		const struct flags *now = flags_storable(maker->pool, have, to->permanent);
-		const struct flags *shared =
-			now ? flags_storable(maker->pool, now, from->permanent) : NULL;
-		const struct flags *own = shared ? flags_minus(maker->pool, now, shared) : NULL;
-		target = own ? flags_union(maker->pool, target, own) : NULL;
-		if (target == now && now) {
-			add_dropped(maker, to, flags, have);
-			return;
-		}
+	if (have) {
+		now = flags_storable(pool, have, to->permanent);
+		const struct flags *shared = flags_storable(pool, now, from->permanent);
+		target = flags_union(pool, target, flags_minus(pool, now, shared));
 	}
-	if (!target) {
+	if (!sendable(target)) {
 		maker->plan->skipped++;
 		return;
 	}
 	add_dropped(maker, to, flags, have);
-	add_wish(to, uid, target);
+	if (target != now && !flags_are_empty(to->permanent))
+		add_wish(to, uid, target);
 }
 
-/* What both sides can hold of these flags; NULL over a limit. */
+/* What both sides can hold of these flags. */
 static const struct flags *shared_part(const struct maker *maker, const struct flags *flags)
 {
 	flags = flags_storable(maker->pool, flags, maker->local.permanent);
-	return flags ? flags_storable(maker->pool, flags, maker->remote.permanent) : NULL;
+	return flags_storable(maker->pool, flags, maker->remote.permanent);
 }
 
 /* The flags changed on both sides. */
@@ -191,26 +188,23 @@ static void merge(struct maker *maker, struct plan_pair pair, const struct flags
 
 	struct flag_pool *pool = maker->pool;
 	const struct flags *both = flags_union(pool, local, remote);
-	const struct flags *to_local =
-		both ? flags_storable(pool, both, maker->local.permanent) : NULL;
-	const struct flags *to_remote =
-		both ? flags_storable(pool, both, maker->remote.permanent) : NULL;
-	const struct flags *on_local = flags_storable(pool, local, maker->local.permanent);
-	const struct flags *on_remote = flags_storable(pool, remote, maker->remote.permanent);
-	if (!to_local || !to_remote || !on_local || !on_remote) {
+	const struct flags *to_local = flags_storable(pool, both, maker->local.permanent);
+	const struct flags *to_remote = flags_storable(pool, both, maker->remote.permanent);
+	if (!sendable(to_local) || !sendable(to_remote)) {
 		maker->plan->skipped++;
 		return;
 	}
 
+	bool local_differs = to_local != flags_storable(pool, local, maker->local.permanent);
+	bool remote_differs = to_remote != flags_storable(pool, remote, maker->remote.permanent);
 	add_dropped(maker, &maker->local, both, local);
 	add_dropped(maker, &maker->remote, both, remote);
-	if (to_local != on_local)
+	if (local_differs)
 		add_wish(&maker->local, pair.local, to_local);
-	if (to_remote != on_remote)
+	if (remote_differs)
 		add_wish(&maker->remote, pair.remote, to_remote);
-	/* Lists that differ only in what the other side cannot hold do not contradict each other.
-	 */
-	if ((to_local != on_local || to_remote != on_remote) &&
+	/* Lists that differ only in what one side cannot hold do not contradict each other. */
+	if ((local_differs || remote_differs) &&
 		shared_part(maker, local) != shared_part(maker, remote))
 		add_conflict(maker, pair, local, remote, both);
 }
@@ -361,9 +355,8 @@ static bool can_hold_all(
 	struct flag_pool *pool, const struct flags *holder, const struct flags *other)
 {
 	const struct flags *missing = flags_minus(pool, other, holder);
-	const struct flags *storable = missing ? flags_storable(pool, missing, holder) : NULL;
-	missing = storable ? flags_minus(pool, missing, storable) : NULL;
-	return missing && flags_are_empty(missing);
+	const struct flags *storable = flags_storable(pool, missing, holder);
+	return flags_are_empty(flags_minus(pool, missing, storable));
 }
 
 void plan_messages(struct flag_pool *pool, const struct plan_side *local,

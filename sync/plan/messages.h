@@ -30,7 +30,7 @@ struct plan_change {
 };
 
 struct plan_side {
-	const struct seqset *vanished;	   /* confirmed to be gone */
+	const struct seqset *vanished; /* confirmed to be gone */
 	const struct plan_change *changes; /* changed messages, ascending by UID, one entry a UID */
 	size_t changes_count;
 	/* Unchanged ones whose flags were asked for (see need_flags), ascending. */
@@ -67,8 +67,9 @@ struct plan {
 	struct plan_conflict *conflicts;
 	size_t conflicts_count;
 	/*
-	 * Pairs left alone, because their flag lists or the UID sets of this plan exceed a limit
-	 * (limits.h): the mailbox is not done, and no mod-sequence may be moved past them.
+	 * Pairs left alone, because a flag list is longer than LIMIT_FLAG_TEXT or an expunge did
+	 * not fit into the UID set (LIMIT_UID_RANGES): the mailbox is not done, and no
+	 * mod-sequence may be moved past them.
 	 */
 	size_t skipped;
 };
@@ -92,7 +93,7 @@ bool plan_is_empty(const struct plan *plan);
 struct plan_brake {
 	bool off; /* never holds */
 	/* 0 in either: that condition does not apply. */
-	uint64_t count;	  /* more than this many … */
+	uint64_t count; /* more than this many … */
 	unsigned percent; /* … and more than this share of the mailbox */
 };
 bool plan_brake_holds(const struct plan_brake *brake, uint64_t deletions, uint64_t mailbox_size);

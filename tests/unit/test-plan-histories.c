@@ -25,7 +25,7 @@ static struct flag_pool *pool;
  * Flags are bits, so that what is expected does not come from the code under test; SERVER is one
  * that neither side lets a client store.
  */
-static const char *const names[] = {"\\Seen", "\\Flagged", "\\Answered", "x", "y", "server"};
+static const char *const names[] = {"\\Seen", "\\Flagged", "\\Answered", "x", "y", "\\Server"};
 enum { SEEN = 1, FLAGGED = 2, ANSWERED = 4, X = 8, Y = 16, SERVER = 32 };
 
 static const struct permanent {

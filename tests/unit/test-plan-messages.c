@@ -325,39 +325,46 @@ static void test_dropped_are_joined(void **state)
 	plan_done(&plan);
 }
 
+/* `count` keywords of eight bytes, each with the space before it: 9 * count - 1 bytes of text. */
 static const struct flags *keywords(char letter, size_t count)
 {
 	struct slice *atoms = xreallocarray(NULL, count, sizeof(*atoms));
-	for (size_t i = 0; i < count; i++) {
-		char *name = xasprintf("%c%zu", letter, i);
-		atoms[i] = (struct slice){name, strlen(name)};
-	}
+	for (size_t i = 0; i < count; i++)
+		atoms[i] = (struct slice){xasprintf("%c%07zu", letter, i), 8};
 	const struct flags *list = flags_intern(pool, atoms, count);
 	for (size_t i = 0; i < count; i++)
 		free((char *)atoms[i].data);
 	free(atoms);
 	assert_non_null(list);
+	assert_int_equal(strlen(flags_text(list)), 9 * count - 1);
 	return list;
 }
 
-/* A union over the limit leaves that message alone, and only that one. */
+/* A list that no command can hold leaves that message alone, and only that one. */
 static void test_too_many_flags(void **state)
 {
-	const struct plan_pair pairs[] = {{1, 1}, {2, 2}};
+	const struct plan_pair pairs[] = {{1, 1}, {2, 2}, {3, 3}, {4, 4}};
+	const size_t most = (LIMIT_FLAG_TEXT + 1) / 9;
 	const struct plan_change local_changes[] = {
-		{1, keywords('a', LIMIT_FLAGS_PER_MESSAGE)}, {2, flags("\\Seen")}};
+		{1, keywords('a', most)},
+		{2, flags("\\Seen")},
+		{3, keywords('a', most + 1)},
+		{4, keywords('a', most)},
+	};
 	const struct plan_change remote_changes[] = {
-		{1, keywords('b', LIMIT_FLAGS_PER_MESSAGE)}, {2, flags("\\Flagged")}};
+		{1, keywords('b', most)}, {2, flags("\\Flagged")}};
 	struct plan_side local = {
-		.changes = local_changes, .changes_count = 2, .permanent = flags(OPEN)};
+		.changes = local_changes, .changes_count = 4, .permanent = flags(OPEN)};
 	struct plan_side remote = {
 		.changes = remote_changes, .changes_count = 2, .permanent = flags(OPEN)};
 	struct plan plan;
 
-	plan_messages(pool, &local, &remote, pairs, 2, &plan);
-	assert_int_equal(plan.skipped, 1);
+	plan_messages(pool, &local, &remote, pairs, 4, &plan);
+	assert_int_equal(plan.skipped, 2);
 	assert_stores(&plan.local, "2 (\\Flagged \\Seen)");
-	assert_stores(&plan.remote, "2 (\\Flagged \\Seen)");
+	assert_int_equal(plan.remote.stores_count, 2);
+	assert_set(&plan.remote.stores[0].uids, "2");
+	assert_set(&plan.remote.stores[1].uids, "4");
 	assert_int_equal(plan.conflicts_count, 1);
 	plan_done(&plan);
 }
