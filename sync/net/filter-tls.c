@@ -31,6 +31,7 @@ struct filter_tls {
 	bool lower_eof;
 	bool starved; /* OpenSSL wants more input from below before it can give any */
 	bool output_blocked; /* OpenSSL must write before it can read on */
+	bool established; /* the handshake is done */
 	bool failed; /* the connection is beyond an orderly end */
 	char *description;
 	unsigned char binding[BINDING_SIZE];
@@ -116,7 +117,7 @@ static bool is_no_tls(int reason)
 
 static void explain(struct filter_tls *tls)
 {
-	bool handshake = !SSL_is_init_finished(tls->ssl);
+	bool handshake = !tls->established;
 	unsigned long code = ERR_peek_error();
 	const char *text = ERR_reason_error_string(code);
 
@@ -341,8 +342,10 @@ int filter_tls_handshake(struct filter *filter)
 	ERR_clear_error();
 	tls->starved = false;
 	r = SSL_do_handshake(tls->ssl);
-	if (r == 1)
+	if (r == 1) {
+		tls->established = true;
 		return 0;
+	}
 	r = outcome(tls, r);
 	if (r == 0) {
 		filter_fail(filter, "connection closed by the other side during the TLS handshake");

@@ -31,14 +31,18 @@ static const struct protocol *find_protocol(const char *name)
 	return NULL;
 }
 
-/* The reason that OpenSSL queued last, for the end of a sentence. */
+/*
+ * What went wrong, for the end of a sentence: of the errors that OpenSSL queued, the first if the
+ * system reported it, else the last.
+ */
 static const char *openssl_reason(void)
 {
-	unsigned long code = ERR_peek_last_error();
+	unsigned long code = ERR_peek_error();
 	const char *text;
 
 	if (ERR_SYSTEM_ERROR(code))
 		return strerror(ERR_GET_REASON(code));
+	code = ERR_peek_last_error();
 	text = ERR_reason_error_string(code);
 	return text != NULL ? text : "unknown error";
 }
