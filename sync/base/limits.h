@@ -57,10 +57,16 @@ enum {
 	LIMIT_RELAY = 64 << 10, /* bytes on their way in one direction */
 	LIMIT_RELAY_ANSWERS = 8192, /* bytes of our own answers that wait for a gap */
 	LIMIT_LINGER_SECONDS = 2, /* wait for a client to close after the last byte to it */
+	LIMIT_STORE_END_SECONDS = 60, /* wait for the store to end after its client was lost */
 	LIMIT_OBSERVED_HEAD = 128, /* bytes of tag and verb */
 	LIMIT_OBSERVED_TAG = 64, /* bytes of a tag; what is longer is not followed */
 	LIMIT_OBSERVED_NAME = 1024, /* bytes of a mailbox name in a client's command, likewise */
 	LIMIT_OBSERVED_COMMANDS = 256, /* unanswered changing commands of one client, likewise */
+
+	/* Configuration */
+	LIMIT_CONFIG_FILE = 1 << 20, /* bytes of the file */
+	LIMIT_CONFIG_LINE = 16 << 10, /* bytes of a line */
+	LIMIT_CONFIG_ENTRIES = 1000, /* options, and sections */
 
 	/* Accounts */
 	LIMIT_MAILBOXES = 100000, /* mailboxes listed by one server */

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/config/paths.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "sync/base/xalloc.h"
+
+char *path_home(void)
+{
+	const char *home = getenv("HOME");
+	const struct passwd *user;
+
+	if (home != NULL && home[0] == '/')
+		return xstrdup(home);
+	user = getpwuid(geteuid());
+	return user != NULL && user->pw_dir[0] == '/' ? xstrdup(user->pw_dir) : NULL;
+}
+
+char *path_login_name(void)
+{
+	const struct passwd *user = getpwuid(geteuid());
+
+	return user != NULL ? xstrdup(user->pw_name) : xasprintf("%u", (unsigned)geteuid());
+}
+
+char *path_expand(const char *path)
+{
+	_cleanup_free_ char *home = NULL;
+
+	if (path[0] != '~' || (path[1] != '/' && path[1] != '\0'))
+		return xstrdup(path);
+	home = path_home();
+	return home != NULL ? xasprintf("%s%s", home, path + 1) : NULL;
+}
+
+/* By the specification a relative value of the variable is to be ignored. */
+static char *base_directory(const char *variable, const char *below_home)
+{
+	const char *value = getenv(variable);
+	_cleanup_free_ char *home = NULL;
+
+	if (value != NULL && value[0] == '/')
+		return xasprintf("%s/interimap", value);
+	home = path_home();
+	return home != NULL ? xasprintf("%s/%s/interimap", home, below_home) : NULL;
+}
+
+/* Takes the directory. */
+static char *in_directory(char *own_directory, const char *path)
+{
+	_cleanup_free_ char *directory = own_directory;
+	_cleanup_free_ char *expanded = path_expand(path);
+
+	if (expanded == NULL || expanded[0] == '/')
+		return take(expanded);
+	return directory != NULL ? xasprintf("%s/%s", directory, expanded) : NULL;
+}
+
+char *path_in_config(const char *path)
+{
+	return in_directory(base_directory("XDG_CONFIG_HOME", ".config"), path);
+}
+
+char *path_in_data(const char *path)
+{
+	return in_directory(base_directory("XDG_DATA_HOME", ".local/share"), path);
+}
+
+char *path_in_home(const char *path)
+{
+	return in_directory(path_home(), path);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Where files of the user are (XDG Base Directory Specification). */
+#ifndef INTERIMAP_CONFIG_PATHS_H
+#define INTERIMAP_CONFIG_PATHS_H
+
+/* All results are the caller's; NULL when there is no home directory to start from. */
+char *path_home(void);
+/* A leading ~ or ~/ becomes the home directory; anything else is copied. */
+char *path_expand(const char *path);
+/* After that, a relative path starts from $XDG_CONFIG_HOME/interimap, $XDG_DATA_HOME/interimap, or
+ * the home directory. */
+char *path_in_config(const char *path);
+char *path_in_data(const char *path);
+char *path_in_home(const char *path);
+
+/* The login name of the user who runs the program. */
+char *path_login_name(void);
+
+#endif
