@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Adoption: pairing by content the messages that are on both sides of a mailbox without being mapped.  What was listed goes to a
- * temporary table (on disk, private to the connection), so that memory does not grow with the mailbox.
+ * Adoption: pairing by content the messages that are on both sides of a mailbox without being
+ * mapped.  What was listed goes to a temporary table (on disk, private to the connection), so that
+ * memory does not grow with the mailbox.
  */
 #ifndef INTERIMAP_STATE_ADOPT_H
 #define INTERIMAP_STATE_ADOPT_H
@@ -13,19 +14,24 @@
 
 struct db;
 
-/* Empties the table for a new mailbox (several mailboxes may be under way at once: keyed by idx). */
+/* Empties the table for a new mailbox (several mailboxes may be under way at once: keyed by idx).
+ */
 int adopt_begin(struct db *db, int64_t idx);
-int adopt_add(struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity);
+int adopt_add(
+	struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity);
 /*
- * Pairs, among the listed UIDs that are not mapped, the n-th local with the n-th remote message of the same identity (ascending UID), inserts the
- * pairs into the mapping in one transaction, and empties the table.  *ret_count is the number of pairs.
+ * Pairs, among the listed UIDs that are not mapped, the n-th local with the n-th remote message of
+ * the same identity (ascending UID), inserts the pairs into the mapping in one transaction, and
+ * empties the table.  *ret_count is the number of pairs.
  */
 int adopt_pair(struct db *db, int64_t idx, uint64_t *ret_count);
 /*
- * UIDs of one side whose identity occurs more than once on either side (ambiguous: the caller may refine these with a digest of the
- * whole header through adopt_refine() before pairing).  Ascending, at most max.  The caller frees the array.
+ * UIDs of one side whose identity occurs more than once on either side (ambiguous: the caller may
+ * refine these with a digest of the whole header through adopt_refine() before pairing). Ascending,
+ * at most max.  The caller frees the array.
  */
-int adopt_ambiguous(struct db *db, int64_t idx, bool remote, uint32_t after_uid, uint32_t max, uint32_t **ret_uids, uint32_t *ret_count);
+int adopt_ambiguous(struct db *db, int64_t idx, bool remote, uint32_t after_uid, uint32_t max,
+	uint32_t **ret_uids, uint32_t *ret_count);
 int adopt_refine(struct db *db, int64_t idx, bool remote, uint32_t uid, const uint8_t digest[16]);
 
 #endif

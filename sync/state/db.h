@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The database (SQLite): who is who on both sides.  Its tables `mailboxes`, `local`, `remote` and `mapping` are those of the Perl
- * interimap, so that either program can go on from the other's file; tables of our own refer to mailboxes(idx) ON DELETE CASCADE.
+ * The database (SQLite): who is who on both sides.  Its tables `mailboxes`, `local`, `remote` and
+ * `mapping` are those of the Perl interimap, so that either program can go on from the other's
+ * file; tables of our own refer to mailboxes(idx) ON DELETE CASCADE.
  *
- * Every function that can fail returns 0 or -errno; -EIO stands for an error of SQLite, described by db_error().  Writes outside
- * db_begin() … db_commit() are transactions of their own.  All commits are durable when the call returns (WAL, synchronous=FULL).
+ * Every function that can fail returns 0 or -errno; -EIO stands for an error of SQLite, described
+ * by db_error().  Writes outside db_begin() … db_commit() are transactions of their own.  All
+ * commits are durable when the call returns (WAL, synchronous=FULL).
  */
 #ifndef INTERIMAP_STATE_DB_H
 #define INTERIMAP_STATE_DB_H
@@ -15,10 +17,11 @@
 struct db;
 
 /*
- * Opens and locks the file for the life of the process (locking_mode=EXCLUSIVE, an immediate transaction right away), before
- * any table is read or made.  -EBUSY when another process has it, -ENOENT when it is missing and `create` is not set.  Created with
- * mode 0600 (and its directory with 0700); an existing file keeps its mode.  On failure *ret_reason is a sentence the caller frees.
- * path may be ":memory:" for tests.
+ * Opens and locks the file for the life of the process (locking_mode=EXCLUSIVE, an immediate
+ * transaction right away), before any table is read or made.  -EBUSY when another process has it,
+ * -ENOENT when it is missing and `create` is not set.  Created with mode 0600 (and its directory
+ * with 0700); an existing file keeps its mode.  On failure *ret_reason is a sentence the caller
+ * frees. path may be ":memory:" for tests.
  */
 int db_open(const char *path, bool create, struct db **ret, char **ret_reason);
 struct db *db_close(struct db *db);
@@ -26,9 +29,10 @@ struct db *db_close(struct db *db);
 const char *db_error(const struct db *db);
 
 /*
- * Makes the schema in an empty file; migrates version 0 (names with the delimiter itself) to 1, which is refused with -EINVAL
- * when the two delimiters differ and any name has one, or when references are broken; refuses versions it does not know (-ENOTSUP).
- * Our own tables are made on demand.  Call it when both LISTs have been seen.  Delimiter '\0': a flat side.
+ * Makes the schema in an empty file; migrates version 0 (names with the delimiter itself) to 1,
+ * which is refused with -EINVAL when the two delimiters differ and any name has one, or when
+ * references are broken; refuses versions it does not know (-ENOTSUP). Our own tables are made on
+ * demand.  Call it when both LISTs have been seen.  Delimiter '\0': a flat side.
  */
 int db_prepare_schema(struct db *db, char local_delimiter, char remote_delimiter);
 
@@ -37,8 +41,9 @@ int db_commit(struct db *db);
 void db_rollback(struct db *db);
 
 /*
- * Fault point for tests: with INTERIMAP_CRASH_AT_COMMIT=n in the environment the process kills itself (SIGKILL) right before its n-th commit, with
- * INTERIMAP_CRASH_AFTER_COMMIT=n right after it.
+ * Fault point for tests: with INTERIMAP_CRASH_AT_COMMIT=n in the environment the process kills
+ * itself (SIGKILL) right before its n-th commit, with INTERIMAP_CRASH_AFTER_COMMIT=n right after
+ * it.
  */
 
 #endif

@@ -11,8 +11,8 @@ struct db;
 
 /* What of one side of a mailbox has been propagated to the other. */
 struct mailbox_state {
-	uint32_t uidvalidity;   /* 0: no row yet */
-	uint32_t uidnext;       /* messages below are replicated; 0 at first */
+	uint32_t uidvalidity; /* 0: no row yet */
+	uint32_t uidnext; /* messages below are replicated; 0 at first */
 	uint64_t highestmodseq; /* changes up to here are replicated; 0 at first */
 };
 
@@ -29,7 +29,9 @@ int mailboxes_load(struct db *db, struct mailbox_row **ret_rows, size_t *ret_cou
 void mailbox_rows_free(struct mailbox_row *rows, size_t count);
 
 /* 0 and *ret_idx for a new row; -EEXIST if it is known. */
-int mailboxes_insert(struct db *db, const char *name, size_t len, bool subscribed, int64_t *ret_idx);
+int mailboxes_insert(
+	struct db *db, const char *name, size_t len, bool subscribed, int64_t *ret_idx);
+/* -ENOENT when there is no such mailbox, here and for a rename. */
 int mailboxes_set_subscribed(struct db *db, int64_t idx, bool subscribed);
 /* Renames in place, idx kept; -EEXIST when the new name is known. */
 int mailboxes_rename(struct db *db, int64_t idx, const char *name, size_t len);

@@ -15,20 +15,25 @@ struct uid_pair {
 
 /* -EEXIST when either UID is mapped already (the row is not changed). */
 int mapping_insert(struct db *db, int64_t idx, struct uid_pair pair);
+/* No error when there is no such pair. */
 int mapping_delete(struct db *db, int64_t idx, struct uid_pair pair);
 
 /*
- * Appends to the array *pairs (grown with xreallocarray; *count used) the pairs whose UID on the given side lies in first…last, ascending by that UID.
+ * Appends to the array *pairs (grown with xreallocarray; *count used) the pairs whose UID on the
+ * given side lies in first…last, ascending by that UID.
  */
-int mapping_in_range(struct db *db, int64_t idx, bool remote, uint32_t first, uint32_t last, struct uid_pair **pairs, size_t *count);
+int mapping_in_range(struct db *db, int64_t idx, bool remote, uint32_t first, uint32_t last,
+	struct uid_pair **pairs, size_t *count);
 
-/* Calls visit() with each pair whose UID on that side is in first…last, ascending; memory does not grow with their number.  visit() must not
- * change the mapping; it returns false to stop. */
+/* Calls visit() with each pair whose UID on that side is in first…last, ascending; memory does not
+ * grow with their number.  visit() must not change the mapping; it returns false to stop. */
 int mapping_visit(struct db *db, int64_t idx, bool remote, uint32_t first, uint32_t last,
 	bool (*visit)(void *context, struct uid_pair pair), void *context);
 
-/* Pairs left over from an interrupted run: local UID >= local_uidnext or remote UID >= remote_uidnext. */
-int mapping_dangling(struct db *db, int64_t idx, uint32_t local_uidnext, uint32_t remote_uidnext, struct uid_pair **pairs, size_t *count);
+/* Pairs left over from an interrupted run: local UID >= local_uidnext or remote UID >=
+ * remote_uidnext. */
+int mapping_dangling(struct db *db, int64_t idx, uint32_t local_uidnext, uint32_t remote_uidnext,
+	struct uid_pair **pairs, size_t *count);
 
 int mapping_count(struct db *db, int64_t idx, uint64_t *ret_count);
 
