@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Two pumps, `up` to the store and `down` to the client, and how each side ends:
+ *
+ *   the client ends    the store sees the end after the client's last byte, answers what it was
+ *                      asked, and ends; only then is it over.  If the client cannot be written to
+ *                      any more, the answers are read and dropped.
+ *   the store ends     the client gets what came before, a BYE if there was none, and the end. Then
+ *                      we read on for a moment: closing with unread input would reset the
+ *                      connection, and the client might never see the last bytes.
+ */
+#include "proxy/relay.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "proxy/capabilities.h"
+#include "proxy/observer.h"
+#include "sync/base/buf.h"
+#include "sync/base/limits.h"
+#include "sync/base/loop.h"
+#include "sync/base/xalloc.h"
+#include "sync/net/stream.h"
+
+struct pump {
+	struct stream *from, *to;
+	struct buf pending; /* read and looked at, not yet taken by `to` */
+	bool ended; /* nothing more will be read */
+	bool shut; /* … and `to` knows */
+};
+
+struct relay {
+	struct loop *loop;
+	struct task task; /* wakes when it is over */
+	struct relay_handler *handler;
+	struct stream_handler client_events, store_events;
+	struct stream *client, *store;
+	struct observer *observer;
+	struct pump up, down;
+	struct buf held; /* head of a client's command that may be COMPRESS */
+	struct buf answers; /* ours, to go between two of the store's responses */
+	struct capability_filter filter;
+	struct ev_timer timer; /* patience with the side that is left */
+	bool client_lost, store_gone;
+	char *reason;
+};
+
+/* What is read is looked at and written before the next read: one place is enough for all. */
+static char scratch[LIMIT_RELAY];
+
+static void finish(struct relay *relay)
+{
+	task_wake(&relay->task);
+}
+
+static void be_patient(struct relay *relay, double seconds)
+{
+	ev_timer_stop(relay->loop->ev, &relay->timer);
+	ev_timer_set(&relay->timer, seconds, 0);
+	ev_timer_start(relay->loop->ev, &relay->timer);
+}
+
+static void on_timer(struct ev_loop *ev, struct ev_timer *timer, int revents)
+{
+	finish(container_of(timer, struct relay, timer));
+}
+
+/* Nobody is left to write to: what waits is forgotten. */
+static bool is_deaf(const struct relay *relay, const struct pump *pump)
+{
+	return pump == &relay->down ? relay->client_lost : relay->store_gone;
+}
+
+static void pump_settle(struct relay *relay, struct pump *pump)
+{
+	bool waiting = buf_len(&pump->pending) > 0;
+
+	stream_want_write(pump->to, waiting);
+	if (!pump->ended)
+		stream_want_read(pump->from, !waiting);
+	if (waiting)
+		return;
+	buf_done(&pump->pending); /* most connections are idle most of the time */
+	if (pump->ended && !pump->shut) {
+		pump->shut = true;
+		stream_shutdown(pump->to);
+	}
+}
+
+/* Writes what is pending, as far as it goes. */
+static void pump_flush(struct relay *relay, struct pump *pump)
+{
+	ssize_t sent = 1;
+
+	if (is_deaf(relay, pump)) {
+		buf_done(&pump->pending);
+		return;
+	}
+	while (sent > 0 && buf_len(&pump->pending) > 0) {
+		sent = stream_send(pump->to, buf_data(&pump->pending), buf_len(&pump->pending));
+		if (sent > 0)
+			buf_consume(&pump->pending, (size_t)sent);
+	}
+	stream_flush(pump->to);
+	pump_settle(relay, pump);
+}
+
+/* Queues bytes; those of a whole read that are the first in line are written without a copy. */
+static void pump_add(struct relay *relay, struct pump *pump, const char *data, size_t n, bool whole)
+{
+	ssize_t sent = 0;
+
+	if (is_deaf(relay, pump))
+		return;
+	if (whole && buf_len(&pump->pending) == 0)
+		sent = stream_send(pump->to, data, n);
+	if (sent < 0)
+		sent = 0; /* full; or lost, which comes as an event */
+	(void)buf_append(&pump->pending, data + sent, n - (size_t)sent);
+}
+
+static void insert_answers(struct relay *relay)
+{
+	if (buf_len(&relay->answers) == 0 || !observer_between(relay->observer) ||
+		buf_len(&relay->down.pending) > LIMIT_RELAY)
+		return;
+	pump_add(relay, &relay->down, buf_data(&relay->answers), buf_len(&relay->answers), false);
+	buf_done(&relay->answers);
+}
+
+/* All was written, or as much as the client had the time to take. */
+static void finish_when_written(struct relay *relay)
+{
+	if (buf_len(&relay->down.pending) == 0 && stream_is_drained(relay->client))
+		finish(relay);
+	else
+		be_patient(relay, LIMIT_LINGER_SECONDS);
+}
+
+/* The client will send no more. */
+static void client_ended(struct relay *relay)
+{
+	struct pump *up = &relay->up;
+
+	stream_want_read(relay->client, false);
+	if (!up->ended) {
+		up->ended = true;
+		pump_add(relay, up, buf_data(&relay->held), buf_len(&relay->held), false);
+		buf_clear(&relay->held);
+		pump_flush(relay, up);
+	}
+	if (relay->store_gone)
+		finish_when_written(relay);
+}
+
+/* The client will not take anything any more, either. */
+static void client_lost(struct relay *relay)
+{
+	relay->client_lost = true;
+	buf_done(&relay->down.pending);
+	if (relay->store_gone) {
+		finish(relay);
+		return;
+	}
+	stream_want_read(relay->store, true);
+	client_ended(relay);
+	be_patient(relay, LIMIT_STORE_END_SECONDS);
+}
+
+static void refuse_compression(struct relay *relay)
+{
+	if (!buf_printf(&relay->answers, "%s NO [CANNOT] compression is not available here\r\n",
+		    observer_refused_tag(relay->observer)))
+		client_lost(relay); /* it goes on asking without reading what it is told */
+}
+
+static void pass_up(struct relay *relay, const char *data, size_t n)
+{
+	size_t whole = n;
+
+	while (n > 0) {
+		enum observer_verdict verdict;
+		size_t used = observer_client(relay->observer, data, n, &verdict);
+
+		if (verdict == OBSERVER_HOLD) {
+			(void)buf_append(&relay->held, data, used);
+		} else if (verdict == OBSERVER_PASS) {
+			pump_add(relay, &relay->up, buf_data(&relay->held), buf_len(&relay->held),
+				false);
+			buf_clear(&relay->held);
+			pump_add(relay, &relay->up, data, used, used == whole);
+		} else {
+			buf_clear(&relay->held);
+		}
+		if (verdict == OBSERVER_REFUSE)
+			refuse_compression(relay);
+		data += used;
+		n -= used;
+	}
+	if (buf_len(&relay->answers) > 0) {
+		insert_answers(relay);
+		pump_flush(relay, &relay->down);
+	}
+	pump_flush(relay, &relay->up);
+}
+
+static void pass_capabilities(
+	struct relay *relay, enum observer_verdict verdict, const char *data, size_t n)
+{
+	struct buf kept;
+
+	buf_init(&kept, LIMIT_RELAY + sizeof(relay->filter.word) + 1);
+	if (verdict == OBSERVER_CAPABILITIES)
+		capability_filter_feed(&relay->filter, data, n, &kept);
+	else
+		capability_filter_end(&relay->filter, &kept);
+	pump_add(relay, &relay->down, buf_data(&kept), buf_len(&kept), false);
+	buf_done(&kept);
+}
+
+static void pass_down(struct relay *relay, const char *data, size_t n)
+{
+	size_t whole = n;
+
+	while (n > 0) {
+		enum observer_verdict verdict;
+		size_t used = observer_server(
+			relay->observer, data, n, buf_len(&relay->answers) > 0, &verdict);
+
+		pass_capabilities(relay, verdict, data, used);
+		if (verdict == OBSERVER_PASS)
+			pump_add(relay, &relay->down, data, used, used == whole);
+		insert_answers(relay);
+		data += used;
+		n -= used;
+	}
+	pump_flush(relay, &relay->down);
+}
+
+/* The store will send no more. */
+static void store_gone(struct relay *relay, const char *reason)
+{
+	struct pump *down = &relay->down;
+	bool expected = relay->up.ended || observer_saw_bye(relay->observer);
+
+	if (relay->store_gone)
+		return;
+	relay->store_gone = true;
+	stream_want_read(relay->store, false);
+	stream_want_write(relay->store, false);
+	if (!expected)
+		relay->reason = xstrdup(reason);
+	if (!observer_saw_bye(relay->observer) && observer_between(relay->observer)) {
+		static const char bye[] = "* BYE The mail store has closed the connection\r\n";
+
+		buf_clear(&relay->answers);
+		pump_add(relay, down, bye, sizeof(bye) - 1, false);
+	}
+	down->ended = true;
+	pump_flush(relay, down);
+	if (relay->client_lost) {
+		finish(relay);
+	} else if (relay->up.ended) {
+		finish_when_written(relay);
+	} else {
+		stream_want_read(relay->client, true);
+		be_patient(relay, LIMIT_LINGER_SECONDS);
+	}
+}
+
+static void read_client(struct relay *relay)
+{
+	ssize_t n = stream_recv(relay->client, scratch, sizeof(scratch));
+
+	if (n == 0)
+		client_ended(relay);
+	else if (n > 0 && !relay->store_gone)
+		pass_up(relay, scratch, (size_t)n);
+}
+
+static void read_store(struct relay *relay)
+{
+	ssize_t n = stream_recv(relay->store, scratch, sizeof(scratch));
+
+	if (n == 0)
+		store_gone(relay, "the mail store has closed the connection");
+	else if (n > 0)
+		pass_down(relay, scratch, (size_t)n);
+}
+
+static void write_client(struct relay *relay)
+{
+	pump_flush(relay, &relay->down);
+	insert_answers(relay);
+	if (buf_len(&relay->down.pending) > 0)
+		stream_want_write(relay->client, true);
+	else if (relay->store_gone && relay->up.ended)
+		finish_when_written(relay);
+}
+
+static void on_client(struct stream_handler *handler, enum stream_event event)
+{
+	struct relay *relay = container_of(handler, struct relay, client_events);
+
+	switch (event) {
+	case STREAM_UP:
+		break;
+	case STREAM_READABLE:
+		read_client(relay);
+		break;
+	case STREAM_WRITABLE:
+		write_client(relay);
+		break;
+	case STREAM_LOST:
+		client_lost(relay);
+		break;
+	}
+}
+
+static void on_store(struct stream_handler *handler, enum stream_event event)
+{
+	struct relay *relay = container_of(handler, struct relay, store_events);
+
+	switch (event) {
+	case STREAM_UP:
+		break;
+	case STREAM_READABLE:
+		read_store(relay);
+		break;
+	case STREAM_WRITABLE:
+		pump_flush(relay, &relay->up);
+		break;
+	case STREAM_LOST:
+		store_gone(relay, stream_error(relay->store));
+		break;
+	}
+}
+
+static enum step step(struct task *task)
+{
+	return STEP_DONE;
+}
+
+static void finished(struct task *task, enum step result)
+{
+	struct relay *relay = container_of(task, struct relay, task);
+
+	relay->handler->ended(relay->handler, relay->reason);
+}
+
+static void pump_init(struct pump *pump, struct stream *from, struct stream *to)
+{
+	*pump = (struct pump){.from = from, .to = to};
+	/* One read, and what was there or is put in. */
+	buf_init(&pump->pending, 4 * LIMIT_RELAY);
+}
+
+struct relay *relay_new(struct loop *loop, const struct relay_start *start,
+	struct hint_receiver *receiver, struct relay_handler *handler)
+{
+	struct relay *relay = xcalloc(1, sizeof(*relay));
+
+	relay->loop = loop;
+	relay->handler = handler;
+	relay->client_events.event = on_client;
+	relay->store_events.event = on_store;
+	relay->client = start->own_client;
+	relay->store = start->own_store;
+	relay->observer = observer_new(receiver);
+	pump_init(&relay->up, relay->client, relay->store);
+	pump_init(&relay->down, relay->store, relay->client);
+	buf_init(&relay->held, LIMIT_OBSERVED_HEAD);
+	buf_init(&relay->answers, LIMIT_RELAY_ANSWERS);
+	ev_timer_init(&relay->timer, on_timer, 0, 0);
+	task_init(&relay->task, loop, step, finished);
+
+	stream_set_handler(relay->client, &relay->client_events);
+	stream_set_handler(relay->store, &relay->store_events);
+	(void)buf_append(
+		&relay->down.pending, buf_data(start->to_client), buf_len(start->to_client));
+	pass_down(relay, buf_data(start->from_store), buf_len(start->from_store));
+	pass_up(relay, buf_data(start->from_client), buf_len(start->from_client));
+	buf_done(start->to_client);
+	buf_done(start->from_store);
+	buf_done(start->from_client);
+	return relay;
+}
+
+struct relay *relay_free(struct relay *relay)
+{
+	if (relay == NULL)
+		return NULL;
+	task_cancel(&relay->task);
+	ev_timer_stop(relay->loop->ev, &relay->timer);
+	observer_free(relay->observer);
+	stream_free(relay->client);
+	stream_free(relay->store);
+	buf_done(&relay->up.pending);
+	buf_done(&relay->down.pending);
+	buf_done(&relay->held);
+	buf_done(&relay->answers);
+	free(relay->reason);
+	free(relay);
+	return NULL;
+}
+
+void relay_say_bye(struct relay *relay, const char *text)
+{
+	if (relay->client_lost || relay->down.ended || observer_saw_bye(relay->observer) ||
+		!observer_between(relay->observer) || buf_len(&relay->down.pending) > 0)
+		return;
+	if (buf_printf(&relay->down.pending, "* BYE %s\r\n", text))
+		pump_flush(relay, &relay->down);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bytes both ways between a mail client that has logged in and its connection to the store.  What
+ * is read is written at once; what the other side does not take is kept, and reading pauses until
+ * it is gone.  (The directions are independent, so that cannot deadlock: the store never waits for
+ * us to read before it reads.)  The end of one side is passed on to the other after what was sent
+ * before it.
+ *
+ * Nothing is altered but what observer.h names.
+ */
+#ifndef INTERIMAP_PROXY_RELAY_H
+#define INTERIMAP_PROXY_RELAY_H
+
+struct buf;
+struct hint_receiver;
+struct loop;
+struct relay;
+struct stream;
+
+struct relay_handler {
+	/*
+	 * Once, from the loop; frees the relay.  The reason is a sentence without a full stop if
+	 * the store has failed, or NULL.
+	 */
+	void (*ended)(struct relay_handler *handler, const char *reason);
+};
+
+/* What there is when the relay begins; the streams are taken, the buffers emptied. */
+struct relay_start {
+	struct stream *own_client, *own_store;
+	struct buf *from_client, *from_store; /* read, and not used */
+	struct buf *to_client; /* to be written first */
+};
+
+/* Never calls back before it returns.  The receiver may be NULL. */
+struct relay *relay_new(struct loop *loop, const struct relay_start *start,
+	struct hint_receiver *receiver, struct relay_handler *handler);
+/* Closes both sides at once.  Accepts NULL. */
+struct relay *relay_free(struct relay *relay);
+
+/* Tells the client that the connection is about to be closed, if that can be said now. */
+void relay_say_bye(struct relay *relay, const char *text);
+
+#endif
