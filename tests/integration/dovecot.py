@@ -302,15 +302,7 @@ class Dovecot:
 
     def pids(self):
         """The server's live processes."""
-        if self.process is None:
-            return []
-        master = self.process.pid
-        try:
-            # One read instead of a walk over all of /proc: relays ask often.
-            with open(f"/proc/{master}/task/{master}/children", encoding="ascii") as file:
-                return [master] + [int(word) for word in file.read().split()]
-        except OSError:
-            return [pid for pid, _ in processes.of_session(master)]
+        return processes.family(self.process.pid) if self.process else []
 
     def kill_clients(self):
         """Cut every connection without a word, as a crash would."""

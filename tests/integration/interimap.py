@@ -221,6 +221,11 @@ class Interimap:
         assert result.code == 0, f"exit status {result.code}:\n{result.err}"
         return result
 
+    def pids(self):
+        """What runs now, tunnel commands included; for LockStepRelay.client_pids."""
+        return [pid for running in self._runs if running.result is None
+                for pid in processes.family(running.pid)]
+
     def kill(self):
         """End what still runs; for fixtures."""
         for running in self._runs:

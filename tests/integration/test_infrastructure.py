@@ -425,8 +425,9 @@ class TestRunner:
 
     def test_through_the_relay(self, pair, interimap, relay):
         local, remote = pair
-        lock_step = relay(remote.port, server=remote.pids, client=local.pids)
+        lock_step = relay(remote.port, server=remote.pids)
         one = interimap(local, imap(remote, lock_step.port), binary=PERL)
+        lock_step.client_pids = one.pids
         one.sync()
         assert 5 < lock_step.turns < 40
         assert lock_step.connections == 1
