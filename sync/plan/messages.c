@@ -204,8 +204,7 @@ static void merge(struct maker *maker, struct plan_pair pair, const struct flags
 	if (remote_differs)
 		add_wish(&maker->remote, pair.remote, to_remote);
 	/* Lists that differ only in what one side cannot hold do not contradict each other. */
-	if ((local_differs || remote_differs) &&
-		shared_part(maker, local) != shared_part(maker, remote))
+	if (shared_part(maker, local) != shared_part(maker, remote))
 		add_conflict(maker, pair, local, remote, both);
 }
 

@@ -111,8 +111,8 @@ static const struct {
 	{"", "", "a", ""},
 	{"a:n", "a:ns", "a:s", ""},
 	/* Order: INBOX first, parents before children, a sibling that sorts between them after */
-	{"a/b a-b a INBOX/x INBOX", "INBOX b", "INBOX b",
-		"sync INBOX, create-remote INBOX/x, remember INBOX/x:, sync INBOX/x, "
+	{"a/b a-b a INBOX/x INBOX A", "INBOX b A", "INBOX b A",
+		"sync INBOX, sync A, create-remote INBOX/x, remember INBOX/x:, sync INBOX/x, "
 		"create-remote a, remember a:, sync a, create-remote a/b, remember a/b:, "
 		"sync a/b, create-remote a-b, remember a-b:, sync a-b, missing-local b"},
 	/* "INBOX" is compared as it is: its other spellings do not get here, and "inbox/x" is no

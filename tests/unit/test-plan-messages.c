@@ -343,23 +343,27 @@ static const struct flags *keywords(char letter, size_t count)
 /* A list that no command can hold leaves that message alone, and only that one. */
 static void test_too_many_flags(void **state)
 {
-	const struct plan_pair pairs[] = {{1, 1}, {2, 2}, {3, 3}, {4, 4}};
+	const struct plan_pair pairs[] = {{1, 1}, {2, 2}, {3, 3}, {4, 4}, {5, 5}};
 	const size_t most = (LIMIT_FLAG_TEXT + 1) / 9;
 	const struct plan_change local_changes[] = {
 		{1, keywords('a', most)},
 		{2, flags("\\Seen")},
 		{3, keywords('a', most + 1)},
 		{4, keywords('a', most)},
+		{5, keywords('a', most + 1)},
 	};
 	const struct plan_change remote_changes[] = {
-		{1, keywords('b', most)}, {2, flags("\\Flagged")}};
+		{1, keywords('b', most)},
+		{2, flags("\\Flagged")},
+		{5, keywords('a', most + 1)},
+	};
 	struct plan_side local = {
-		.changes = local_changes, .changes_count = 4, .permanent = flags(OPEN)};
+		.changes = local_changes, .changes_count = 5, .permanent = flags(OPEN)};
 	struct plan_side remote = {
-		.changes = remote_changes, .changes_count = 2, .permanent = flags(OPEN)};
+		.changes = remote_changes, .changes_count = 3, .permanent = flags(OPEN)};
 	struct plan plan;
 
-	plan_messages(pool, &local, &remote, pairs, 4, &plan);
+	plan_messages(pool, &local, &remote, pairs, 5, &plan);
 	assert_int_equal(plan.skipped, 2);
 	assert_stores(&plan.local, "2 (\\Flagged \\Seen)");
 	assert_int_equal(plan.remote.stores_count, 2);
