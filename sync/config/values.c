@@ -96,9 +96,9 @@ static char *parse_quoted(const char **at, char *bytes, size_t *len)
 	while (*p != '"') {
 		int byte = (unsigned char)*p;
 
-		if (byte == '\0')
-			return xstrdup("a double quote is not closed");
 		p++;
+		if (byte == '\0' || (byte == '\\' && *p == '\0'))
+			return xstrdup("a double quote is not closed");
 		if (byte == '\\') {
 			const char *escape = p;
 
