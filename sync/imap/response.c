@@ -357,6 +357,11 @@ static bool parse_number(struct response *response, struct lexer *lexer)
 
 	if (!lex_expect_number32(lexer, &n) || !lex_expect_space(lexer))
 		return false;
+	if (lex_keyword(lexer, "FETCH")) {
+		response->type = RESPONSE_FETCH;
+		response->fetch.number = n;
+		return n > 0 ? response_parse_fetch(response, lexer) : lex_fail(lexer);
+	}
 	response->number = n;
 	if (lex_keyword(lexer, "EXISTS")) {
 		response->type = RESPONSE_EXISTS;
@@ -369,11 +374,6 @@ static bool parse_number(struct response *response, struct lexer *lexer)
 	if (lex_keyword(lexer, "EXPUNGE")) {
 		response->type = RESPONSE_EXPUNGE;
 		return n > 0 || lex_fail(lexer);
-	}
-	if (lex_keyword(lexer, "FETCH")) {
-		response->type = RESPONSE_FETCH;
-		response->fetch.number = n;
-		return n > 0 ? response_parse_fetch(response, lexer) : lex_fail(lexer);
 	}
 	lex_rest(lexer);
 	return true;
