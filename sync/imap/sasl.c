@@ -90,7 +90,11 @@ struct sasl *sasl_new(const char *mechanism, const struct sasl_options *options)
 	set(sasl->session, GSASL_PASSWORD, options->password);
 	set(sasl->session, GSASL_SERVICE, "imap");
 	set(sasl->session, GSASL_HOSTNAME, options->host);
-	if (!set_binding(sasl, options) && found->binds)
+	/*
+	 * Plain SCRAM should say that we could have bound the channel ("y", RFC 5802 section 6),
+	 * but libgsasl 2.2.0 fails when it is given the binding there; so it says "n".
+	 */
+	if (found->binds && !set_binding(sasl, options))
 		return sasl_free(sasl);
 	return sasl;
 }
@@ -170,21 +174,44 @@ static int to_errno(int status)
 	}
 }
 
+/*
+ * Whether the password can be prepared at all (RFC 4013): to be known before the server gets to
+ * see anything of it, and libgsasl leaks memory when it finds out later.
+ */
+static int check_password(struct sasl *sasl)
+{
+	const char *password = gsasl_property_fast(sasl->session, GSASL_PASSWORD);
+	char *prepared = NULL;
+	int status;
+
+	if (password == NULL)
+		return -ENOKEY;
+	status = gsasl_saslprep(password, (Gsasl_saslprep_flags)0, &prepared, NULL);
+	if (prepared != NULL)
+		explicit_bzero(prepared, strlen(prepared));
+	gsasl_free(prepared);
+	return status == GSASL_OK ? 0 : to_errno(status);
+}
+
+static int check_scram(struct sasl *sasl, const char *challenge)
+{
+	int r = sasl->started ? 0 : check_password(sasl);
+
+	return r == 0 && challenge != NULL ? check_iterations(challenge) : r;
+}
+
 static int step(struct sasl *sasl, const char *challenge, char **ret_response)
 {
 	char *output = NULL;
-	int status;
+	int status, r;
 
 	if (challenge == NULL && (!sasl->mechanism->client_first || sasl->started))
 		return -EINVAL;
 	if (sasl->complete || sasl->failed)
 		return -EINVAL;
-	if (challenge != NULL && sasl->mechanism->scram) {
-		int r = check_iterations(challenge);
-
-		if (r < 0)
-			return r;
-	}
+	r = sasl->mechanism->scram ? check_scram(sasl, challenge) : 0;
+	if (r < 0)
+		return r;
 	sasl->started = true;
 	status = gsasl_step64(sasl->session, challenge, &output);
 	if (status != GSASL_OK && status != GSASL_NEEDS_MORE) {

@@ -24,10 +24,6 @@ struct sasl_options {
 /*
  * NULL when the mechanism is not supported here, or is a -PLUS form without usable channel binding.
  * Copies the options.
- *
- * With channel binding given, SCRAM without -PLUS tells the server that we could have bound
- * ("y", RFC 5802 section 6), which is the protection against a downgrade: a server that does offer
- * the -PLUS form then refuses.  Whoever prefers the plain form nevertheless must give no binding.
  */
 struct sasl *sasl_new(const char *mechanism, const struct sasl_options *options);
 struct sasl *sasl_free(struct sasl *sasl);
@@ -43,9 +39,10 @@ bool sasl_client_first(const struct sasl *sasl);
  * success *ret_response is base64, "" for a message of no bytes (which SASL-IR writes as "="), and
  * owned by the caller, who wipes it.
  *
- * 0; -EACCES when the server's proof is wrong; -EINVAL for a malformed challenge, or one that comes
- * after the end; -ERANGE when the server asks for more than LIMIT_SCRAM_ITERATIONS; -ENOKEY when a
- * credential is missing; -EILSEQ when user name or password cannot be prepared (RFC 4013).
+ * 0; -EACCES when the server's proof or nonce is wrong; -EINVAL for a malformed challenge, or one
+ * that comes after the end; -ERANGE when the server asks for more than LIMIT_SCRAM_ITERATIONS;
+ * -ENOKEY when a credential is missing; -EILSEQ when user name or password cannot be prepared (RFC
+ * 4013).
  */
 int sasl_step(struct sasl *sasl, const char *challenge, char **ret_response);
 
