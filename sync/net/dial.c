@@ -106,7 +106,8 @@ static enum step fail_connect(struct dial *dial, const char *why)
 
 static enum step fail_timeout(struct dial *dial)
 {
-	_cleanup_free_ char *why = xasprintf("no answer within %u seconds", dial->timeout_seconds);
+	_cleanup_free_ char *why = xasprintf("no answer within %u second%s", dial->timeout_seconds,
+		dial->timeout_seconds == 1 ? "" : "s");
 
 	switch (dial->phase) {
 	case DIAL_LOOK_UP_TARGET:

@@ -115,7 +115,8 @@ struct resolve *resolve_start(
 		look_up(resolve);
 		finish(resolve);
 	} else {
-		resolve->flags = AI_IDN | AI_ADDRCONFIG;
+		/* Not AI_ADDRCONFIG: offline it hides names that /etc/hosts maps to loopback. */
+		resolve->flags = AI_IDN;
 		worker_submit(worker, &resolve->job);
 	}
 	return resolve;

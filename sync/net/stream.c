@@ -267,13 +267,17 @@ static enum step step(struct task *task)
 	return STEP_WAIT; /* the task may be gone; whatever is left to do has woken it */
 }
 
+static void set_tcp(int fd, int option, int value)
+{
+	(void)setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value));
+}
+
 struct stream *stream_new(struct loop *loop, int own_fd, struct stream_handler *handler)
 {
 	struct stream *stream = xcalloc(1, sizeof(*stream));
-	int on = 1;
 
 	/* Commands are written in batches already; holding back a small one only adds delay. */
-	(void)setsockopt(own_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	set_tcp(own_fd, TCP_NODELAY, 1);
 	stream->loop = loop;
 	stream->handler = handler;
 	stream->top = stream->bottom = filter_socket_new(own_fd);
@@ -428,12 +432,16 @@ void stream_want_write(struct stream *stream, bool want)
 
 void stream_set_keepalive(struct stream *stream, bool on, unsigned user_timeout_ms)
 {
+	/* The system's two hours are longer than any router remembers a silent connection. */
+	enum { IDLE_SECONDS = 60, INTERVAL_SECONDS = 15, PROBES = 4 };
 	int fd = filter_socket_fd(stream->bottom);
 	int keep = on;
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keep, sizeof(keep));
-	(void)setsockopt(
-		fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof(user_timeout_ms));
+	set_tcp(fd, TCP_KEEPIDLE, IDLE_SECONDS);
+	set_tcp(fd, TCP_KEEPINTVL, INTERVAL_SECONDS);
+	set_tcp(fd, TCP_KEEPCNT, PROBES);
+	set_tcp(fd, TCP_USER_TIMEOUT, (int)user_timeout_ms);
 }
 
 const char *stream_error(const struct stream *stream)

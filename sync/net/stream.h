@@ -7,6 +7,10 @@
  * interface.  STREAM_READABLE is level-triggered: it comes again as long as reading is wanted and
  * there is something to read, bytes hidden in a filter included.  STREAM_LOST comes once, and
  * nothing after it.  The owner may call stream_free() inside a handler.
+ *
+ * When sending fails, what the peer has still said is offered first (READABLE), and only then comes
+ * STREAM_LOST.  After an end of the input (0 from stream_recv()) no READABLE comes; sending goes
+ * on.
  */
 #ifndef INTERIMAP_NET_STREAM_H
 #define INTERIMAP_NET_STREAM_H
@@ -40,14 +44,16 @@ struct stream *stream_free(struct stream *stream);
  * Begins a TLS handshake upon what is there; no data passes and no READABLE or WRITABLE comes
  * before STREAM_UP. A failed handshake is STREAM_LOST with a sentence ("the certificate is not
  * trusted: self-signed certificate …"). host_name is what the certificate is matched against (a DNS
- * name or an IP literal).
+ * name or an IP literal).  The context must stay until stream_free().
  */
 void stream_start_tls_client(
 	struct stream *stream, const struct tls_context *context, const char *host_name);
 void stream_start_tls_server(struct stream *stream, const struct tls_context *context);
 
-/* From here on both directions are raw DEFLATE (RFC 4978).  `already` are bytes read beyond the OK:
- * compressed input. */
+/*
+ * From here on both directions are raw DEFLATE (RFC 4978).  `already` are bytes read beyond the OK:
+ * compressed input.  0, or -EINVAL if they are more than LIMIT_READ.
+ */
 int stream_start_deflate(struct stream *stream, const void *already, size_t n);
 
 /* Bytes read (> 0), 0 at the end of the stream, -EAGAIN, or another -errno (STREAM_LOST follows).
