@@ -31,6 +31,7 @@ struct filter_tls {
 	bool lower_eof;
 	bool starved; /* OpenSSL wants more input from below before it can give any */
 	bool output_blocked; /* OpenSSL must write before it can read on */
+	bool retry; /* that was so, and is no more */
 	bool established; /* the handshake is done */
 	bool failed; /* the connection is beyond an orderly end */
 	char *description;
@@ -175,7 +176,7 @@ static ssize_t tls_recv(struct filter *filter, void *data, size_t n)
 	if (tls->failed && tls->lower_eof)
 		return 0;
 	ERR_clear_error();
-	tls->starved = false;
+	tls->starved = tls->retry = false;
 	r = SSL_read_ex(tls->ssl, data, n, &got);
 	return r == 1 ? (ssize_t)got : outcome(tls, r);
 }
@@ -195,7 +196,7 @@ static int tls_push(struct filter *filter)
 		buf_consume(&tls->out, (size_t)sent);
 		if (tls->output_blocked) {
 			tls->output_blocked = false;
-			tls->starved = false;
+			tls->retry = true;
 		}
 	}
 	return 0;
@@ -246,6 +247,8 @@ static bool tls_has_input(const struct filter *filter)
 {
 	const struct filter_tls *tls = tls_of(filter);
 
+	if (tls->retry)
+		return true;
 	if (tls->starved || tls->output_blocked || tls->failed)
 		return false;
 	return SSL_has_pending(tls->ssl) != 0;
@@ -340,7 +343,7 @@ int filter_tls_handshake(struct filter *filter)
 	if (filter->error != NULL)
 		return -EINVAL;
 	ERR_clear_error();
-	tls->starved = false;
+	tls->starved = tls->retry = false;
 	r = SSL_do_handshake(tls->ssl);
 	if (r == 1) {
 		tls->established = true;
