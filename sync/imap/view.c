@@ -76,6 +76,8 @@ bool view_take(struct view *view, struct response *response)
 		return response->condition == CONDITION_OK && take_code(view, response);
 	case RESPONSE_EXISTS:
 		view->exists = (uint32_t)response->number;
+		if (view->changed != NULL)
+			view->changed(view);
 		return true;
 	case RESPONSE_FETCH:
 		if (view->fetched != NULL)

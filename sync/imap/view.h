@@ -25,6 +25,9 @@ struct view {
 	/* Messages gone: from QRESYNC's (EARLIER) or while selected. */
 	void (*vanished)(struct view *view, const struct seqset *uids, bool earlier);
 
+	/* The number of messages changed.  May be NULL, as the others. */
+	void (*changed)(struct view *view);
+
 	/* From the SELECT; valid when it has completed OK. */
 	uint32_t uidvalidity, uidnext, exists;
 	uint64_t highestmodseq;

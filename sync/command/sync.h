@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The command without a name: synchronise, once or for as long as it is let. */
+#ifndef INTERIMAP_COMMAND_SYNC_H
+#define INTERIMAP_COMMAND_SYNC_H
+
+#include <stdbool.h>
+
+struct account;
+struct hint_receiver;
+struct loop;
+struct sync;
+struct worker;
+
+struct sync_options {
+	const char *const *mailboxes; /* from the command line, NULL-terminated; NULL for the
+					 configured ones */
+	bool allow_deletions;
+	bool stay; /* --watch, --notify, --proxy */
+	bool push; /* --notify, --proxy */
+	bool reconnect; /* --proxy */
+	bool create; /* make the database if it is missing */
+	unsigned interval; /* seconds; 0: as fits */
+};
+
+struct sync_owner {
+	/* Once, from the loop; the owner frees the sync from here or later. */
+	void (*finished)(struct sync_owner *owner, bool complete);
+};
+
+/*
+ * Locks the database before any network traffic, and starts.  NULL when it cannot begin, with a
+ * sentence in *ret_reason that the caller frees.
+ */
+struct sync *sync_new(struct loop *loop, struct worker *worker, const struct account *account,
+	const struct sync_options *options, struct sync_owner *owner, char **ret_reason);
+struct sync *sync_free(struct sync *sync);
+
+struct hint_receiver *sync_hints(struct sync *sync);
+
+#endif

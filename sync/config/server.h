@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* How to connect to one server of an account: session options, with all that they refer to. */
+#ifndef INTERIMAP_CONFIG_SERVER_H
+#define INTERIMAP_CONFIG_SERVER_H
+
+#include "sync/config/account.h"
+#include "sync/imap/session.h"
+
+struct server;
+
+/*
+ * name: "local" or "remote".  The account must outlive the server.  NULL on failure, with a
+ * sentence in *ret_reason that the caller frees: a certificate file that cannot be read, no Dovecot
+ * for the embedded store …
+ */
+struct server *server_new(const struct account_side *side, const char *name, char **ret_reason);
+struct server *server_free(struct server *server);
+
+/* Options for a mail client's connection: just logged in.  Set enable_qresync for the engine's.
+ * Valid as long as the server. */
+struct session_options server_session_options(const struct server *server);
+
+#endif

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/* The target's half of a copy: intents, APPEND, and what becomes of it. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "sync/base/spool.h"
+#include "sync/base/xalloc.h"
+#include "sync/engine/copy-private.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/run.h"
+#include "sync/imap/flags.h"
+
+struct append_request {
+	struct run_request run; /* .side is the target */
+	struct copier *copier;
+	struct copy_message *messages; /* utlist, in order */
+	size_t count;
+};
+
+static int insert_intents(struct copier *copier, struct copy_message *messages)
+{
+	struct run_side *target = copier->source->other;
+	struct copy_message *message;
+	int r = 0;
+
+	DL_FOREACH (messages, message) {
+		if (message->intent.id != 0)
+			continue;
+		message->intent = (struct intent){
+			.mailbox = target->run->mailbox->idx,
+			.to_remote = target->side->remote,
+			.source_uid = message->item->uid,
+			.target_uidvalidity = target->snapshot.uidvalidity,
+			.target_uidnext = target->snapshot.uidnext,
+			.identity = message->item->identity,
+		};
+		message->intent.identity.size = spool_size(message->spool);
+		r = intents_insert(target->run->engine->db, &message->intent);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Durable before the first byte of an APPEND leaves. */
+static bool commit_intents(struct copier *copier, struct copy_message *messages)
+{
+	struct run *run = copier->source->run;
+	struct db *db = run->engine->db;
+
+	if (run_database_failed(run, db_begin(db)))
+		return false;
+	if (run_database_failed(run, insert_intents(copier, messages))) {
+		db_rollback(db);
+		return false;
+	}
+	return !run_database_failed(run, db_commit(db));
+}
+
+/* The target's APPEND is over: the message goes, unless its body is still on its way here. */
+static void release_message(struct copy_message *message)
+{
+	message->append_over = true;
+	if (message->body_over)
+		copy_message_free(message);
+}
+
+static void free_messages(struct copy_message *messages)
+{
+	struct copy_message *message, *next;
+
+	DL_FOREACH_SAFE (messages, message, next)
+		copy_message_free(message);
+}
+
+static void release_append(struct request *request)
+{
+	struct append_request *append = container_of(
+		container_of(request, struct run_request, request), struct append_request, run);
+	struct copy_message *message, *next;
+
+	DL_FOREACH_SAFE (append->messages, message, next)
+		release_message(message);
+}
+
+static void log_added(struct append_request *append, const char *uids)
+{
+	struct run_side *target = append->run.side;
+	_cleanup_free_ char *sources = xasprintf("%" PRIu32, append->messages->item->uid);
+
+	if (append->count > 1) {
+		char *both = xasprintf("%s…%" PRIu32, sources, append->messages->prev->item->uid);
+
+		free(sources);
+		sources = both;
+	}
+	log_info(SIDE_CONTEXT(target->side, target->run->mailbox->display),
+		"Added %zu UID(s) %s %s %s", append->count, uids,
+		target->side->remote ? "->" : "<-", sources);
+}
+
+static int settle(struct append_request *append, const uint32_t *uids)
+{
+	struct run_side *target = append->run.side;
+	struct copy_message *message;
+	size_t i = 0;
+	int r = 0;
+
+	DL_FOREACH (append->messages, message) {
+		struct uid_pair pair = {.local = message->item->uid, .remote = uids[i]};
+
+		if (!target->side->remote)
+			pair = (struct uid_pair){.local = uids[i], .remote = message->item->uid};
+		r = intents_settle(target->run->engine->db, &message->intent, pair);
+		if (r < 0)
+			return r;
+		(void)changes_add(&target->expected, uids[i], message->flags);
+		i++;
+	}
+	return 0;
+}
+
+/* The intents become the mapping. */
+static void appended(struct append_request *append, const uint32_t *uids)
+{
+	struct run *run = append->run.side->run;
+	struct db *db = run->engine->db;
+
+	if (run_database_failed(run, db_begin(db)))
+		return;
+	if (run_database_failed(run, settle(append, uids))) {
+		db_rollback(db);
+		return;
+	}
+	if (run_database_failed(run, db_commit(db)))
+		return;
+	append->copier->copied += append->count;
+	run->engine->copied += append->count;
+}
+
+/* Accepted, but which UIDs they have is unknown: the next pass finds them by their identity. */
+static void in_doubt(struct append_request *append)
+{
+	struct copy_message *message;
+
+	DL_FOREACH (append->messages, message)
+		copier_leave(append->copier, message->item->uid);
+	append->copier->copied += append->count;
+	append->run.side->run->doubt = true;
+}
+
+static void accepted(struct append_request *append)
+{
+	struct command *command = &append->run.request.command;
+	_cleanup_free_ uint32_t *uids = NULL;
+	size_t count = 0;
+
+	if (command->code == CODE_APPENDUID && command->uids != NULL &&
+		command->uidvalidity == append->run.side->snapshot.uidvalidity &&
+		seqset_expand((struct slice){.data = command->uids, .len = strlen(command->uids)},
+			append->count, &uids, &count) &&
+		count == append->count) {
+		appended(append, uids);
+		log_added(append, command->uids);
+	} else {
+		in_doubt(append);
+	}
+}
+
+static void submit_alone(struct copier *copier, struct copy_message *message);
+
+/* One message that the target refuses stays where it is; a group is tried one by one, since one bad
+ * message refuses all. */
+static void refused(struct append_request *append)
+{
+	struct command *command = &append->run.request.command;
+	struct run_side *target = append->run.side;
+	struct run *run = target->run;
+	struct copy_message *message = append->messages;
+	_cleanup_free_ char *reason = command_reason(command);
+
+	if (append->count > 1) {
+		struct copy_message *next;
+
+		DL_FOREACH_SAFE (append->messages, message, next) {
+			DL_DELETE(append->messages, message);
+			submit_alone(append->copier, message);
+		}
+		return;
+	}
+	(void)run_database_failed(run, intents_drop(run->engine->db, &message->intent));
+	(void)seqset_add(&append->copier->source->refused, message->item->uid);
+	log_error(SIDE_CONTEXT(target->side, run->mailbox->display),
+		"the server refused the message with UID %" PRIu32 " of the %s side, %" PRIu64
+		" bytes (%s)",
+		message->item->uid, append->copier->source->side->name, spool_size(message->spool),
+		reason);
+	run_note_problem(run, "the %s server refused messages (%s)", target->side->name, reason);
+	if (command->code == CODE_OVERQUOTA)
+		append->copier->stopped = true;
+}
+
+static bool on_appended(struct request *request)
+{
+	struct append_request *append = container_of(
+		container_of(request, struct run_request, request), struct append_request, run);
+
+	append->copier->appends--;
+	if (append->run.side->run->ending)
+		return true;
+	if (request->command.outcome == OUTCOME_OK)
+		accepted(append);
+	else if (request->command.outcome == OUTCOME_NO || request->command.outcome == OUTCOME_BAD)
+		refused(append);
+	return true;
+}
+
+static void put_message(struct append_request *append, struct copy_message *message)
+{
+	struct command *command = &append->run.request.command;
+	struct run_side *target = append->run.side;
+	struct engine *engine = target->run->engine;
+	const struct flags *flags = message->item->flags;
+
+	message->flags = flags;
+	if (target->permanent != NULL)
+		message->flags = flags_storable(engine->flags, flags, target->permanent);
+	if (message->flags != flags)
+		engine_warn_dropped(engine, target->side->remote, target->run->mailbox,
+			flags_minus(engine->flags, flags, message->flags));
+	command_printf(
+		command, " (%s) \"%s\" ", flags_text(message->flags), message->item->internaldate);
+	command_spool(command, message->spool);
+	message->appending = true;
+}
+
+/* One APPEND of the messages, in order (utlist, taken). */
+static void submit(struct copier *copier, struct copy_message *messages)
+{
+	struct run_side *target = copier->source->other;
+	struct append_request *append =
+		request_new(&target->run->barrier, target->side, sizeof(*append), on_appended);
+	struct copy_message *message, *next;
+
+	append->run.side = target;
+	append->copier = copier;
+	append->run.request.release = release_append;
+	command_puts(&append->run.request.command, "APPEND ");
+	command_mailbox(&append->run.request.command, target->wire_name);
+	DL_FOREACH_SAFE (messages, message, next) {
+		DL_DELETE(messages, message);
+		DL_APPEND(append->messages, message);
+		put_message(append, message);
+		append->count++;
+	}
+	copier->appends++;
+	request_submit(&append->run.request);
+}
+
+static void submit_alone(struct copier *copier, struct copy_message *message)
+{
+	struct copy_message *alone = NULL;
+
+	DL_APPEND(alone, message);
+	submit(copier, alone);
+}
+
+void copier_append_now(struct copier *copier, struct copy_message *message)
+{
+	struct copy_message *alone = NULL;
+
+	DL_APPEND(alone, message);
+	if (commit_intents(copier, alone))
+		submit(copier, alone);
+}
+
+void copier_append_arrived(struct copier *copier)
+{
+	struct copy_message *messages = take(copier->arrived);
+	struct copy_message *message, *next;
+
+	copier->arrived_count = 0;
+	copier->arrived_bytes = 0;
+	if (messages == NULL)
+		return;
+	if (!commit_intents(copier, messages)) {
+		free_messages(messages);
+		return;
+	}
+	if (side_has(copier->source->other->side, "MULTIAPPEND")) {
+		submit(copier, messages);
+		return;
+	}
+	DL_FOREACH_SAFE (messages, message, next) {
+		DL_DELETE(messages, message);
+		submit_alone(copier, message);
+	}
+}
+
+void copier_arrived(struct copier *copier, struct copy_message *message)
+{
+	message->body_over = true;
+	if (message->append_over) {
+		copy_message_free(message);
+		return;
+	}
+	if (message->appending)
+		return;
+	DL_APPEND(copier->arrived, message);
+	copier->arrived_count++;
+	copier->arrived_bytes += spool_size(message->spool);
+	if (copier->arrived_count >= COPY_GROUP_MESSAGES ||
+		copier->arrived_bytes >= COPY_GROUP_BYTES)
+		copier_append_arrived(copier);
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* The source's half of a copy: asking for bodies, and taking them in. copy-append.c is the other
+ * half. */
+#include "sync/engine/copy.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "sync/base/limits.h"
+#include "sync/base/spool.h"
+#include "sync/base/xalloc.h"
+#include "sync/engine/copy-private.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/run.h"
+
+struct fetch_request {
+	struct run_request run;
+	struct copier *copier;
+	size_t first, last; /* items, inclusive */
+};
+
+static void leave(struct copier *copier, uint32_t uid)
+{
+	if (copier->lowest_left == 0 || uid < copier->lowest_left)
+		copier->lowest_left = uid;
+}
+
+void copier_leave(struct copier *copier, uint32_t uid)
+{
+	leave(copier, uid);
+}
+
+void copier_release_credit(struct copier *copier, struct item *item)
+{
+	struct side *side = copier->source->side;
+
+	if (!item->charged)
+		return;
+	item->charged = false;
+	side->credit_used -=
+		item->identity.size < side->credit_used ? item->identity.size : side->credit_used;
+	engine_credit_released(side->engine);
+}
+
+static struct copy_message *message_new(struct copier *copier, struct item *item, uint64_t size)
+{
+	struct copy_message *message = xcalloc(1, sizeof(*message));
+
+	message->copier = copier;
+	message->item = item;
+	message->spool = spool_new(size);
+	return message;
+}
+
+struct copy_message *copy_message_free(struct copy_message *message)
+{
+	if (message == NULL)
+		return NULL;
+	if (message->item != NULL)
+		copier_release_credit(message->copier, message->item);
+	spool_free(message->spool);
+	free(message);
+	return NULL;
+}
+
+/* The message being received is given up: its APPEND, if one began, cannot be completed. */
+static void drop_arriving(struct copier *copier)
+{
+	struct copy_message *message = take(copier->arriving);
+
+	if (message == NULL)
+		return;
+	message->body_over = true;
+	if (message->append_over || !message->appending)
+		copy_message_free(message);
+	else if (!spool_complete(message->spool))
+		spool_abort(message->spool);
+}
+
+static struct spool *on_body_begun(struct side_view *view, uint32_t uid, uint64_t size)
+{
+	struct run_side *source = container_of(view, struct run_side, view);
+	struct copier *copier = &source->copier;
+	struct item *item = uid > 0 ? items_find(&source->items, uid) : NULL;
+
+	drop_arriving(copier);
+	if (copier->fetches == 0 || (uid > 0 && (item == NULL || item->arrived)))
+		return NULL; /* not asked for */
+	copier->arriving = message_new(copier, item, size);
+	if (item != NULL)
+		item->arrived = true;
+	if (item != NULL && size > LIMIT_SPOOL_MEMORY)
+		copier_append_now(copier, copier->arriving);
+	return copier->arriving->spool;
+}
+
+static void on_body_ended(struct side_view *view, struct spool *spool)
+{
+	struct run_side *source = container_of(view, struct run_side, view);
+
+	/* Stored or not is decided when the response has come to its end. */
+	if (source->copier.arriving != NULL && !spool_complete(source->copier.arriving->spool))
+		drop_arriving(&source->copier);
+}
+
+static void skip_empty(struct copier *copier, struct item *item)
+{
+	item->arrived = true;
+	copier_release_credit(copier, item);
+	log_warning(SIDE_CONTEXT(copier->source->side, copier->source->run->mailbox->display),
+		"the message with UID %" PRIu32 " is empty: not copied", item->uid);
+}
+
+static bool on_body(struct command *command, struct response *response)
+{
+	struct fetch_request *fetch =
+		container_of(container_of(container_of(command, struct request, command),
+				     struct run_request, request),
+			struct fetch_request, run);
+	struct copier *copier = fetch->copier;
+	struct copy_message *message = copier->arriving;
+	struct item *item;
+
+	if (response->type != RESPONSE_FETCH ||
+		!(response->fetch.items & (FETCH_BODY | FETCH_BODY_EMPTY)) ||
+		!(response->fetch.items & FETCH_UID))
+		return false;
+	item = items_find(&copier->source->items, response->fetch.uid);
+	if (message == NULL || item == NULL || (message->item != NULL && message->item != item)) {
+		if (item != NULL && !item->arrived && response->fetch.items & FETCH_BODY_EMPTY)
+			skip_empty(copier, item);
+		drop_arriving(copier);
+		return true;
+	}
+	if (spool_size(message->spool) == 0) {
+		skip_empty(copier, item);
+		drop_arriving(copier);
+		return true;
+	}
+	copier->arriving = NULL;
+	message->item = item;
+	item->arrived = true;
+	copier_arrived(copier, message);
+	return true;
+}
+
+static bool on_fetched(struct request *request)
+{
+	struct fetch_request *fetch = container_of(
+		container_of(request, struct run_request, request), struct fetch_request, run);
+	struct copier *copier = fetch->copier;
+	struct items *items = &copier->source->items;
+
+	copier->fetches--;
+	drop_arriving(copier);
+	for (size_t i = fetch->first; i <= fetch->last; i++) {
+		struct item *item = &items->list[i];
+
+		if (item->arrived)
+			continue;
+		copier_release_credit(copier, item);
+		/* Refused: it stays to be copied.  Not told of at all: it was expunged meanwhile.
+		 */
+		if (request->command.outcome != OUTCOME_OK)
+			leave(copier, item->uid);
+	}
+	if (request->command.outcome == OUTCOME_OK)
+		copier_append_arrived(copier);
+	return false;
+}
+
+/* What the target will not take for its size is not asked for. */
+static bool is_too_large(struct copier *copier, const struct item *item)
+{
+	struct run_side *target = copier->source->other;
+	uint64_t limit = engine_append_limit(target->side);
+
+	if (item->identity.size <= limit)
+		return false;
+	run_note_problem(copier->source->run,
+		"the message with UID %" PRIu32 " on the %s side has %" PRIu64
+		" bytes, the %s server takes at most %" PRIu64,
+		item->uid, copier->source->side->name, item->identity.size, target->side->name,
+		limit);
+	(void)seqset_add(&copier->source->refused, item->uid);
+	return true;
+}
+
+/* Items that need no body are passed over. */
+static void skip(struct copier *copier)
+{
+	struct items *items = &copier->source->items;
+
+	for (; copier->next < items->count; copier->next++) {
+		struct item *item = &items->list[copier->next];
+
+		if (item->identity.size == 0)
+			skip_empty(copier, item);
+		else if (!is_too_large(copier, item))
+			return;
+		item->arrived = true;
+	}
+}
+
+static bool has_credit(const struct copier *copier, uint64_t size)
+{
+	uint64_t used = copier->source->side->credit_used;
+
+	return used == 0 || used + size <= COPY_CREDIT;
+}
+
+/* Adds the next item to the set; false when the group is full or the credit used up. */
+static bool add_to_group(
+	struct copier *copier, struct seqset *set, uint64_t *bytes, unsigned *messages)
+{
+	struct items *items = &copier->source->items;
+	struct item *item;
+
+	skip(copier);
+	if (copier->next >= items->count || *messages >= COPY_GROUP_MESSAGES)
+		return false;
+	item = &items->list[copier->next];
+	if (*messages > 0 && *bytes + item->identity.size > COPY_GROUP_BYTES)
+		return false;
+	if (!has_credit(copier, item->identity.size)) {
+		copier->waits_for_credit = *messages == 0;
+		return false;
+	}
+	copier->source->side->credit_used += item->identity.size;
+	item->charged = true;
+	*bytes += item->identity.size;
+	(*messages)++;
+	copier->next++;
+	return seqset_add(set, item->uid);
+}
+
+static bool fetch_group(struct copier *copier)
+{
+	struct run_side *source = copier->source;
+	struct fetch_request *fetch;
+	struct seqset set;
+	uint64_t bytes = 0;
+	unsigned messages = 0;
+	size_t first, index = 0;
+	struct buf text;
+
+	copier->waits_for_credit = false;
+	skip(copier);
+	first = copier->next;
+	seqset_init(&set);
+	while (add_to_group(copier, &set, &bytes, &messages))
+		;
+	if (messages == 0) {
+		seqset_done(&set);
+		return false;
+	}
+	run_select(source);
+	fetch = request_new(&source->run->barrier, source->side, sizeof(*fetch), on_fetched);
+	fetch->run.side = source;
+	fetch->copier = copier;
+	fetch->first = first;
+	fetch->last = copier->next - 1;
+	fetch->run.request.command.untagged = on_body;
+	buf_init(&text, LIMIT_COMMAND_LINE);
+	seqset_format(&set, &index, LIMIT_COMMAND_LINE - 200, &text);
+	command_printf(&fetch->run.request.command, "UID FETCH %.*s (UID BODY.PEEK[])",
+		(int)buf_len(&text), buf_data(&text));
+	buf_done(&text);
+	seqset_done(&set);
+	copier->fetches++;
+	request_submit(&fetch->run.request);
+	return true;
+}
+
+void copier_begin(struct copier *copier, struct run_side *source)
+{
+	*copier = (struct copier){.source = source};
+	source->view.body_begun = on_body_begun;
+	source->view.body_ended = on_body_ended;
+}
+
+void copier_done(struct copier *copier)
+{
+	struct copy_message *message, *next;
+
+	if (copier->source == NULL)
+		return;
+	drop_arriving(copier);
+	DL_FOREACH_SAFE (copier->arrived, message, next)
+		copy_message_free(message);
+	copier->arrived = NULL;
+}
+
+/* The target takes no more: what was not asked for stays. */
+static void give_up(struct copier *copier)
+{
+	const struct items *items = &copier->source->items;
+
+	if (copier->next < items->count)
+		leave(copier, items->list[copier->next].uid);
+	copier->next = items->count;
+}
+
+bool copier_advance(struct copier *copier)
+{
+	if (copier->stopped)
+		give_up(copier);
+	while (fetch_group(copier))
+		;
+	return copier->next >= copier->source->items.count && copier->fetches == 0 &&
+	       copier->appends == 0 && copier->arrived == NULL;
+}

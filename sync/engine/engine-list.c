@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: MIT */
+/* Both mailbox lists, and what follows from them: creating, subscribing, and which mailboxes have
+ * something to do. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/limits.h"
+#include "sync/base/xalloc.h"
+#include "sync/config/account.h"
+#include "sync/engine/engine-private.h"
+#include "sync/imap/mailbox.h"
+#include "sync/plan/mailboxes.h"
+
+static struct listing *listing_of(struct side *side)
+{
+	return side->remote ? &side->engine->remote_listing : &side->engine->local_listing;
+}
+
+/* The delimiter of the hierarchy is told by LIST "" "" (RFC 3501 section 6.3.8). */
+static bool on_delimiter(struct command *command, struct response *response)
+{
+	struct side *side = container_of(command, struct request, command)->side;
+
+	if (response->type != RESPONSE_LIST)
+		return false;
+	side->delimiter = response->list.delimiter;
+	return true;
+}
+
+static bool on_listed(struct command *command, struct response *response)
+{
+	struct side *side = container_of(command, struct request, command)->side;
+
+	if (response->type != RESPONSE_LIST && response->type != RESPONSE_STATUS)
+		return false;
+	listing_take(listing_of(side), response, side->delimiter, side->reference);
+	return true;
+}
+
+static bool listed(struct request *request)
+{
+	struct side *side = request->side;
+
+	if (request->command.outcome == OUTCOME_OK)
+		listing_of(side)->complete = true;
+	return false;
+}
+
+static void list_delimiter(struct side *side)
+{
+	struct request *request = request_new(&side->engine->barrier, side, sizeof(*request), NULL);
+
+	request->command.untagged = on_delimiter;
+	command_puts(&request->command, "LIST ");
+	command_mailbox(&request->command, side->reference);
+	command_puts(&request->command, " \"\"");
+	request_submit(request);
+}
+
+/* A pattern as a quoted string; the wildcards in it stay what they are. */
+static void put_pattern(struct command *command, const char *pattern, size_t len)
+{
+	struct buf quoted;
+
+	buf_init(&quoted, 2 * len + 2);
+	(void)buf_putc(&quoted, '"');
+	for (size_t i = 0; i < len; i++) {
+		if (pattern[i] == '"' || pattern[i] == '\\')
+			(void)buf_putc(&quoted, '\\');
+		(void)buf_putc(&quoted, pattern[i]);
+	}
+	(void)buf_putc(&quoted, '"');
+	command_printf(command, "%.*s", (int)buf_len(&quoted), buf_data(&quoted));
+	buf_done(&quoted);
+}
+
+static char *replace(const char *pattern, size_t len, char from, char to)
+{
+	char *copy = xmemdup0(pattern, len);
+
+	for (size_t i = 0; i < len && to != '\0'; i++)
+		if (copy[i] == from)
+			copy[i] = to;
+	return copy;
+}
+
+/* Names on the command line are written with the local delimiter; configured patterns with NUL. */
+static void put_patterns(struct command *command, struct side *side)
+{
+	const struct engine_options *options = side->engine->options;
+	const struct account *account = options->account;
+	char local_delimiter = side->engine->local.delimiter;
+	const char *separator = "";
+
+	command_puts(command, "(");
+	for (size_t i = 0; options->mailboxes != NULL && options->mailboxes[i] != NULL; i++) {
+		const char *name = options->mailboxes[i];
+		_cleanup_free_ char *pattern = replace(name, strlen(name),
+			local_delimiter != '\0' ? local_delimiter : '\1', side->delimiter);
+
+		command_puts(command, separator);
+		put_pattern(command, pattern, strlen(name));
+		separator = " ";
+	}
+	for (size_t i = 0; options->mailboxes == NULL && i < account->list_pattern_count; i++) {
+		const struct list_pattern *configured = &account->list_patterns[i];
+		_cleanup_free_ char *pattern =
+			replace(configured->bytes, configured->len, '\0', side->delimiter);
+
+		command_puts(command, separator);
+		put_pattern(command, pattern, configured->len);
+		separator = " ";
+	}
+	if (separator[0] == '\0')
+		command_puts(command, "\"*\"");
+	command_puts(command, ")");
+}
+
+static void list_mailboxes(struct side *side)
+{
+	const struct account *account = side->engine->options->account;
+	struct request *request =
+		request_new(&side->engine->barrier, side, sizeof(*request), listed);
+	struct command *command = &request->command;
+
+	listing_clear(listing_of(side));
+	listing_of(side)->asked = true;
+	command->untagged = on_listed;
+	command_puts(command, "LIST ");
+	if (side->engine->options->mailboxes == NULL && account->list_select_opts != NULL &&
+		account->list_select_opts[0] != NULL) {
+		command_puts(command, "(");
+		for (size_t i = 0; account->list_select_opts[i] != NULL; i++)
+			command_printf(
+				command, "%s%s", i > 0 ? " " : "", account->list_select_opts[i]);
+		command_puts(command, ") ");
+	}
+	command_mailbox(command, side->reference);
+	command_puts(command, " ");
+	put_patterns(command, side);
+	command_printf(command, " RETURN (SUBSCRIBED%s STATUS (UIDVALIDITY UIDNEXT HIGHESTMODSEQ))",
+		side_has(side, "SPECIAL-USE") ? " SPECIAL-USE" : "");
+	request_submit(request);
+}
+
+/* Whether a pattern depends on a delimiter, which then must be known before. */
+static bool patterns_need_delimiter(const struct engine *engine)
+{
+	const struct account *account = engine->options->account;
+
+	if (engine->options->mailboxes != NULL)
+		return true;
+	for (size_t i = 0; i < account->list_pattern_count; i++)
+		if (memchr(account->list_patterns[i].bytes, '\0', account->list_patterns[i].len) !=
+			NULL)
+			return true;
+	return false;
+}
+
+void engine_list(struct engine *engine, struct side *side)
+{
+	list_delimiter(side);
+	if (patterns_need_delimiter(engine))
+		listing_clear(listing_of(
+			side)); /* engine_list_on() goes on when both delimiters are known */
+	else
+		list_mailboxes(side);
+}
+
+bool engine_list_on(struct engine *engine)
+{
+	if (engine->local_listing.asked && engine->remote_listing.asked)
+		return false;
+	list_mailboxes(&engine->local);
+	list_mailboxes(&engine->remote);
+	return true;
+}
+
+/* The plan's input. */
+static struct plan_listed *plan_input(struct listing *listing, size_t *ret_count)
+{
+	struct plan_listed *input = xcalloc(HASH_COUNT(listing->entries), sizeof(*input));
+	struct listed *entry, *next;
+	size_t count = 0;
+
+	HASH_ITER (hh, listing->entries, entry, next)
+		input[count++] = (struct plan_listed){
+			.name = entry->name,
+			.len = entry->len,
+			.selectable = listed_is_selectable(entry),
+			.subscribed = (entry->attributes & LIST_SUBSCRIBED) != 0,
+		};
+	*ret_count = count;
+	return input;
+}
+
+static int load_known(struct engine *engine)
+{
+	struct mailbox_row *rows = NULL;
+	size_t count = 0;
+	int r = mailboxes_load(engine->db, &rows, &count);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < count; i++) {
+		struct mailbox *mailbox = engine_find_mailbox(engine, rows[i].name, rows[i].len);
+
+		if (mailbox == NULL) {
+			mailbox = mailbox_new(&rows[i], engine->local.delimiter);
+			HASH_ADD_KEYPTR(
+				hh, engine->mailboxes, mailbox->name, mailbox->len, mailbox);
+		}
+		mailbox->subscribed = rows[i].subscribed;
+	}
+	mailbox_rows_free(rows, count);
+	return 0;
+}
+
+static struct plan_known *known_input(struct engine *engine, size_t *ret_count)
+{
+	struct plan_known *input = xcalloc(HASH_COUNT(engine->mailboxes), sizeof(*input));
+	struct mailbox *mailbox, *next;
+	size_t count = 0;
+
+	HASH_ITER (hh, engine->mailboxes, mailbox, next)
+		input[count++] = (struct plan_known){.name = mailbox->name,
+			.len = mailbox->len,
+			.subscribed = mailbox->subscribed};
+	*ret_count = count;
+	return input;
+}
+
+static void make_plan(struct engine *engine)
+{
+	size_t local_count, remote_count, known_count;
+	_cleanup_free_ struct plan_listed *local = plan_input(&engine->local_listing, &local_count);
+	_cleanup_free_ struct plan_listed *remote =
+		plan_input(&engine->remote_listing, &remote_count);
+	_cleanup_free_ struct plan_known *known = known_input(engine, &known_count);
+
+	free(take(engine->tree));
+	plan_mailboxes(local, local_count, remote, remote_count, known, known_count, &engine->tree,
+		&engine->tree_count);
+}
+
+/* RFC 3501 knows flat name spaces; a hierarchy cannot be told in one. */
+static bool check_hierarchies(struct engine *engine)
+{
+	if ((engine->local.delimiter == '\0') == (engine->remote.delimiter == '\0'))
+		return true;
+	log_error(NULL, "one of the servers has a flat list of mailboxes, the other a hierarchy: "
+			"they cannot be "
+			"kept the same");
+	return false;
+}
+
+static bool prepare(struct engine *engine)
+{
+	const char *ignore = engine->options->account->ignore_mailbox;
+
+	if (!check_hierarchies(engine))
+		return false;
+	if (engine->local_listing.overflow || engine->remote_listing.overflow) {
+		log_error(NULL, "a server lists more than %d mailboxes", LIMIT_MAILBOXES);
+		return false;
+	}
+	if (!engine->schema_ready && db_prepare_schema(engine->db, engine->local.delimiter,
+					     engine->remote.delimiter) < 0) {
+		log_error((&(struct log_context){.side = "database"}), "%s", db_error(engine->db));
+		return false;
+	}
+	engine->schema_ready = true;
+	if (engine->options->mailboxes == NULL && ignore != NULL &&
+		(!listing_ignore(&engine->local_listing, ignore) ||
+			!listing_ignore(&engine->remote_listing, ignore)))
+		return false;
+	if (load_known(engine) < 0) {
+		log_error((&(struct log_context){.side = "database"}), "%s", db_error(engine->db));
+		return false;
+	}
+	return true;
+}
+
+static bool is_create(const struct plan_mailbox *operation)
+{
+	return operation->action == MAILBOX_CREATE_LOCAL ||
+	       operation->action == MAILBOX_CREATE_REMOTE;
+}
+
+/* A command of the tree: `operation` points into engine->tree. */
+struct tree_request {
+	struct request request;
+	struct engine *engine;
+	const struct plan_mailbox *operation;
+};
+
+static char *display_name(struct engine *engine, const struct plan_mailbox *operation)
+{
+	return mailbox_for_person(operation->name, operation->len, engine->local.delimiter);
+}
+
+static bool on_tree(struct request *request)
+{
+	struct tree_request *tree = container_of(request, struct tree_request, request);
+	struct engine *engine = tree->engine;
+	struct command *command = &request->command;
+	_cleanup_free_ char *name = display_name(engine, tree->operation);
+	_cleanup_free_ char *reason = command_reason(command);
+	_cleanup_free_ char *text = command_describe(command);
+
+	text[strcspn(text, " ")] = '\0';
+	if (command->outcome == OUTCOME_OK) {
+		log_info(SIDE_CONTEXT(request->side, name), "%s",
+			is_create(tree->operation) ? "Created" : text);
+		return true;
+	}
+	if (command->outcome == OUTCOME_LOST || command->outcome == OUTCOME_CANCELLED)
+		return false;
+	if (is_create(tree->operation) && command->code == CODE_ALREADYEXISTS)
+		return true;
+	log_error(SIDE_CONTEXT(request->side, name),
+		"the server refused %s (%s): it is tried again next time", text, reason);
+	engine->incomplete = true;
+	engine->tree_failed[tree->operation - engine->tree] = true;
+	return true;
+}
+
+static void submit_tree(struct engine *engine, struct side *side,
+	const struct plan_mailbox *operation, const char *verb)
+{
+	_cleanup_free_ char *wire = side_wire_name(side, operation->name, operation->len);
+	struct tree_request *tree;
+
+	if (wire == NULL) {
+		_cleanup_free_ char *name = display_name(engine, operation);
+
+		log_error(SIDE_CONTEXT(side, name),
+			"the name cannot be expressed on this server: rename the "
+			"mailbox on the other side");
+		engine->incomplete = true;
+		engine->tree_failed[operation - engine->tree] = true;
+		return;
+	}
+	tree = request_new(&engine->barrier, side, sizeof(*tree), on_tree);
+	tree->engine = engine;
+	tree->operation = operation;
+	command_printf(&tree->request.command, "%s ", verb);
+	command_mailbox(&tree->request.command, wire);
+	request_submit(&tree->request);
+}
+
+static void say_missing(
+	struct engine *engine, const struct plan_mailbox *operation, const char *side)
+{
+	struct mailbox *mailbox = engine_find_mailbox(engine, operation->name, operation->len);
+
+	engine->incomplete = true;
+	if (mailbox == NULL || mailbox->missing_said)
+		return;
+	mailbox->missing_said = true;
+	log_error((&(struct log_context){.side = side, .mailbox = mailbox->display}),
+		"the mailbox disappeared. If it was deleted, run `interimap --delete %s`; if it "
+		"was renamed, run "
+		"`interimap --rename %s NEWNAME`",
+		mailbox->display, mailbox->display);
+}
+
+static void begin_operation(struct engine *engine, const struct plan_mailbox *operation)
+{
+	switch (operation->action) {
+	case MAILBOX_CREATE_LOCAL:
+		submit_tree(engine, &engine->local, operation, "CREATE");
+		break;
+	case MAILBOX_CREATE_REMOTE:
+		submit_tree(engine, &engine->remote, operation, "CREATE");
+		break;
+	case MAILBOX_SUBSCRIBE_LOCAL:
+		submit_tree(engine, &engine->local, operation, "SUBSCRIBE");
+		break;
+	case MAILBOX_SUBSCRIBE_REMOTE:
+		submit_tree(engine, &engine->remote, operation, "SUBSCRIBE");
+		break;
+	case MAILBOX_UNSUBSCRIBE_LOCAL:
+		submit_tree(engine, &engine->local, operation, "UNSUBSCRIBE");
+		break;
+	case MAILBOX_UNSUBSCRIBE_REMOTE:
+		submit_tree(engine, &engine->remote, operation, "UNSUBSCRIBE");
+		break;
+	case MAILBOX_MISSING_LOCAL:
+		say_missing(engine, operation, "local");
+		break;
+	case MAILBOX_MISSING_REMOTE:
+		say_missing(engine, operation, "remote");
+		break;
+	case MAILBOX_REMEMBER:
+	case MAILBOX_SET_SUBSCRIBED:
+	case MAILBOX_SYNC:
+		break; /* after the servers have answered */
+	}
+}
+
+bool engine_tree_begin(struct engine *engine)
+{
+	if (!prepare(engine))
+		return false;
+	make_plan(engine);
+	free(engine->tree_failed);
+	engine->tree_failed = xcalloc(engine->tree_count, sizeof(*engine->tree_failed));
+	for (size_t i = 0; i < engine->tree_count; i++)
+		begin_operation(engine, &engine->tree[i]);
+	return true;
+}
+
+static int remember(struct engine *engine, const struct plan_mailbox *operation)
+{
+	struct mailbox_row row = {.name = (char *)operation->name,
+		.len = operation->len,
+		.subscribed = operation->subscribed};
+	struct mailbox *mailbox;
+	int r = mailboxes_insert(
+		engine->db, operation->name, operation->len, operation->subscribed, &row.idx);
+
+	if (r < 0)
+		return r;
+	mailbox = mailbox_new(&row, engine->local.delimiter);
+	mailbox->subscribed = operation->subscribed;
+	HASH_ADD_KEYPTR(hh, engine->mailboxes, mailbox->name, mailbox->len, mailbox);
+	return 0;
+}
+
+static int set_subscribed(struct engine *engine, const struct plan_mailbox *operation)
+{
+	struct mailbox *mailbox = engine_find_mailbox(engine, operation->name, operation->len);
+
+	if (mailbox == NULL)
+		return 0;
+	mailbox->subscribed = operation->subscribed;
+	return mailboxes_set_subscribed(engine->db, mailbox->idx, operation->subscribed);
+}
+
+/* What the listing knows of a mailbox; one that was just created has no STATUS yet, and is looked
+ * at. */
+static void note_listed(struct mailbox_side *side, struct mailbox *mailbox, struct listing *listing)
+{
+	const struct listed *entry = listing_find(listing, mailbox->name, mailbox->len);
+
+	side->seen = (struct mailbox_state){0};
+	if (entry == NULL)
+		return;
+	side->seen = entry->status;
+	if (entry->attributes & (LIST_TRASH | LIST_JUNK))
+		mailbox->no_brake = true;
+}
+
+static void sync_mailbox(struct engine *engine, const struct plan_mailbox *operation)
+{
+	struct mailbox *mailbox = engine_find_mailbox(engine, operation->name, operation->len);
+
+	if (mailbox == NULL)
+		return; /* it could not be created */
+	mailbox->listed = true;
+	mailbox->missing_said = false;
+	mailbox->deletions_allowed |= engine->options->allow_deletions;
+	note_listed(&mailbox->local, mailbox, &engine->local_listing);
+	note_listed(&mailbox->remote, mailbox, &engine->remote_listing);
+	if (!mailbox_is_clean(mailbox) || engine->options->allow_deletions)
+		engine_queue_mailbox(engine, mailbox);
+}
+
+static int end_operation(struct engine *engine, const struct plan_mailbox *operation)
+{
+	switch (operation->action) {
+	case MAILBOX_REMEMBER:
+		return remember(engine, operation);
+	case MAILBOX_SET_SUBSCRIBED:
+		return set_subscribed(engine, operation);
+	case MAILBOX_SYNC:
+		sync_mailbox(engine, operation);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static bool same_mailbox(const struct plan_mailbox *one, const struct plan_mailbox *other)
+{
+	return mailbox_name_equal(one->name, one->len, other->name, other->len);
+}
+
+bool engine_tree_end(struct engine *engine)
+{
+	struct mailbox *mailbox, *next;
+	bool create_failed = false, subscribe_failed = false;
+	int r = db_begin(engine->db);
+
+	HASH_ITER (hh, engine->mailboxes, mailbox, next)
+		mailbox->listed = false;
+	for (size_t i = 0; i < engine->tree_count && r >= 0; i++) {
+		const struct plan_mailbox *operation = &engine->tree[i];
+
+		if (i == 0 || !same_mailbox(&engine->tree[i - 1], operation))
+			create_failed = subscribe_failed = false;
+		if (engine->tree_failed[i] && is_create(operation))
+			create_failed = true;
+		else if (engine->tree_failed[i])
+			subscribe_failed = true;
+		/* A refused subscription does not keep the messages from being synchronised. */
+		if (!create_failed &&
+			!(subscribe_failed && operation->action == MAILBOX_SET_SUBSCRIBED))
+			r = end_operation(engine, operation);
+	}
+	if (r >= 0)
+		r = db_commit(engine->db);
+	if (r < 0) {
+		log_error((&(struct log_context){.side = "database"}), "%s", db_error(engine->db));
+		db_rollback(engine->db);
+		return false;
+	}
+	return true;
+}

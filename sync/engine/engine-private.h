@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* The engine's own files: engine.c (its life), engine-list.c (mailbox lists and trees),
+ * engine-watch.c (staying up to date). */
+#ifndef INTERIMAP_ENGINE_ENGINE_PRIVATE_H
+#define INTERIMAP_ENGINE_ENGINE_PRIVATE_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sync/base/loop.h"
+#include "sync/engine/engine.h"
+#include "sync/engine/listing.h"
+#include "sync/engine/mailbox.h"
+#include "sync/engine/request.h"
+#include "sync/engine/side.h"
+#include "sync/plan/messages.h"
+#include "sync/state/db.h"
+
+struct flag_pool;
+struct run;
+
+enum engine_phase {
+	ENGINE_CONNECT, /* both sessions are being made, and both list */
+	ENGINE_TREE, /* mailboxes are created and subscribed */
+	ENGINE_WORK, /* runs */
+	ENGINE_CHECK, /* STATUS of the mailboxes that were worked on: did something come meanwhile?
+		       */
+	ENGINE_REST, /* waiting for something to happen */
+	ENGINE_LOGOUT,
+	ENGINE_DOWN, /* not connected, until the back-off is over */
+	ENGINE_OVER,
+};
+
+enum {
+	ENGINE_RUNS_MAX = 300, /* mailboxes under way at once */
+};
+
+struct engine {
+	struct loop *loop;
+	struct worker *worker;
+	const struct engine_options *options;
+	struct engine_owner *owner;
+	struct db *db;
+	struct flag_pool *flags;
+	struct plan_brake brake;
+	bool adopt;
+	struct side local, remote;
+	struct listing local_listing, remote_listing;
+
+	struct plan_mailbox *tree; /* what is being done to the mailbox lists */
+	size_t tree_count;
+	bool *tree_failed; /* by its index */
+
+	struct task task;
+	struct task fall; /* gives up both connections */
+	struct barrier barrier;
+	enum engine_phase phase;
+	struct mailbox *mailboxes; /* uthash by name */
+	struct mailbox *queue; /* to be run (utlist) */
+	struct run *runs; /* under way (utlist) */
+	unsigned runs_count;
+	bool schema_ready;
+	bool relist; /* look at both lists again */
+	bool incomplete; /* something was left undone */
+	bool first_done; /* all was looked at once */
+	bool complete; /* how it ended */
+	bool lost_for_good; /* a person must act before a new connection makes sense */
+	uint64_t copied; /* messages */
+	ev_timer poll_logout;
+	unsigned logout_polls;
+	char *last_reason; /* why a connection was lost */
+
+	/* engine-watch.c */
+	struct hint_receiver hints;
+	ev_timer sweep, settle, backoff, clock;
+	unsigned failures; /* connections in a row that came to nothing */
+	double clock_offset;
+};
+
+/* side.c tells */
+void engine_side_ready(struct engine *engine, struct side *side);
+void engine_side_lost(
+	struct engine *engine, struct side *side, enum session_failure failure, const char *reason);
+void engine_side_notified(struct engine *engine, struct side *side, struct response *response);
+
+/* copy.c: bytes may be asked for again. */
+void engine_credit_released(struct engine *engine);
+/* Largest message that side takes (APPENDLIMIT, RFC 7889), UINT64_MAX if it does not say. */
+uint64_t engine_append_limit(const struct side *side);
+/* Flags that a side cannot store: said once for each mailbox. */
+void engine_warn_dropped(
+	struct engine *engine, bool remote, struct mailbox *mailbox, const struct flags *flags);
+
+/* engine.c */
+struct mailbox *engine_find_mailbox(struct engine *engine, const char *name, size_t len);
+void engine_queue_mailbox(struct engine *engine, struct mailbox *mailbox);
+void engine_over(struct engine *engine, bool complete);
+void engine_connect(struct engine *engine);
+/* Gives up both connections, and goes on as after a loss. */
+void engine_reset(struct engine *engine);
+
+/* engine-list.c */
+void engine_list(struct engine *engine, struct side *side);
+/* When all that was asked is answered: true if there is more to ask, now that both delimiters are
+ * known. */
+bool engine_list_on(struct engine *engine);
+/* Both lists are there: decides, and submits what is to be created and subscribed.  False: cannot
+ * go on. */
+bool engine_tree_begin(struct engine *engine);
+/* It is done: mailboxes become known, and those that are not up to date are queued. */
+bool engine_tree_end(struct engine *engine);
+
+/* engine-watch.c */
+void watch_init(struct engine *engine);
+void watch_done(struct engine *engine);
+/* The work is done: leave the mailboxes, and look whether something came to those that were worked
+ * on. */
+enum step watch_check(struct engine *engine);
+/* Nothing did: ask to be told, and rest. */
+enum step watch_checked(struct engine *engine);
+/* Something is to be done: the end of the rest. */
+void watch_pause(struct engine *engine);
+/* Both connections are given up, and made again after a while. */
+void watch_reconnect_later(struct engine *engine);
+/* What a server told by itself. */
+void watch_notified(struct engine *engine, struct side *side, struct response *response);
+
+#endif

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Staying up to date.  At rest no mailbox is selected, and each server tells of changes with NOTIFY
+ * (RFC 5465); one that cannot is watched by IDLE in INBOX.  Everything is looked at again at
+ * intervals in any case.
+ *
+ * Whatever is told only queues mailboxes or asks for a new look at the lists; what to do is always
+ * found out from the mailboxes themselves.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <utlist.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/run.h"
+#include "sync/imap/mailbox.h"
+
+enum {
+	INTERVAL_PUSHED = 15 * 60, /* seconds between two looks when both servers tell of changes */
+	INTERVAL_POLLED = 60,
+	BACKOFF_MAX = 60,
+	BACKOFF_REFUSED = 60, /* a person must act before it can work again */
+	CLOCK_CHECK = 5,
+};
+
+static const double SETTLE_SECONDS = 0.1; /* changes of the mailbox lists come in flocks */
+
+/* RFC 5465 section 5: with STATUS, the server first tells where all mailboxes stand, so that
+ * nothing falls between LIST and this. */
+static const char notify_command[] =
+	"NOTIFY SET STATUS (personal (MessageNew MessageExpunge FlagChange "
+	"MailboxName SubscriptionChange))";
+
+static struct side *sides(struct engine *engine, int i)
+{
+	return i == 0 ? &engine->local : &engine->remote;
+}
+
+static bool can_notify(const struct side *side)
+{
+	return side_has(side, "NOTIFY") && !side->overflowed;
+}
+
+static struct mailbox *find_wire(struct side *side, struct slice wire)
+{
+	struct mailbox_name name;
+	struct mailbox *mailbox;
+
+	if (!mailbox_from_wire(wire, side->delimiter, side->reference, &name))
+		return NULL;
+	mailbox = engine_find_mailbox(side->engine, name.data, name.len);
+	free(name.data);
+	return mailbox;
+}
+
+/* A mailbox whose last run failed is tried again when something changes there, and at the next look
+ * at everything. */
+static void note_status(struct side *side, const struct response_status *status)
+{
+	struct mailbox *mailbox = find_wire(side, status->name);
+	struct mailbox_side before;
+	bool changed;
+
+	if (mailbox == NULL)
+		return;
+	before = *mailbox_side(mailbox, side->remote);
+	mailbox_note_status(mailbox, side->remote, status);
+	changed = memcmp(&before.seen, &mailbox_side(mailbox, side->remote)->seen,
+			  sizeof(before.seen)) != 0;
+	if (!mailbox_is_clean(mailbox) && (changed || !mailbox->failed))
+		engine_queue_mailbox(side->engine, mailbox);
+}
+
+static void relist_soon(struct engine *engine)
+{
+	if (!ev_is_active(&engine->settle)) {
+		ev_timer_set(&engine->settle, SETTLE_SECONDS, 0.);
+		ev_timer_start(engine->loop->ev, &engine->settle);
+	}
+}
+
+void watch_notified(struct engine *engine, struct side *side, struct response *response)
+{
+	if (response->type == RESPONSE_STATUS) {
+		note_status(side, &response->status);
+	} else if (response->type == RESPONSE_LIST) {
+		relist_soon(engine);
+	} else if (response->type == RESPONSE_CONDITION &&
+		   response->code == CODE_NOTIFICATIONOVERFLOW) {
+		log_warning(SIDE_CONTEXT(side, NULL),
+			"the server tells no more of changes (too many): looking "
+			"at intervals from now on");
+		side->overflowed = true;
+		relist_soon(engine);
+	}
+}
+
+/* IDLE */
+
+static struct side *idling_side(struct view *view)
+{
+	return container_of(container_of(view, struct side_view, view), struct side, idle_view);
+}
+
+static void inbox_changed(struct view *view)
+{
+	struct side *side = idling_side(view);
+	struct mailbox *inbox = engine_find_mailbox(side->engine, "INBOX", 5);
+
+	if (side->idling && inbox != NULL)
+		engine_queue_mailbox(side->engine, inbox);
+}
+
+static void inbox_fetched(struct view *view, struct response *response)
+{
+	inbox_changed(view);
+}
+
+static void inbox_vanished(struct view *view, const struct seqset *uids, bool earlier)
+{
+	inbox_changed(view);
+}
+
+static void on_idling(struct command *command, struct slice text)
+{
+	container_of(command, struct request, command)->side->idling = true;
+}
+
+static bool on_idle_over(struct request *request)
+{
+	request->side->idling = false;
+	return true;
+}
+
+static bool ignore_refusal(struct request *request)
+{
+	return true; /* the looks at intervals remain */
+}
+
+static void begin_idle(struct side *side)
+{
+	_cleanup_free_ char *wire = side_wire_name(side, "INBOX", 5);
+	struct request *request;
+
+	if (wire == NULL || !side_has(side, "IDLE") ||
+		engine_find_mailbox(side->engine, "INBOX", 5) == NULL)
+		return;
+	side->idle_view.view.fetched = inbox_fetched;
+	side->idle_view.view.vanished = inbox_vanished;
+	side->idle_view.view.changed = inbox_changed;
+	request = request_new(&side->engine->barrier, side, sizeof(*request), ignore_refusal);
+	request->command.kind = COMMAND_SELECT;
+	request->command.view = &side->idle_view.view;
+	command_puts(&request->command, "SELECT ");
+	command_mailbox(&request->command, wire);
+	request_submit(request);
+	request = request_new(&side->engine->barrier, side, sizeof(*request), on_idle_over);
+	request->command.kind = COMMAND_IDLE;
+	request->command.proceed = on_idling;
+	command_puts(&request->command, "IDLE");
+	request_submit(request);
+}
+
+static bool on_notify(struct request *request)
+{
+	if (request->command.outcome == OUTCOME_NO || request->command.outcome == OUTCOME_BAD)
+		request->side->overflowed = true;
+	return true;
+}
+
+static void begin_push(struct side *side)
+{
+	struct request *request;
+
+	if (!can_notify(side)) {
+		begin_idle(side);
+		return;
+	}
+	if (side->notified)
+		return;
+	side->notified = true;
+	request = request_new(&side->engine->barrier, side, sizeof(*request), on_notify);
+	command_puts(&request->command, notify_command);
+	request_submit(request);
+}
+
+/* Work is over */
+
+static void leave_mailbox(struct side *side)
+{
+	struct request *request;
+
+	if (client_last_view(side_client(side)) == NULL || !side_has(side, "UNSELECT"))
+		return;
+	request = request_new(&side->engine->barrier, side, sizeof(*request), ignore_refusal);
+	request->command.kind = COMMAND_UNSELECT;
+	command_puts(&request->command, "UNSELECT");
+	request_submit(request);
+}
+
+static bool on_status(struct command *command, struct response *response)
+{
+	struct side *side = container_of(command, struct request, command)->side;
+
+	if (response->type != RESPONSE_STATUS)
+		return false;
+	note_status(side, &response->status);
+	return true;
+}
+
+static void ask_status(struct side *side, struct mailbox *mailbox)
+{
+	_cleanup_free_ char *wire = side_wire_name(side, mailbox->name, mailbox->len);
+	struct request *request;
+
+	if (wire == NULL)
+		return;
+	request = request_new(&side->engine->barrier, side, sizeof(*request), ignore_refusal);
+	request->command.untagged = on_status;
+	command_puts(&request->command, "STATUS ");
+	command_mailbox(&request->command, wire);
+	command_puts(&request->command, " (UIDVALIDITY UIDNEXT HIGHESTMODSEQ)");
+	request_submit(request);
+}
+
+enum step watch_check(struct engine *engine)
+{
+	struct mailbox *mailbox, *next;
+
+	engine->phase = ENGINE_CHECK;
+	barrier_reset(&engine->barrier);
+	for (int i = 0; i < 2; i++)
+		leave_mailbox(sides(engine, i));
+	HASH_ITER (hh, engine->mailboxes, mailbox, next) {
+		if (!mailbox->check)
+			continue;
+		mailbox->check = false;
+		for (int i = 0; i < 2; i++)
+			ask_status(sides(engine, i), mailbox);
+	}
+	return engine->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
+}
+
+static unsigned interval(struct engine *engine)
+{
+	bool pushed =
+		engine->options->push && can_notify(&engine->local) && can_notify(&engine->remote);
+
+	if (engine->options->interval > 0)
+		return engine->options->interval;
+	return pushed ? INTERVAL_PUSHED : INTERVAL_POLLED;
+}
+
+static void say_up_to_date(struct engine *engine)
+{
+	if (engine->first_done)
+		return;
+	engine->first_done = true;
+	log_notice(NULL, "up to date with %u mailbox(es), %llu message(s) copied%s",
+		HASH_COUNT(engine->mailboxes), (unsigned long long)engine->copied,
+		engine->incomplete ? "; something was left undone, see above" : "");
+}
+
+enum step watch_checked(struct engine *engine)
+{
+	if (engine->barrier.waiting > 0)
+		return STEP_WAIT;
+	if (engine->queue != NULL) {
+		engine->phase = ENGINE_WORK;
+		return STEP_AGAIN;
+	}
+	say_up_to_date(engine);
+	engine->phase = ENGINE_REST;
+	if (engine->options->push) {
+		begin_push(&engine->local);
+		begin_push(&engine->remote);
+	}
+	engine->sweep.repeat = interval(engine);
+	if (!ev_is_active(&engine->sweep))
+		ev_timer_again(engine->loop->ev, &engine->sweep);
+	return STEP_AGAIN;
+}
+
+void watch_pause(struct engine *engine)
+{
+	/* An IDLE ends by itself when the next command is submitted; NOTIFY goes on. */
+	engine->local.idling = engine->remote.idling = false;
+}
+
+/* Timers */
+
+static void on_sweep(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct engine *engine = container_of(timer, struct engine, sweep);
+
+	engine->relist = true;
+	task_wake(&engine->task);
+}
+
+static void on_settle(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct engine *engine = container_of(timer, struct engine, settle);
+
+	engine->relist = true;
+	task_wake(&engine->task);
+}
+
+static void on_backoff(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	engine_connect(container_of(timer, struct engine, backoff));
+}
+
+void watch_reconnect_later(struct engine *engine)
+{
+	double delay = 0.5;
+
+	engine->phase = ENGINE_DOWN;
+	for (unsigned i = 0; i < engine->failures && delay < BACKOFF_MAX; i++)
+		delay *= 2;
+	if (delay > BACKOFF_MAX)
+		delay = BACKOFF_MAX;
+	if (engine->lost_for_good && delay < BACKOFF_REFUSED)
+		delay = BACKOFF_REFUSED;
+	/* Many clients that lost the same server must not all come back at once. */
+	delay *= 0.75 + 0.25 * (double)random() / RAND_MAX;
+	engine->failures++;
+	ev_timer_stop(engine->loop->ev, &engine->sweep);
+	ev_timer_set(&engine->backoff, delay, 0.);
+	ev_timer_start(engine->loop->ev, &engine->backoff);
+}
+
+/* How far the clock that counts suspended time is ahead of the one that does not. */
+static double suspended_seconds(void)
+{
+	struct timespec with, without;
+
+	(void)clock_gettime(CLOCK_BOOTTIME, &with);
+	(void)clock_gettime(CLOCK_MONOTONIC, &without);
+	return (double)(with.tv_sec - without.tv_sec) +
+	       (double)(with.tv_nsec - without.tv_nsec) / 1e9;
+}
+
+/* After a suspend the servers have most likely forgotten us, and the network would tell us only
+ * after minutes. */
+static void on_clock(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct engine *engine = container_of(timer, struct engine, clock);
+	double now = suspended_seconds();
+
+	if (now - engine->clock_offset > CLOCK_CHECK) {
+		log_notice(NULL, "the machine was suspended: connecting anew");
+		engine->failures = 0;
+		engine_reset(engine);
+	}
+	engine->clock_offset = now;
+}
+
+static void on_hint(struct hint_receiver *receiver, enum hint_kind kind, const char *wire)
+{
+	struct engine *engine = container_of(receiver, struct engine, hints);
+	struct mailbox *mailbox = NULL;
+
+	if (engine->phase == ENGINE_DOWN || engine->phase == ENGINE_OVER)
+		return; /* a new connection looks at everything */
+	if (wire != NULL)
+		mailbox = find_wire(
+			&engine->local, (struct slice){.data = wire, .len = strlen(wire)});
+	if (kind == HINT_TREE || kind == HINT_UNKNOWN || mailbox == NULL) {
+		relist_soon(engine);
+		return;
+	}
+	if (kind == HINT_EXPUNGED)
+		mailbox->deletions_allowed = true;
+	engine_queue_mailbox(engine, mailbox);
+}
+
+void watch_init(struct engine *engine)
+{
+	engine->hints.hint = on_hint;
+	ev_init(&engine->sweep, on_sweep);
+	ev_init(&engine->settle, on_settle);
+	ev_init(&engine->backoff, on_backoff);
+	ev_timer_init(&engine->clock, on_clock, CLOCK_CHECK, CLOCK_CHECK);
+	engine->clock_offset = suspended_seconds();
+	if (engine->options->reconnect)
+		ev_timer_start(engine->loop->ev, &engine->clock);
+}
+
+void watch_done(struct engine *engine)
+{
+	ev_timer_stop(engine->loop->ev, &engine->sweep);
+	ev_timer_stop(engine->loop->ev, &engine->settle);
+	ev_timer_stop(engine->loop->ev, &engine->backoff);
+	ev_timer_stop(engine->loop->ev, &engine->clock);
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/engine/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/config/account.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/run.h"
+#include "sync/imap/flags.h"
+
+struct mailbox *engine_find_mailbox(struct engine *engine, const char *name, size_t len)
+{
+	struct mailbox *mailbox;
+
+	HASH_FIND(hh, engine->mailboxes, name, len, mailbox);
+	return mailbox;
+}
+
+void engine_queue_mailbox(struct engine *engine, struct mailbox *mailbox)
+{
+	if (mailbox->running)
+		mailbox->again = true;
+	if (mailbox->running || mailbox->queued || !mailbox->listed)
+		return;
+	mailbox->queued = true;
+	DL_APPEND(engine->queue, mailbox);
+	task_wake(&engine->task);
+}
+
+void engine_credit_released(struct engine *engine)
+{
+	struct run *run;
+
+	DL_FOREACH (engine->runs, run)
+		if (run->local.copier.waits_for_credit || run->remote.copier.waits_for_credit)
+			task_wake(&run->task);
+}
+
+uint64_t engine_append_limit(const struct side *side)
+{
+	const char *limit = side->session != NULL
+				    ? strstr(session_capabilities(side->session), "APPENDLIMIT=")
+				    : NULL;
+	uint64_t bytes = limit != NULL ? strtoull(limit + strlen("APPENDLIMIT="), NULL, 10) : 0;
+
+	return bytes > 0 ? bytes : UINT64_MAX;
+}
+
+void engine_warn_dropped(
+	struct engine *engine, bool remote, struct mailbox *mailbox, const struct flags *flags)
+{
+	struct side *side = remote ? &engine->remote : &engine->local;
+
+	if (mailbox->dropped_said[remote])
+		return;
+	mailbox->dropped_said[remote] = true;
+	log_warning(SIDE_CONTEXT(side, mailbox->display), "the server cannot store these flags: %s",
+		flags_text(flags));
+}
+
+void engine_over(struct engine *engine, bool complete)
+{
+	if (engine->phase == ENGINE_OVER)
+		return;
+	engine->phase = ENGINE_OVER;
+	engine->complete = complete;
+	task_wake(&engine->task);
+}
+
+static void run_finished(struct run *run, bool ok, const char *reason)
+{
+	struct engine *engine = run->engine;
+	struct mailbox *mailbox = run->mailbox;
+
+	DL_DELETE(engine->runs, run);
+	engine->runs_count--;
+	mailbox->running = false;
+	mailbox->check = true;
+	if (ok) {
+		mailbox->deletions_allowed = mailbox->failed = false;
+		mailbox_note_reached(mailbox);
+	} else {
+		engine->incomplete = mailbox->failed = true;
+		if (reason != NULL)
+			log_error(RUN_CONTEXT(run), "%s", reason);
+	}
+	if (mailbox->again && ok && engine->phase == ENGINE_WORK)
+		engine_queue_mailbox(engine, mailbox);
+	mailbox->again = false;
+	task_wake(&engine->task);
+}
+
+static void start_runs(struct engine *engine)
+{
+	while (engine->queue != NULL && engine->runs_count < ENGINE_RUNS_MAX) {
+		struct mailbox *mailbox = engine->queue;
+		struct run *run;
+
+		DL_DELETE(engine->queue, mailbox);
+		mailbox->queued = false;
+		mailbox->running = true;
+		run = run_new(engine, mailbox, run_finished);
+		DL_APPEND(engine->runs, run);
+		engine->runs_count++;
+	}
+}
+
+static void compress(struct engine *engine)
+{
+	if (engine->local.compress)
+		session_compress(engine->local.session);
+	if (engine->remote.compress)
+		session_compress(engine->remote.session);
+}
+
+/* Cannot go on: at all, or for now. */
+static enum step give_up(struct engine *engine)
+{
+	engine->incomplete = true;
+	if (engine->options->reconnect) {
+		watch_reconnect_later(engine);
+		return STEP_WAIT;
+	}
+	engine_over(engine, false);
+	return STEP_AGAIN;
+}
+
+static enum step connected(struct engine *engine)
+{
+	if (!engine->local.ready || !engine->remote.ready || engine->barrier.waiting > 0)
+		return STEP_WAIT;
+	if (engine->barrier.refused) {
+		log_error(NULL, "%s", engine->barrier.reason);
+		return give_up(engine);
+	}
+	if (engine_list_on(engine))
+		return STEP_WAIT;
+	if (!engine_tree_begin(engine)) {
+		engine_over(engine, false); /* nothing that a new connection would mend */
+		return STEP_AGAIN;
+	}
+	engine->phase = ENGINE_TREE;
+	return engine->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
+}
+
+static enum step tree_done(struct engine *engine)
+{
+	if (engine->barrier.waiting > 0)
+		return STEP_WAIT;
+	if (!engine_tree_end(engine)) {
+		engine_over(engine, false);
+		return STEP_AGAIN;
+	}
+	if (engine->failures > 0 && engine->last_reason != NULL)
+		log_notice(NULL, "connected again");
+	engine->failures = 0;
+	engine->phase = ENGINE_WORK;
+	if (engine->queue != NULL)
+		compress(engine);
+	return STEP_AGAIN;
+}
+
+static enum step log_out(struct engine *engine)
+{
+	session_logout(engine->local.session);
+	session_logout(engine->remote.session);
+	engine->phase = ENGINE_LOGOUT;
+	ev_timer_again(engine->loop->ev, &engine->poll_logout);
+	return STEP_AGAIN;
+}
+
+static enum step work(struct engine *engine)
+{
+	start_runs(engine);
+	if (engine->runs != NULL || engine->queue != NULL)
+		return STEP_WAIT;
+	if (!engine->options->stay)
+		return log_out(engine);
+	return watch_check(engine);
+}
+
+static enum step relist(struct engine *engine)
+{
+	watch_pause(engine);
+	engine->relist = false;
+	engine->phase = ENGINE_CONNECT;
+	barrier_reset(&engine->barrier);
+	engine_list(engine, &engine->local);
+	engine_list(engine, &engine->remote);
+	return STEP_WAIT;
+}
+
+static enum step rest(struct engine *engine)
+{
+	if (engine->relist)
+		return relist(engine);
+	if (engine->queue == NULL)
+		return STEP_WAIT;
+	watch_pause(engine);
+	engine->phase = ENGINE_WORK;
+	return STEP_AGAIN;
+}
+
+/* LOGOUT is sent and not waited for. */
+static enum step logging_out(struct engine *engine)
+{
+	if (!client_is_flushed(side_client(&engine->local)) ||
+		!client_is_flushed(side_client(&engine->remote)))
+		return STEP_WAIT;
+	engine_over(engine, !engine->incomplete);
+	return STEP_AGAIN;
+}
+
+static enum step engine_step(struct task *task)
+{
+	struct engine *engine = container_of(task, struct engine, task);
+
+	switch (engine->phase) {
+	case ENGINE_CONNECT:
+		return connected(engine);
+	case ENGINE_TREE:
+		return tree_done(engine);
+	case ENGINE_WORK:
+		return work(engine);
+	case ENGINE_CHECK:
+		return watch_checked(engine);
+	case ENGINE_REST:
+		return rest(engine);
+	case ENGINE_LOGOUT:
+		return logging_out(engine);
+	case ENGINE_DOWN:
+		return STEP_WAIT;
+	case ENGINE_OVER:
+		return STEP_DONE;
+	}
+	abort();
+}
+
+static void engine_finished(struct task *task, enum step result)
+{
+	struct engine *engine = container_of(task, struct engine, task);
+
+	engine->owner->finished(engine->owner, engine->complete);
+}
+
+static void on_poll_logout(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct engine *engine = container_of(timer, struct engine, poll_logout);
+
+	/* A peer that does not take the LOGOUT does not hold us up. */
+	if (++engine->logout_polls > 100)
+		engine_over(engine, !engine->incomplete);
+	task_wake(&engine->task);
+}
+
+void engine_connect(struct engine *engine)
+{
+	engine->phase = ENGINE_CONNECT;
+	engine->relist = false;
+	barrier_reset(&engine->barrier);
+	side_connect(&engine->local);
+	side_connect(&engine->remote);
+}
+
+void engine_side_ready(struct engine *engine, struct side *side)
+{
+	engine_list(engine, side);
+	task_wake(&engine->task);
+}
+
+/* The same reason again and again is said once. */
+static void say_lost(struct engine *engine, struct side *side, const char *reason)
+{
+	if (engine->last_reason != NULL && engine->failures > 0 &&
+		strcmp(engine->last_reason, reason) == 0) {
+		log_debug(SIDE_CONTEXT(side, NULL), "%s", reason);
+		return;
+	}
+	free(engine->last_reason);
+	engine->last_reason = xstrdup(reason);
+	log_error(SIDE_CONTEXT(side, NULL), "%s%s", reason,
+		engine->options->reconnect ? " (trying again)" : "");
+}
+
+/* Both connections are given up with either: the lists are compared anew on the next ones, and
+ * local connections are cheap. */
+void engine_side_lost(
+	struct engine *engine, struct side *side, enum session_failure failure, const char *reason)
+{
+	if (engine->phase == ENGINE_LOGOUT || engine->phase == ENGINE_OVER ||
+		engine->phase == ENGINE_DOWN) {
+		engine_over(engine, engine->phase == ENGINE_LOGOUT && !engine->incomplete);
+		return;
+	}
+	say_lost(engine, side, reason);
+	engine->incomplete = true;
+	engine->lost_for_good = failure == SESSION_FAILURE_REFUSED;
+	engine_reset(engine);
+}
+
+void engine_reset(struct engine *engine)
+{
+	ev_timer_stop(engine->loop->ev, &engine->backoff);
+	engine->phase = ENGINE_DOWN;
+	task_wake(&engine->fall);
+}
+
+/* In a task of its own: a session is not freed from within its own event. */
+static enum step fall(struct task *task)
+{
+	struct engine *engine = container_of(task, struct engine, fall);
+	struct mailbox *mailbox, *next;
+	struct run *run;
+
+	side_disconnect(&engine->local);
+	side_disconnect(&engine->remote);
+	DL_FOREACH (engine->runs, run)
+		run_connection_lost(run);
+	if (engine->runs != NULL)
+		return STEP_AGAIN; /* until they have ended */
+	DL_FOREACH_SAFE (engine->queue, mailbox, next) {
+		DL_DELETE(engine->queue, mailbox);
+		mailbox->queued = false;
+	}
+	if (engine->options->reconnect)
+		watch_reconnect_later(engine);
+	else
+		engine_over(engine, false);
+	return STEP_WAIT;
+}
+
+void engine_side_notified(struct engine *engine, struct side *side, struct response *response)
+{
+	watch_notified(engine, side, response);
+}
+
+struct engine *engine_new(struct loop *loop, struct worker *worker,
+	const struct engine_options *options, struct engine_owner *owner)
+{
+	struct engine *engine = xcalloc(1, sizeof(*engine));
+	const struct account *account = options->account;
+
+	engine->loop = loop;
+	engine->worker = worker;
+	engine->options = options;
+	engine->owner = owner;
+	engine->db = options->db;
+	engine->flags = flag_pool_new();
+	engine->brake = account->max_deletions;
+	engine->adopt = account->adopt;
+	task_init(&engine->task, loop, engine_step, engine_finished);
+	task_init(&engine->fall, loop, fall, NULL);
+	barrier_init(&engine->barrier, &engine->task);
+	ev_timer_init(&engine->poll_logout, on_poll_logout, 0.02, 0.02);
+	side_init(&engine->local, engine, false, options->local, account->local.list_reference,
+		account->local.compress);
+	side_init(&engine->remote, engine, true, options->remote, account->remote.list_reference,
+		account->remote.compress);
+	watch_init(engine);
+	engine_connect(engine);
+	return engine;
+}
+
+/* Tasks of runs that are still there end at once: their commands are cancelled by now. */
+static void end_runs(struct engine *engine)
+{
+	struct run *run, *next;
+
+	DL_FOREACH_SAFE (engine->runs, run, next)
+		run_abandon(run);
+}
+
+struct engine *engine_free(struct engine *engine)
+{
+	struct mailbox *mailbox, *next;
+
+	if (engine == NULL)
+		return NULL;
+	engine->phase = ENGINE_OVER;
+	watch_done(engine);
+	ev_timer_stop(engine->loop->ev, &engine->poll_logout);
+	side_disconnect(&engine->local);
+	side_disconnect(&engine->remote);
+	end_runs(engine);
+	task_cancel(&engine->task);
+	task_cancel(&engine->fall);
+	HASH_ITER (hh, engine->mailboxes, mailbox, next) {
+		HASH_DEL(engine->mailboxes, mailbox);
+		mailbox_free(mailbox);
+	}
+	listing_clear(&engine->local_listing);
+	listing_clear(&engine->remote_listing);
+	barrier_done(&engine->barrier);
+	flag_pool_free(engine->flags);
+	free(engine->tree);
+	free(engine->tree_failed);
+	free(engine->last_reason);
+	free(engine);
+	return NULL;
+}
+
+struct hint_receiver *engine_hints(struct engine *engine)
+{
+	return &engine->hints;
+}

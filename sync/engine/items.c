@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/engine/items.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/buf.h"
+#include "sync/base/xalloc.h"
+#include "sync/imap/flags.h"
+#include "sync/imap/response.h"
+
+void identity_digest_whole(const char *header, size_t len, uint8_t ret_digest[16])
+{
+	uint8_t whole[EVP_MAX_MD_SIZE];
+
+	if (EVP_Digest(header, len, whole, NULL, EVP_sha256(), NULL) != 1)
+		abort();
+	memcpy(ret_digest, whole, 16);
+}
+
+/* The value of the Message-ID field, without the white space by which servers fold and unfold it
+ * differently. */
+static void put_message_id(struct buf *value, const char *header, size_t len)
+{
+	static const char name[] = "message-id:";
+	bool inside = false;
+
+	for (size_t i = 0; i < len;) {
+		const char *line = header + i;
+		const char *end = memchr(line, '\n', len - i);
+		size_t n = end != NULL ? (size_t)(end - line) + 1 : len - i;
+		bool folded = n > 0 && (line[0] == ' ' || line[0] == '\t');
+		size_t from = 0;
+
+		if (inside && !folded)
+			return;
+		if (!folded && n >= sizeof(name) - 1 &&
+			strncasecmp(line, name, sizeof(name) - 1) == 0) {
+			inside = true;
+			from = sizeof(name) - 1;
+		}
+		for (size_t j = from; inside && j < n; j++)
+			if (strchr(" \t\r\n", line[j]) == NULL)
+				(void)buf_putc(value, line[j]);
+		i += n;
+	}
+}
+
+void identity_digest(const char *header, size_t len, uint8_t ret_digest[16])
+{
+	struct buf value;
+
+	buf_init(&value, len);
+	put_message_id(&value, header, len);
+	identity_digest_whole(buf_data(&value), buf_len(&value), ret_digest);
+	buf_done(&value);
+}
+
+bool identity_from_fetch(const struct response *response, struct identity *ret)
+{
+	const unsigned needed = FETCH_UID | FETCH_SIZE | FETCH_INTERNALDATE | FETCH_HEADER;
+
+	if (response->type != RESPONSE_FETCH || (response->fetch.items & needed) != needed)
+		return false;
+	ret->size = response->fetch.size;
+	ret->date = response->fetch.date;
+	identity_digest(response->fetch.header.data != NULL ? response->fetch.header.data : "",
+		response->fetch.header.len, ret->digest);
+	return true;
+}
+
+bool items_add(struct items *items, struct flag_pool *pool, const struct response *response)
+{
+	struct item item = {.uid = response->fetch.uid};
+
+	if (!identity_from_fetch(response, &item.identity) ||
+		!(response->fetch.items & FETCH_FLAGS) ||
+		response->fetch.internaldate.len > INTERNALDATE_LEN)
+		return false;
+	memcpy(item.internaldate, response->fetch.internaldate.data,
+		response->fetch.internaldate.len);
+	item.flags = flags_intern(pool, response->atoms, response->atoms_count);
+	if (item.flags == NULL)
+		return false;
+	if (items->count == items->size) {
+		items->size = items->size > 0 ? 2 * items->size : 16;
+		items->list = xreallocarray(items->list, items->size, sizeof(*items->list));
+	}
+	items->list[items->count++] = item;
+	return true;
+}
+
+static int by_uid(const void *one, const void *other)
+{
+	const struct item *a = one, *b = other;
+
+	return a->uid < b->uid ? -1 : a->uid > b->uid;
+}
+
+void items_settle(struct items *items)
+{
+	size_t kept = 0;
+
+	if (items->count > 0)
+		qsort(items->list, items->count, sizeof(*items->list), by_uid);
+	for (size_t i = 0; i < items->count; i++)
+		if (kept == 0 || items->list[kept - 1].uid != items->list[i].uid)
+			items->list[kept++] = items->list[i];
+	items->count = kept;
+}
+
+struct item *items_find(const struct items *items, uint32_t uid)
+{
+	const struct item key = {.uid = uid};
+
+	if (items->count == 0)
+		return NULL;
+	return bsearch(&key, items->list, items->count, sizeof(key), by_uid);
+}
+
+void items_clear(struct items *items)
+{
+	items->count = 0;
+}
+
+void items_done(struct items *items)
+{
+	free(items->list);
+	*items = (struct items){0};
+}

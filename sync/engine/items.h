@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* Metadata of messages that are to be copied, as one FETCH of FETCH_METADATA tells it. */
+#ifndef INTERIMAP_ENGINE_ITEMS_H
+#define INTERIMAP_ENGINE_ITEMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sync/state/intents.h"
+
+struct flags;
+struct flag_pool;
+struct response;
+
+#define FETCH_IDENTITY "UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
+#define FETCH_METADATA "UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
+
+enum { INTERNALDATE_LEN = 26 }; /* RFC 3501 section 9: date-time without its quotes */
+
+struct item {
+	uint32_t uid;
+	bool arrived; /* the copier's: dealt with */
+	bool charged; /* its size counts against the credit */
+	char internaldate[INTERNALDATE_LEN + 1];
+	const struct flags *flags;
+	struct identity identity;
+};
+
+struct items {
+	struct item *list; /* ascending by UID once settled */
+	size_t count, size;
+};
+
+/* The identity that a FETCH of FETCH_IDENTITY tells; false if the response is not one. */
+bool identity_from_fetch(const struct response *response, struct identity *ret);
+/* Digest of the Message-ID field in a header; of nothing if there is none. */
+void identity_digest(const char *header, size_t len, uint8_t ret_digest[16]);
+/* Digest of the bytes as they are. */
+void identity_digest_whole(const char *header, size_t len, uint8_t ret_digest[16]);
+
+/* From a FETCH of FETCH_METADATA; false if it is not one, or has what no message may have. */
+bool items_add(struct items *items, struct flag_pool *pool, const struct response *response);
+/* Sorts, and drops repeated UIDs. */
+void items_settle(struct items *items);
+struct item *items_find(const struct items *items, uint32_t uid);
+void items_clear(struct items *items);
+void items_done(struct items *items);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "sync/engine/listing.h"
+
+#include <pcre2.h>
+#include <stdlib.h>
+
+#include "sync/base/limits.h"
+#include "sync/base/xalloc.h"
+#include "sync/imap/mailbox.h"
+
+static void drop(struct listing *listing, struct listed *listed)
+{
+	HASH_DEL(listing->entries, listed);
+	free(listed->name);
+	free(listed);
+}
+
+void listing_clear(struct listing *listing)
+{
+	struct listed *listed, *next;
+
+	HASH_ITER (hh, listing->entries, listed, next)
+		drop(listing, listed);
+	*listing = (struct listing){0};
+}
+
+struct listed *listing_find(struct listing *listing, const char *name, size_t len)
+{
+	struct listed *listed;
+
+	HASH_FIND(hh, listing->entries, name, len, listed);
+	return listed;
+}
+
+static void take_list(
+	struct listing *listing, const struct response *response, const char *reference)
+{
+	struct listed *listed;
+	struct mailbox_name name;
+
+	if (!mailbox_from_wire(response->list.name, response->list.delimiter, reference, &name))
+		return;
+	listed = listing_find(listing, name.data, name.len);
+	if (listed != NULL) {
+		listed->attributes |= response->list.attributes;
+		free(name.data);
+		return;
+	}
+	if (HASH_COUNT(listing->entries) >= LIMIT_MAILBOXES) {
+		listing->overflow = true;
+		free(name.data);
+		return;
+	}
+	listed = xcalloc(1, sizeof(*listed));
+	listed->name = name.data;
+	listed->len = name.len;
+	listed->attributes = response->list.attributes;
+	HASH_ADD_KEYPTR(hh, listing->entries, listed->name, listed->len, listed);
+}
+
+static void take_status(struct listing *listing, const struct response_status *status,
+	char delimiter, const char *reference)
+{
+	const unsigned needed = STATUS_UIDVALIDITY | STATUS_UIDNEXT | STATUS_HIGHESTMODSEQ;
+	struct mailbox_name name;
+	struct listed *listed;
+
+	if ((status->items & needed) != needed ||
+		!mailbox_from_wire(status->name, delimiter, reference, &name))
+		return;
+	listed = listing_find(listing, name.data, name.len);
+	free(name.data);
+	if (listed != NULL)
+		listed->status = (struct mailbox_state){
+			.uidvalidity = status->uidvalidity,
+			.uidnext = status->uidnext,
+			.highestmodseq = status->highestmodseq,
+		};
+}
+
+void listing_take(struct listing *listing, const struct response *response, char delimiter,
+	const char *reference)
+{
+	if (response->type == RESPONSE_LIST)
+		take_list(listing, response, reference);
+	else if (response->type == RESPONSE_STATUS)
+		take_status(listing, &response->status, delimiter, reference);
+}
+
+bool listing_ignore(struct listing *listing, const char *regex)
+{
+	int error;
+	PCRE2_SIZE offset;
+	pcre2_code *code =
+		pcre2_compile((PCRE2_SPTR)regex, PCRE2_ZERO_TERMINATED, 0, &error, &offset, NULL);
+	pcre2_match_data *match;
+	struct listed *listed, *next;
+
+	if (code == NULL)
+		return false;
+	match = pcre2_match_data_create_from_pattern(code, NULL);
+	HASH_ITER (hh, listing->entries, listed, next)
+		if (pcre2_match(code, (PCRE2_SPTR)listed->name, listed->len, 0, 0, match, NULL) >=
+			0)
+			drop(listing, listed);
+	pcre2_match_data_free(match);
+	pcre2_code_free(code);
+	return true;
+}

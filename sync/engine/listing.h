@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* What the LIST of one side said. */
+#ifndef INTERIMAP_ENGINE_LISTING_H
+#define INTERIMAP_ENGINE_LISTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uthash.h>
+
+#include "sync/imap/response.h"
+#include "sync/state/mailboxes.h"
+
+struct listed {
+	char *name; /* NUL for the delimiter */
+	size_t len;
+	unsigned attributes; /* enum list_attribute */
+	struct mailbox_state status; /* uidvalidity 0: none */
+	UT_hash_handle hh;
+};
+
+struct listing {
+	struct listed *entries; /* uthash by name */
+	bool asked; /* the LIST was sent */
+	bool complete; /* the LIST was answered OK */
+	bool overflow; /* more than LIMIT_MAILBOXES */
+};
+
+void listing_clear(struct listing *listing);
+struct listed *listing_find(struct listing *listing, const char *name, size_t len);
+/* A LIST or STATUS response; names outside the reference are passed over. */
+void listing_take(struct listing *listing, const struct response *response, char delimiter,
+	const char *reference);
+/* Removes the entries whose name matches the regular expression (PCRE); false when that is not
+ * valid (it was checked before). */
+bool listing_ignore(struct listing *listing, const char *regex);
+
+static inline bool listed_is_selectable(const struct listed *listed)
+{
+	return (listed->attributes & (LIST_NOSELECT | LIST_NONEXISTENT | LIST_NOACCESS)) == 0;
+}
+
+#endif

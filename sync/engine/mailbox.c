@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/engine/mailbox.h"
+
+#include <stdlib.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/imap/mailbox.h"
+
+struct mailbox *mailbox_new(const struct mailbox_row *row, char delimiter)
+{
+	struct mailbox *mailbox = xcalloc(1, sizeof(*mailbox));
+
+	mailbox->idx = row->idx;
+	mailbox->name = xmemdup0(row->name, row->len);
+	mailbox->len = row->len;
+	mailbox->display = mailbox_for_person(row->name, row->len, delimiter);
+	mailbox->local.base = row->local;
+	mailbox->remote.base = row->remote;
+	return mailbox;
+}
+
+struct mailbox *mailbox_free(struct mailbox *mailbox)
+{
+	if (mailbox == NULL)
+		return NULL;
+	free(mailbox->name);
+	free(mailbox->display);
+	free(mailbox);
+	return NULL;
+}
+
+void mailbox_note_status(struct mailbox *mailbox, bool remote, const struct response_status *status)
+{
+	struct mailbox_state *seen = &mailbox_side(mailbox, remote)->seen;
+
+	if (status->items & STATUS_UIDVALIDITY)
+		seen->uidvalidity = status->uidvalidity;
+	if (status->items & STATUS_UIDNEXT)
+		seen->uidnext = status->uidnext;
+	if (status->items & STATUS_HIGHESTMODSEQ)
+		seen->highestmodseq = status->highestmodseq;
+}
+
+static bool side_is_clean(const struct mailbox_side *side)
+{
+	return side->seen.uidvalidity != 0 && side->seen.uidvalidity == side->base.uidvalidity &&
+	       side->seen.uidnext == side->base.uidnext &&
+	       side->seen.highestmodseq == side->base.highestmodseq;
+}
+
+bool mailbox_is_clean(const struct mailbox *mailbox)
+{
+	return side_is_clean(&mailbox->local) && side_is_clean(&mailbox->remote);
+}
+
+static void note_reached(struct mailbox_side *side)
+{
+	if (side->seen.uidvalidity == 0 ||
+		(side->seen.uidnext <= side->base.uidnext &&
+			side->seen.highestmodseq <= side->base.highestmodseq))
+		side->seen = side->base;
+}
+
+void mailbox_note_reached(struct mailbox *mailbox)
+{
+	note_reached(&mailbox->local);
+	note_reached(&mailbox->remote);
+}

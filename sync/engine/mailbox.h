@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* A mailbox that is kept the same on both sides: what the database and the servers say of it, and
+ * how it stands. */
+#ifndef INTERIMAP_ENGINE_MAILBOX_H
+#define INTERIMAP_ENGINE_MAILBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "sync/imap/response.h"
+#include "sync/state/mailboxes.h"
+
+/* How one side has it. */
+struct mailbox_side {
+	struct mailbox_state base; /* the database's: what is propagated */
+	struct mailbox_state seen; /* the server's last STATUS; uidvalidity 0: none */
+};
+
+struct mailbox {
+	int64_t idx;
+	char *name; /* NUL for the delimiter */
+	size_t len;
+	char *display; /* for a person */
+	struct mailbox_side local, remote;
+	bool subscribed;
+	bool no_brake; /* \Trash or \Junk: mass deletions are ordinary there */
+	bool deletions_allowed; /* --allow-deletions, or a client of the proxy deleted */
+	bool listed; /* on both sides, and to be synchronised */
+	bool queued; /* a run waits to start */
+	bool running;
+	bool again; /* changed while it was running */
+	bool failed; /* its last run did */
+	bool check; /* was run: look whether something came meanwhile */
+	bool missing_said; /* that it disappeared */
+	bool dropped_said[2]; /* that the local, remote side cannot store some flags */
+	struct mailbox *prev, *next; /* the engine's queue (utlist) */
+	UT_hash_handle hh;
+};
+
+struct mailbox *mailbox_new(const struct mailbox_row *row, char delimiter);
+struct mailbox *mailbox_free(struct mailbox *mailbox);
+
+static inline struct mailbox_side *mailbox_side(struct mailbox *mailbox, bool remote)
+{
+	return remote ? &mailbox->remote : &mailbox->local;
+}
+
+/* What a STATUS of that side said. */
+void mailbox_note_status(
+	struct mailbox *mailbox, bool remote, const struct response_status *status);
+/* A run has brought it to the state in `base`: an older STATUS does not count any more. */
+void mailbox_note_reached(struct mailbox *mailbox);
+/* Whether the last STATUS of both sides says that there is nothing to do. */
+bool mailbox_is_clean(const struct mailbox *mailbox);
+
+#endif

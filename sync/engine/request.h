@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Commands that a task waits for: a barrier counts those that are under way, and wakes the task
+ * when the last has completed.
+ */
+#ifndef INTERIMAP_ENGINE_REQUEST_H
+#define INTERIMAP_ENGINE_REQUEST_H
+
+#include <stdbool.h>
+
+#include "sync/imap/command.h"
+
+struct side;
+struct task;
+
+struct barrier {
+	struct task *task;
+	unsigned waiting;
+	bool each; /* wake on every completion (a window), not only on the last */
+	bool lost; /* a connection went */
+	bool refused; /* NO or BAD; the first reason is kept */
+	char *reason; /* "remote: SELECT: NO: Mailbox doesn't exist", owned */
+};
+
+void barrier_init(struct barrier *barrier, struct task *task);
+/* No request may be waiting. */
+void barrier_done(struct barrier *barrier);
+/* Forgets results, for the next phase. */
+void barrier_reset(struct barrier *barrier);
+
+/* Allocated, and freed by itself after completion; embed it first in a larger struct and give that
+ * one's size. */
+struct request {
+	struct command command;
+	struct barrier *barrier;
+	struct side *side;
+	/* Called on completion, before the barrier is told, may be NULL.  Returns true if it took
+	 * care of a refusal. */
+	bool (*completed)(struct request *request);
+	/* Releases what a larger struct holds, may be NULL. */
+	void (*release)(struct request *request);
+};
+
+/* size: sizeof of the struct that embeds the request at its beginning. */
+void *request_new(struct barrier *barrier, struct side *side, size_t size,
+	bool (*completed)(struct request *));
+void request_submit(struct request *request);
+
+#endif

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: MIT */
+/* CONFIRM, PLAN, APPLY and COMMIT: what changed on one side is carried out on the other. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/limits.h"
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/run.h"
+#include "sync/imap/flags.h"
+
+/* An INBOX that loses this many at once and is empty then is a mass deletion too, however small it
+ * was. */
+enum { INBOX_EMPTIED = 20 };
+
+static struct run_side *side_of(struct command *command)
+{
+	return container_of(
+		container_of(command, struct request, command), struct run_request, request)
+		->side;
+}
+
+static bool on_alive(struct command *command, struct response *response)
+{
+	struct run_side *side = side_of(command);
+
+	if (response->type != RESPONSE_FETCH || !(response->fetch.items & FETCH_UID) ||
+		!seqset_contains(&side->gone, response->fetch.uid))
+		return false;
+	(void)seqset_add(&side->alive, response->fetch.uid);
+	return true;
+}
+
+static void confirm_side(struct run_side *side)
+{
+	if (seqset_is_empty(&side->gone))
+		return;
+	run_select(side);
+	run_fetch(side, &side->run->barrier, &side->gone, "UID", on_alive);
+}
+
+void run_confirm(struct run *run)
+{
+	confirm_side(&run->local);
+	confirm_side(&run->remote);
+}
+
+static void confirmed_side(struct run_side *side)
+{
+	items_settle(&side->items);
+	if (seqset_is_empty(&side->alive))
+		return;
+	log_warning(SIDE_CONTEXT(side->side, side->run->mailbox->display),
+		"the server reported %" PRIu64
+		" message(s) as gone that are there: nothing is deleted for them",
+		seqset_count(&side->alive));
+	seqset_remove_set(&side->gone, &side->alive);
+}
+
+void run_confirmed(struct run *run)
+{
+	confirmed_side(&run->local);
+	confirmed_side(&run->remote);
+	if (run->local.overflow || run->remote.overflow)
+		(void)run_fail(run, "a server reports more than can be taken");
+}
+
+struct pair_list {
+	struct plan_pair *list;
+	size_t count, size;
+};
+
+static void add_pair(struct pair_list *pairs, const struct uid_pair *pair)
+{
+	if (pairs->count == pairs->size) {
+		pairs->size = pairs->size > 0 ? 2 * pairs->size : 64;
+		pairs->list = xreallocarray(pairs->list, pairs->size, sizeof(*pairs->list));
+	}
+	pairs->list[pairs->count++] =
+		(struct plan_pair){.local = pair->local, .remote = pair->remote};
+}
+
+static bool add_pairs(struct run_side *side, uint32_t first, uint32_t last, struct pair_list *pairs)
+{
+	_cleanup_free_ struct uid_pair *found = NULL;
+	size_t count = 0;
+
+	if (run_database_failed(
+		    side->run, mapping_in_range(side->run->engine->db, side->run->mailbox->idx,
+				       side->side->remote, first, last, &found, &count)))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		add_pair(pairs, &found[i]);
+	return true;
+}
+
+/* Pairs of all UIDs that the side has something to say about. */
+static bool pairs_of_side(struct run_side *side, struct pair_list *pairs)
+{
+	const struct plan_change *changes = side->changes.list;
+
+	for (size_t i = 0; i < side->gone.count; i++)
+		if (!add_pairs(side, side->gone.ranges[i].first, side->gone.ranges[i].last, pairs))
+			return false;
+	for (size_t i = 0; i < side->changes.count;) {
+		size_t end = i + 1;
+
+		while (end < side->changes.count && changes[end].uid == changes[end - 1].uid + 1)
+			end++;
+		if (!add_pairs(side, changes[i].uid, changes[end - 1].uid, pairs))
+			return false;
+		i = end;
+	}
+	return true;
+}
+
+static int by_local(const void *one, const void *other)
+{
+	const struct plan_pair *a = one, *b = other;
+
+	return a->local < b->local ? -1 : a->local > b->local;
+}
+
+static void sort_pairs(struct pair_list *pairs)
+{
+	size_t kept = 0;
+
+	if (pairs->count > 0)
+		qsort(pairs->list, pairs->count, sizeof(*pairs->list), by_local);
+	for (size_t i = 0; i < pairs->count; i++)
+		if (kept == 0 || pairs->list[kept - 1].local != pairs->list[i].local)
+			pairs->list[kept++] = pairs->list[i];
+	pairs->count = kept;
+}
+
+static struct plan_side plan_side(const struct run_side *side)
+{
+	return (struct plan_side){
+		.vanished = &side->gone,
+		.changes = side->changes.list,
+		.changes_count = side->changes.count,
+		.known = side->known.list,
+		.known_count = side->known.count,
+		.permanent = side->permanent,
+	};
+}
+
+static bool on_known(struct command *command, struct response *response)
+{
+	struct run_side *side = side_of(command);
+	const unsigned needed = FETCH_UID | FETCH_FLAGS;
+	const struct flags *flags;
+
+	if (response->type != RESPONSE_FETCH || (response->fetch.items & needed) != needed)
+		return false;
+	flags = flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);
+	if (flags == NULL || !changes_add(&side->known, response->fetch.uid, flags))
+		side->overflow = true;
+	return true;
+}
+
+static void ask_known(struct run_side *side, const struct seqset *uids)
+{
+	if (seqset_is_empty(uids) || side->known.count > 0)
+		return;
+	run_select(side);
+	run_fetch(side, &side->run->barrier, uids, "UID FLAGS", on_known);
+}
+
+/* The brake: how many would be expunged on the other side because of what vanished on this one. */
+static bool brake_holds(struct run_side *side, const struct plan_operations *other)
+{
+	struct run *run = side->run;
+	uint64_t deletions = seqset_count(&other->expunge), mapped = 0;
+	bool emptied;
+
+	if (deletions == 0 || run->mailbox->no_brake || run->mailbox->deletions_allowed)
+		return false;
+	if (run_database_failed(run, mapping_count(run->engine->db, run->mailbox->idx, &mapped)))
+		return true;
+	emptied = !run->engine->brake.off && side->exists == 0 && deletions > INBOX_EMPTIED &&
+		  strcmp(run->mailbox->name, "INBOX") == 0;
+	if (!emptied && !plan_brake_holds(&run->engine->brake, deletions, mapped))
+		return false;
+	(void)run_fail(run,
+		"%" PRIu64 " of %" PRIu64
+		" messages disappeared on the %s side: nothing is deleted. If this is "
+		"right, run `interimap --allow-deletions %s`",
+		deletions, mapped, side->side->name, run->mailbox->display);
+	return true;
+}
+
+static void report(struct run *run)
+{
+	const struct plan_operations *sides[] = {&run->plan.local, &run->plan.remote};
+
+	for (size_t i = 0; i < run->plan.conflicts_count && !run->adopted; i++) {
+		const struct plan_conflict *conflict = &run->plan.conflicts[i];
+
+		log_warning(RUN_CONTEXT(run),
+			"Conflicting flag update in %s for local UID %" PRIu32
+			" (%s) and remote UID %" PRIu32 " (%s). Setting both to the union (%s)",
+			run->mailbox->display, conflict->pair.local, flags_text(conflict->local),
+			conflict->pair.remote, flags_text(conflict->remote),
+			flags_text(conflict->both));
+	}
+	for (size_t i = 0; i < ARRAY_LEN(sides); i++)
+		if (sides[i]->dropped != NULL && !flags_are_empty(sides[i]->dropped))
+			engine_warn_dropped(run->engine, i == 1, run->mailbox, sides[i]->dropped);
+}
+
+bool run_plan(struct run *run)
+{
+	struct plan_side local, remote;
+	struct pair_list pairs = {0};
+
+	if (run->failure != NULL)
+		return false;
+	if (run->has_plan)
+		plan_done(&run->plan);
+	changes_settle(&run->local.known);
+	changes_settle(&run->remote.known);
+	run->has_plan = false;
+	if (!pairs_of_side(&run->local, &pairs) || !pairs_of_side(&run->remote, &pairs)) {
+		free(pairs.list);
+		return false;
+	}
+	sort_pairs(&pairs);
+	local = plan_side(&run->local);
+	remote = plan_side(&run->remote);
+	plan_messages(run->engine->flags, &local, &remote, pairs.list, pairs.count, &run->plan);
+	free(pairs.list);
+	run->has_plan = true;
+	if (brake_holds(&run->local, &run->plan.remote) ||
+		brake_holds(&run->remote, &run->plan.local))
+		return false;
+	ask_known(&run->local, &run->plan.local.need_flags);
+	ask_known(&run->remote, &run->plan.remote.need_flags);
+	if (run->barrier.waiting == 0)
+		report(run);
+	if (run->plan.skipped > 0) {
+		run->reread = true;
+		run_note_problem(run, "%llu message(s) have more flags than can be taken over",
+			(unsigned long long)run->plan.skipped);
+	}
+	return true;
+}
+
+struct store_request {
+	struct run_request run;
+	const struct flags *flags; /* NULL: \Deleted was added */
+	struct seqset uids;
+};
+
+static bool on_stored(struct request *request)
+{
+	struct store_request *store = container_of(
+		container_of(request, struct run_request, request), struct store_request, run);
+	struct run_side *side = store->run.side;
+	struct seqset_iter iter = {0};
+	uint32_t uid;
+
+	if (request->command.outcome != OUTCOME_OK) {
+		side->run->reread = true;
+		return false;
+	}
+	/* RFC 7162 section 3.1.3: changed there meanwhile.  The next pass sees both changes, and
+	 * merges them. */
+	if (request->command.code == CODE_MODIFIED) {
+		seqset_remove_set(&store->uids, &request->command.modified);
+		side->run->reread = side->run->again = true;
+	}
+	while (store->flags != NULL && seqset_next(&store->uids, &iter, &uid))
+		(void)changes_add(&side->expected, uid, store->flags);
+	return false;
+}
+
+static bool on_expunged(struct request *request)
+{
+	if (request->command.outcome != OUTCOME_OK)
+		container_of(request, struct run_request, request)->side->run->reread = true;
+	return false;
+}
+
+static void release_store(struct request *request)
+{
+	seqset_done(&container_of(
+		container_of(request, struct run_request, request), struct store_request, run)
+			     ->uids);
+}
+
+/* One UID STORE of a part of the set that fits into a line; advances *index. */
+static void store_part(
+	struct run_side *side, const struct seqset *uids, size_t *index, const struct flags *flags)
+{
+	struct store_request *store =
+		request_new(&side->run->barrier, side->side, sizeof(*store), on_stored);
+	size_t flags_len = flags != NULL ? strlen(flags_text(flags)) : 0;
+	size_t room =
+		flags_len < LIMIT_COMMAND_LINE / 2 ? LIMIT_COMMAND_LINE - 200 - flags_len : 100;
+	struct command *command = &store->run.request.command;
+	struct buf text;
+
+	store->run.side = side;
+	store->run.request.release = release_store;
+	store->flags = flags;
+	seqset_init(&store->uids);
+	buf_init(&text, LIMIT_COMMAND_LINE);
+	seqset_format(uids, index, room, &text);
+	(void)seqset_parse(
+		&store->uids, (struct slice){.data = buf_data(&text), .len = buf_len(&text)});
+	command_printf(command, "UID STORE %.*s ", (int)buf_len(&text), buf_data(&text));
+	if (flags != NULL)
+		command_printf(command, "(UNCHANGEDSINCE %" PRIu64 ") FLAGS.SILENT (%s)",
+			side->snapshot.highestmodseq, flags_text(flags));
+	else
+		command_puts(command, "+FLAGS.SILENT (\\Deleted)");
+	buf_done(&text);
+	request_submit(&store->run.request);
+}
+
+/* Exactly these UIDs (RFC 4315): what others marked stays. */
+static void expunge_part(struct run_side *side, const struct seqset *uids, size_t *index)
+{
+	struct run_request *request =
+		request_new(&side->run->barrier, side->side, sizeof(*request), on_expunged);
+	struct buf text;
+
+	request->side = side;
+	buf_init(&text, LIMIT_COMMAND_LINE);
+	seqset_format(uids, index, LIMIT_COMMAND_LINE - 200, &text);
+	command_printf(&request->request.command, "UID EXPUNGE %.*s", (int)buf_len(&text),
+		buf_data(&text));
+	buf_done(&text);
+	request_submit(&request->request);
+}
+
+static void log_set(
+	struct run_side *side, const char *what, const struct seqset *uids, const char *more)
+{
+	size_t index = 0;
+	struct buf text;
+
+	buf_init(&text, 1024);
+	seqset_format(uids, &index, 500, &text);
+	log_info(SIDE_CONTEXT(side->side, side->run->mailbox->display),
+		"%s %" PRIu64 " UID(s) %.*s%s%s", what, seqset_count(uids), (int)buf_len(&text),
+		buf_data(&text), index < uids->count ? ",…" : "", more);
+	buf_done(&text);
+}
+
+static void apply_side(struct run_side *side, const struct plan_operations *operations)
+{
+	size_t index;
+
+	if (operations->stores_count == 0 && seqset_is_empty(&operations->expunge))
+		return;
+	run_select(side);
+	side->run->again = true;
+	for (size_t i = 0; i < operations->stores_count; i++) {
+		const struct plan_store *store = &operations->stores[i];
+		_cleanup_free_ char *more = xasprintf(": (%s)", flags_text(store->flags));
+
+		log_set(side, "Updated flags of", &store->uids, more);
+		for (index = 0; index < store->uids.count;)
+			store_part(side, &store->uids, &index, store->flags);
+	}
+	if (seqset_is_empty(&operations->expunge))
+		return;
+	log_set(side, "Removed", &operations->expunge, "");
+	for (index = 0; index < operations->expunge.count;)
+		store_part(side, &operations->expunge, &index, NULL);
+	for (index = 0; index < operations->expunge.count;)
+		expunge_part(side, &operations->expunge, &index);
+}
+
+void run_apply(struct run *run)
+{
+	apply_side(&run->local, &run->plan.local);
+	apply_side(&run->remote, &run->plan.remote);
+}
+
+/* What the database may say of the side now. */
+static struct mailbox_state reached(const struct run_side *side)
+{
+	struct mailbox_state state = side->snapshot;
+	uint32_t left = side->copier.lowest_left;
+	uint32_t refused = seqset_is_empty(&side->refused) ? 0 : side->refused.ranges[0].first;
+
+	if (side->run->reread)
+		state.highestmodseq =
+			mailbox_side(side->run->mailbox, side->side->remote)->base.highestmodseq;
+	if (left != 0 && left < state.uidnext)
+		state.uidnext = left;
+	if (refused != 0 && refused < state.uidnext)
+		state.uidnext = refused;
+	return state;
+}
+
+static int set_state(struct run_side *side, const struct mailbox_state *state)
+{
+	if (memcmp(run_base(side), state, sizeof(*state)) == 0)
+		return 0;
+	return mailboxes_set_state(
+		side->run->engine->db, side->run->mailbox->idx, side->side->remote, state);
+}
+
+static int write_pass(
+	struct run *run, const struct mailbox_state *local, const struct mailbox_state *remote)
+{
+	struct db *db = run->engine->db;
+	int r = 0;
+
+	for (size_t i = 0; i < run->plan.unmap_count && r >= 0 && !run->reread; i++) {
+		const struct plan_pair *pair = &run->plan.unmap[i];
+
+		r = mapping_delete(db, run->mailbox->idx,
+			(struct uid_pair){.local = pair->local, .remote = pair->remote});
+	}
+	if (r >= 0)
+		r = set_state(&run->local, local);
+	if (r >= 0)
+		r = set_state(&run->remote, remote);
+	return r;
+}
+
+bool run_commit(struct run *run)
+{
+	struct mailbox_state local = reached(&run->local), remote = reached(&run->remote);
+	bool same = run->plan.unmap_count == 0 &&
+		    memcmp(run_base(&run->local), &local, sizeof(local)) == 0 &&
+		    memcmp(run_base(&run->remote), &remote, sizeof(remote)) == 0;
+
+	if (same)
+		return true;
+	if (run_database_failed(run, db_begin(run->engine->db)))
+		return false;
+	if (run_database_failed(run, write_pass(run, &local, &remote))) {
+		db_rollback(run->engine->db);
+		return false;
+	}
+	if (run_database_failed(run, db_commit(run->engine->db)))
+		return false;
+	*run_base(&run->local) = local;
+	*run_base(&run->remote) = remote;
+	return true;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* NEW: which messages are new on a side, and what they are. */
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/run.h"
+
+static struct run_side *side_of(struct command *command)
+{
+	return container_of(
+		container_of(command, struct request, command), struct run_request, request)
+		->side;
+}
+
+struct gap_finder {
+	struct run_side *side;
+	uint32_t from; /* the next UID not yet accounted for */
+	bool ok;
+};
+
+static bool visit_pair(void *context, struct uid_pair pair)
+{
+	struct gap_finder *finder = context;
+	uint32_t uid = finder->side->side->remote ? pair.remote : pair.local;
+
+	if (uid > finder->from)
+		finder->ok = seqset_add_range(&finder->side->fresh, finder->from, uid - 1);
+	finder->from = uid + 1;
+	return finder->ok;
+}
+
+/* UIDs from UIDNEXT on that are not mapped may be new messages. */
+static bool find_fresh(struct run_side *side)
+{
+	struct gap_finder finder = {.side = side, .from = run_base(side)->uidnext, .ok = true};
+	uint32_t last = side->snapshot.uidnext - 1;
+
+	if (finder.from == 0)
+		finder.from = 1;
+	if (finder.from > last)
+		return true;
+	if (run_database_failed(
+		    side->run, mapping_visit(side->run->engine->db, side->run->mailbox->idx,
+				       side->side->remote, finder.from, last, visit_pair, &finder)))
+		return false;
+	if (finder.ok && finder.from <= last)
+		finder.ok = seqset_add_range(&side->fresh, finder.from, last);
+	if (!finder.ok) {
+		(void)run_fail(side->run,
+			"the %s server has more scattered new messages than can be taken",
+			side->side->name);
+		return false;
+	}
+	seqset_remove_set(&side->fresh, &side->refused);
+	if (side->exists == 0) /* nothing to ask for, however far UIDNEXT went */
+		seqset_clear(&side->fresh);
+	return true;
+}
+
+static bool on_search(struct command *command, struct response *response)
+{
+	struct run_side *side = side_of(command);
+
+	if (response->type != RESPONSE_SEARCH && response->type != RESPONSE_ESEARCH)
+		return false;
+	if (!seqset_add_set(&side->alive, &response->set))
+		side->overflow = true;
+	return true;
+}
+
+static bool searched(struct request *request)
+{
+	struct run_side *side = container_of(request, struct run_request, request)->side;
+
+	if (request->command.outcome != OUTCOME_OK)
+		return false;
+	seqset_intersect(&side->fresh, &side->alive);
+	seqset_clear(&side->alive);
+	return false;
+}
+
+static void search_side(struct run_side *side)
+{
+	struct run_request *request;
+
+	if (side->items_complete || seqset_count(&side->fresh) <= RUN_SEARCH_BEYOND)
+		return;
+	run_select(side);
+	request = request_new(&side->run->barrier, side->side, sizeof(*request), searched);
+	request->side = side;
+	request->request.command.untagged = on_search;
+	/* RFC 4731: the compact form where it is offered. */
+	command_printf(&request->request.command, "UID SEARCH %sUID %u:%u",
+		side_has(side->side, "ESEARCH") ? "RETURN (ALL) " : "", side->fresh.ranges[0].first,
+		side->fresh.ranges[side->fresh.count - 1].last);
+	request_submit(&request->request);
+}
+
+void run_new_search(struct run *run)
+{
+	if (!find_fresh(&run->local) || !find_fresh(&run->remote))
+		return;
+	search_side(&run->local);
+	search_side(&run->remote);
+}
+
+static bool on_metadata(struct command *command, struct response *response)
+{
+	struct run_side *side = side_of(command);
+
+	if (response->type != RESPONSE_FETCH || !(response->fetch.items & FETCH_SIZE))
+		return false;
+	if (!items_add(&side->items, side->run->engine->flags, response))
+		side->overflow = true;
+	return true;
+}
+
+/* Takes the first UIDs as the batch of this pass; the rest waits for the next one. */
+static void cut_batch(struct run_side *side)
+{
+	struct seqset_iter iter = {0};
+	uint32_t uid = 0;
+
+	if (seqset_count(&side->fresh) <= COPY_BATCH)
+		return;
+	for (unsigned i = 0; i < COPY_BATCH; i++)
+		(void)seqset_next(&side->fresh, &iter, &uid);
+	seqset_remove_range(&side->fresh, uid + 1, UINT32_MAX);
+	/* COMMIT must not go beyond it, and what comes behind is new again in the next pass. */
+	side->snapshot.uidnext = uid + 1;
+	side->run->again = true;
+}
+
+/* Among what OPEN fetched may be messages that are mapped already, or refused. */
+static void drop_known_items(struct run_side *side)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < side->items.count; i++)
+		if (seqset_contains(&side->fresh, side->items.list[i].uid))
+			side->items.list[kept++] = side->items.list[i];
+	side->items.count = kept;
+}
+
+static void metadata_side(struct run_side *side)
+{
+	if (side->items_complete) {
+		drop_known_items(side);
+		return;
+	}
+	cut_batch(side);
+	if (seqset_is_empty(&side->fresh))
+		return;
+	run_select(side);
+	run_fetch(side, &side->run->barrier, &side->fresh, FETCH_METADATA, on_metadata);
+}
+
+void run_new_metadata(struct run *run)
+{
+	metadata_side(&run->local);
+	metadata_side(&run->remote);
+	if (run->local.overflow || run->remote.overflow)
+		(void)run_fail(run, "a server reports more than can be taken");
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/* OPEN: both sides tell what changed since the database's state. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/run.h"
+#include "sync/imap/flags.h"
+
+static struct run_side *side_of(struct view *view)
+{
+	return container_of(container_of(view, struct side_view, view), struct run_side, view);
+}
+
+static void on_fetched(struct view *view, struct response *response)
+{
+	struct run_side *side = side_of(view);
+	const unsigned needed = FETCH_UID | FETCH_FLAGS;
+	const struct flags *flags;
+
+	if (!side->reading || (response->fetch.items & needed) != needed)
+		return;
+	flags = flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);
+	if (flags == NULL || !changes_add(&side->changes, response->fetch.uid, flags))
+		side->overflow = true;
+}
+
+static void on_vanished(struct view *view, const struct seqset *uids, bool earlier)
+{
+	struct run_side *side = side_of(view);
+
+	if (side->reading && !seqset_add_set(&side->vanished, uids))
+		side->overflow = true;
+}
+
+/* The state is what the SELECT said; what the view hears after it is newer than the changes that
+ * were read. */
+static bool on_selected(struct request *request)
+{
+	struct run_side *side = container_of(request, struct run_request, request)->side;
+	const struct view *view = &side->view.view;
+
+	side->reading = false;
+	side->snapshot = (struct mailbox_state){
+		.uidvalidity = view->uidvalidity,
+		.uidnext = view->uidnext,
+		.highestmodseq = view->highestmodseq,
+	};
+	side->exists = view->exists;
+	return false;
+}
+
+static bool on_metadata(struct command *command, struct response *response)
+{
+	struct run_side *side = container_of(
+		container_of(command, struct request, command), struct run_request, request)
+					->side;
+
+	if (response->type != RESPONSE_FETCH || !(response->fetch.items & FETCH_SIZE))
+		return false;
+	/* "n:*" also names the highest UID when that is below n (RFC 3501 section 9). */
+	if (response->fetch.uid >= run_base(side)->uidnext &&
+		!items_add(&side->items, side->run->engine->flags, response))
+		side->overflow = true;
+	return true;
+}
+
+/* New mail that is known to be little is asked for in the same flight. */
+static void fetch_new(struct run_side *side)
+{
+	const struct mailbox_side *mailbox = mailbox_side(side->run->mailbox, side->side->remote);
+	uint32_t from = mailbox->base.uidnext > 0 ? mailbox->base.uidnext : 1;
+	struct run_request *request;
+
+	if (!side->run->first || mailbox->seen.uidvalidity != mailbox->base.uidvalidity ||
+		mailbox->seen.uidnext <= from || mailbox->seen.uidnext - from > RUN_FETCH_AT_ONCE)
+		return;
+	request = request_new(&side->run->barrier, side->side, sizeof(*request), NULL);
+	request->side = side;
+	request->request.command.untagged = on_metadata;
+	command_printf(
+		&request->request.command, "UID FETCH %" PRIu32 ":* (%s)", from, FETCH_METADATA);
+	request_submit(&request->request);
+	side->items_complete = true;
+}
+
+static void open_side(struct run_side *side)
+{
+	const struct mailbox_state *base = run_base(side);
+	struct run_request *request;
+
+	side->view.view.fetched = on_fetched;
+	side->view.view.vanished = on_vanished;
+	side->reading = true;
+	side->overflow = false;
+	run_unselect(side);
+	request = request_new(&side->run->barrier, side->side, sizeof(*request), on_selected);
+	request->side = side;
+	request->request.command.kind = COMMAND_SELECT;
+	request->request.command.view = &side->view.view;
+	command_puts(&request->request.command, "SELECT ");
+	command_mailbox(&request->request.command, side->wire_name);
+	if (base->uidvalidity > 0 && base->highestmodseq > 0)
+		command_printf(&request->request.command, " (QRESYNC (%" PRIu32 " %" PRIu64 "))",
+			base->uidvalidity, base->highestmodseq);
+	request_submit(&request->request);
+	fetch_new(side);
+}
+
+void run_open(struct run *run)
+{
+	if (run->local.wire_name == NULL || run->remote.wire_name == NULL) {
+		(void)run_fail(run, "its name cannot be expressed on the %s server",
+			run->local.wire_name == NULL ? "local" : "remote");
+		run->barrier.refused = true;
+		task_wake(&run->task);
+		return;
+	}
+	open_side(&run->local);
+	open_side(&run->remote);
+}
+
+static bool check_side(struct run_side *side)
+{
+	const struct mailbox_state *base = run_base(side);
+	const char *name = side->side->name;
+
+	if (side->view.view.no_modseq || side->snapshot.highestmodseq == 0)
+		(void)run_fail(side->run, "the %s server keeps no mod-sequences for it", name);
+	else if (side->snapshot.uidvalidity == 0 || side->snapshot.uidnext == 0)
+		(void)run_fail(
+			side->run, "the %s server does not tell its UIDVALIDITY and UIDNEXT", name);
+	else if (side->overflow)
+		(void)run_fail(
+			side->run, "the %s server reports more changes than can be taken", name);
+	else if (base->uidvalidity != 0 && base->uidvalidity != side->snapshot.uidvalidity)
+		(void)run_fail(side->run,
+			"UIDVALIDITY changed on the %s server! (%" PRIu32 " != %" PRIu32
+			")  Need to invalidate the UID cache for %s: run `interimap "
+			"--target=database --delete %s`",
+			name, side->snapshot.uidvalidity, base->uidvalidity,
+			side->run->mailbox->display, side->run->mailbox->display);
+	else
+		return true;
+	return false;
+}
+
+/* Remembers the UIDVALIDITY before any message is paired under it. */
+static bool remember_side(struct run_side *side)
+{
+	struct mailbox_state *base = run_base(side);
+	struct mailbox_state first = {.uidvalidity = side->snapshot.uidvalidity};
+
+	if (base->uidvalidity != 0)
+		return true;
+	if (run_database_failed(
+		    side->run, mailboxes_set_state(side->run->engine->db, side->run->mailbox->idx,
+				       side->side->remote, &first)))
+		return false;
+	*base = first;
+	return true;
+}
+
+/* What vanished and is mapped: the rest concerns nobody. */
+static bool find_gone(struct run_side *side)
+{
+	for (size_t i = 0; i < side->vanished.count; i++) {
+		_cleanup_free_ struct uid_pair *pairs = NULL;
+		size_t count = 0;
+
+		if (run_database_failed(side->run,
+			    mapping_in_range(side->run->engine->db, side->run->mailbox->idx,
+				    side->side->remote, side->vanished.ranges[i].first,
+				    side->vanished.ranges[i].last, &pairs, &count)))
+			return false;
+		for (size_t j = 0; j < count; j++)
+			(void)seqset_add(
+				&side->gone, side->side->remote ? pairs[j].remote : pairs[j].local);
+	}
+	return true;
+}
+
+static bool read_side(struct run_side *side)
+{
+	changes_settle(&side->changes);
+	changes_settle(&side->expected);
+	changes_drop_echoes(&side->changes, &side->expected);
+	changes_clear(&side->expected);
+	items_settle(&side->items);
+	side->permanent = side->view.view.has_permanent ? flags_intern(side->run->engine->flags,
+								  side->view.view.permanent,
+								  side->view.view.permanent_count)
+							: NULL;
+	return find_gone(side);
+}
+
+bool run_opened(struct run *run)
+{
+	if (!check_side(&run->local) || !check_side(&run->remote))
+		return false;
+	if (!remember_side(&run->local) || !remember_side(&run->remote))
+		return false;
+	return read_side(&run->local) && read_side(&run->remote);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * SETTLE: what an interrupted run left behind.
+ *
+ * An intent without a mapping is an APPEND whose answer never came.  The messages at the target
+ * from the intent's bound on are listed and compared by identity: what is there is mapped, what is
+ * not there is dropped from the intents and copied again as any new message.
+ *
+ * The connection that the APPEND went through may be dead while its server still works off what it
+ * had received.  So a message that is missing is looked for again after a pause, until two looks in
+ * a row find the same.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/run.h"
+#include "sync/imap/flags.h"
+
+static const double PAUSE_SECONDS = 0.7;
+
+enum { LOOKS_MIN = 2, LOOKS_MAX = 20 };
+
+static struct run_side *side_of(struct command *command)
+{
+	return container_of(
+		container_of(command, struct request, command), struct run_request, request)
+		->side;
+}
+
+static bool is_mapped(struct run_side *side, uint32_t uid)
+{
+	_cleanup_free_ struct uid_pair *pairs = NULL;
+	size_t count = 0;
+
+	return mapping_in_range(side->run->engine->db, side->run->mailbox->idx, side->side->remote,
+		       uid, uid, &pairs, &count) < 0 ||
+	       count > 0;
+}
+
+/*
+ * Exact identity first.  A server may count a message's size differently from what was sent (bare
+ * line feeds), so the same Message-ID and date within a few per cent of the size is the same
+ * message too, since we are known to have sent it.
+ */
+static bool is_same(const struct identity *sent, const struct identity *found)
+{
+	uint64_t difference =
+		sent->size > found->size ? sent->size - found->size : found->size - sent->size;
+
+	return memcmp(sent->digest, found->digest, sizeof(sent->digest)) == 0 &&
+	       sent->date == found->date && difference <= sent->size / 16;
+}
+
+static bool on_found(struct command *command, struct response *response)
+{
+	struct run_side *target = side_of(command);
+	struct run *run = target->run;
+	struct identity identity;
+
+	if (!identity_from_fetch(response, &identity))
+		return false;
+	for (size_t i = 0; i < run->intents_count; i++) {
+		struct intent *intent = &run->intents[i];
+		struct uid_pair pair = {.local = intent->source_uid, .remote = response->fetch.uid};
+
+		if (intent->id == 0 || intent->to_remote != target->side->remote ||
+			response->fetch.uid < intent->target_uidnext ||
+			!is_same(&intent->identity, &identity))
+			continue;
+		if (is_mapped(target, response->fetch.uid))
+			break;
+		if (!intent->to_remote)
+			pair = (struct uid_pair){
+				.local = response->fetch.uid, .remote = intent->source_uid};
+		if (run_database_failed(run, intents_settle(run->engine->db, intent, pair)))
+			break;
+		intent->id = 0;
+		run->settled++;
+		break;
+	}
+	return true;
+}
+
+/* Lists a target from the lowest bound of its intents on. */
+static bool look(struct run_side *target)
+{
+	struct run *run = target->run;
+	uint32_t from = UINT32_MAX;
+	struct run_request *request;
+	bool any = false;
+
+	for (size_t i = 0; i < run->intents_count; i++) {
+		const struct intent *intent = &run->intents[i];
+
+		if (intent->to_remote != target->side->remote)
+			continue;
+		any = true;
+		if (intent->target_uidnext < from)
+			from = intent->target_uidnext;
+	}
+	if (!any)
+		return false;
+	run_select(target);
+	request = request_new(&run->barrier, target->side, sizeof(*request), NULL);
+	request->side = target;
+	request->request.command.untagged = on_found;
+	command_printf(&request->request.command, "UID FETCH %" PRIu32 ":* (%s)",
+		from > 0 ? from : 1, FETCH_IDENTITY);
+	request_submit(&request->request);
+	return true;
+}
+
+/* An intent for another UIDVALIDITY cannot be looked up; its mailbox is another one now, and holds
+ * nothing of ours. */
+static bool load(struct run *run)
+{
+	size_t kept = 0;
+
+	free(take(run->intents));
+	run->intents_count = 0;
+	if (run_database_failed(run, intents_load(run->engine->db, run->mailbox->idx, &run->intents,
+					     &run->intents_count)))
+		return false;
+	for (size_t i = 0; i < run->intents_count; i++) {
+		const struct intent *intent = &run->intents[i];
+		const struct run_side *target = intent->to_remote ? &run->remote : &run->local;
+
+		if (intent->target_uidvalidity == target->snapshot.uidvalidity)
+			run->intents[kept++] = *intent;
+		else if (run_database_failed(run, intents_drop(run->engine->db, intent)))
+			return false;
+	}
+	run->intents_count = kept;
+	return true;
+}
+
+bool run_settle_look(struct run *run)
+{
+	bool any = false;
+
+	if (!load(run) || run->intents_count == 0)
+		return false;
+	if (run->looks == 0)
+		log_notice(RUN_CONTEXT(run),
+			"Resuming interrupted sync for %s: %zu message(s) in doubt",
+			run->mailbox->display, run->intents_count);
+	run->settled = 0;
+	any |= look(&run->local);
+	any |= look(&run->remote);
+	return any;
+}
+
+bool run_settle_looked(struct run *run)
+{
+	bool quiet = run->settled == 0;
+
+	run->looks++;
+	if (run->settled < run->intents_count && run->looks < LOOKS_MAX &&
+		(run->looks < LOOKS_MIN || !quiet)) {
+		ev_timer_set(&run->pause, PAUSE_SECONDS, 0.);
+		ev_timer_start(run->engine->loop->ev, &run->pause);
+		return true;
+	}
+	for (size_t i = 0; i < run->intents_count; i++)
+		if (run->intents[i].id != 0 &&
+			run_database_failed(run, intents_drop(run->engine->db, &run->intents[i])))
+			return false;
+	return false;
+}
+
+static bool on_flags(struct command *command, struct response *response)
+{
+	struct run_side *side = side_of(command);
+	const unsigned needed = FETCH_UID | FETCH_FLAGS;
+	const struct flags *flags;
+
+	if (response->type != RESPONSE_FETCH || (response->fetch.items & needed) != needed)
+		return false;
+	flags = flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);
+	if (flags == NULL || !changes_add(&side->changes, response->fetch.uid, flags))
+		side->overflow = true;
+	(void)seqset_add(&side->alive, response->fetch.uid);
+	return true;
+}
+
+static void ask_flags(struct run_side *side, const struct uid_pair *pairs, size_t count)
+{
+	seqset_clear(&side->asked);
+	for (size_t i = 0; i < count; i++)
+		if (!seqset_add(
+			    &side->asked, side->side->remote ? pairs[i].remote : pairs[i].local))
+			side->overflow = true;
+	run_select(side);
+	run_fetch(side, &side->run->barrier, &side->asked, "UID FLAGS", on_flags);
+}
+
+static int by_remote(const void *one, const void *other)
+{
+	const struct uid_pair *a = one, *b = other;
+
+	return a->remote < b->remote ? -1 : a->remote > b->remote;
+}
+
+bool run_dangling_ask(struct run *run)
+{
+	_cleanup_free_ struct uid_pair *pairs = NULL;
+	size_t count = 0;
+
+	if (run_database_failed(run, mapping_dangling(run->engine->db, run->mailbox->idx,
+					     run->mailbox->local.base.uidnext,
+					     run->mailbox->remote.base.uidnext, &pairs, &count)) ||
+		count == 0)
+		return false;
+	log_info(RUN_CONTEXT(run), "Resuming interrupted sync for %s", run->mailbox->display);
+	ask_flags(&run->local, pairs, count);
+	qsort(pairs, count, sizeof(*pairs), by_remote); /* ascending sets are cheap to build */
+	ask_flags(&run->remote, pairs, count);
+	return true;
+}
+
+static void asked_side(struct run_side *side)
+{
+	changes_settle(&side->changes);
+	/* What did not answer is gone; CONFIRM asks once more. */
+	seqset_remove_set(&side->asked, &side->alive);
+	(void)seqset_add_set(&side->gone, &side->asked);
+	seqset_clear(&side->alive);
+}
+
+void run_dangling_asked(struct run *run)
+{
+	asked_side(&run->local);
+	asked_side(&run->remote);
+}

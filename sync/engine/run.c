@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/engine/run.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/limits.h"
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/imap/flags.h"
+
+enum phase {
+	RUN_OPEN,
+	RUN_OPENED,
+	RUN_SETTLE,
+	RUN_LOOKED,
+	RUN_ADOPT,
+	RUN_REFINE,
+	RUN_DANGLING,
+	RUN_DANGLED,
+	RUN_SEARCH,
+	RUN_ASK, /* metadata of new messages, and CONFIRM, in one flight */
+	RUN_PLAN,
+	RUN_COPY,
+};
+
+enum step run_fail(struct run *run, const char *fmt, ...)
+{
+	va_list ap;
+
+	free(run->failure);
+	va_start(ap, fmt);
+	run->failure = xvasprintf(fmt, ap);
+	va_end(ap);
+	return STEP_FAILED;
+}
+
+void run_note_problem(struct run *run, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (run->problem != NULL)
+		return;
+	va_start(ap, fmt);
+	run->problem = xvasprintf(fmt, ap);
+	va_end(ap);
+}
+
+bool run_barrier_ok(struct run *run)
+{
+	if (run->barrier.lost)
+		return false;
+	if (run->barrier.refused)
+		(void)run_fail(run, "%s", run->barrier.reason);
+	return !run->barrier.refused;
+}
+
+bool run_database_failed(struct run *run, int r)
+{
+	if (r >= 0)
+		return false;
+	(void)run_fail(run, "%s", db_error(run->engine->db));
+	return true;
+}
+
+void run_select(struct run_side *side)
+{
+	struct client *client = side_client(side->side);
+	struct request *request;
+
+	if (client_last_view(client) == &side->view.view)
+		return;
+	run_unselect(side);
+	request = request_new(&side->run->barrier, side->side, sizeof(*request), NULL);
+	request->command.kind = COMMAND_SELECT;
+	request->command.view = &side->view.view;
+	command_puts(&request->command, "SELECT ");
+	command_mailbox(&request->command, side->wire_name);
+	request_submit(request);
+}
+
+static bool unselected(struct request *request)
+{
+	return true; /* the SELECT behind it says all that matters */
+}
+
+/*
+ * Leaves the mailbox selected before in a command of its own.  If the SELECT that follows is
+ * refused, the commands pipelined behind it then find no mailbox at all, whatever the server thinks
+ * that a refused SELECT means.
+ */
+void run_unselect(struct run_side *side)
+{
+	struct client *client = side_client(side->side);
+	struct request *request;
+
+	if (client_last_view(client) == NULL || !side_has(side->side, "UNSELECT"))
+		return;
+	request = request_new(&side->run->barrier, side->side, sizeof(*request), unselected);
+	request->command.kind = COMMAND_UNSELECT;
+	command_puts(&request->command, "UNSELECT");
+	request_submit(request);
+}
+
+void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
+	const char *items, bool (*untagged)(struct command *, struct response *))
+{
+	size_t index = 0;
+
+	while (index < set->count) {
+		struct run_request *request =
+			request_new(barrier, side->side, sizeof(*request), NULL);
+		struct buf text;
+
+		request->side = side;
+		request->request.command.untagged = untagged;
+		buf_init(&text, LIMIT_COMMAND_LINE);
+		seqset_format(set, &index, LIMIT_COMMAND_LINE - 200, &text);
+		command_printf(&request->request.command, "UID FETCH %.*s (%s)",
+			(int)buf_len(&text), buf_data(&text), items);
+		buf_done(&text);
+		request_submit(&request->request);
+	}
+}
+
+static void clear_pass(struct run_side *side)
+{
+	seqset_clear(&side->vanished);
+	seqset_clear(&side->gone);
+	seqset_clear(&side->alive);
+	seqset_clear(&side->fresh);
+	changes_clear(&side->changes);
+	changes_clear(&side->known);
+	items_clear(&side->items);
+	side->items_complete = false;
+}
+
+static enum step begin_pass(struct run *run)
+{
+	if (run->passes++ >= RUN_PASSES_MAX)
+		return run_fail(run, "it keeps changing; the rest is left for the next run");
+	run->again = run->reread = false;
+	clear_pass(&run->local);
+	clear_pass(&run->remote);
+	barrier_reset(&run->barrier);
+	run_open(run);
+	run->phase = RUN_OPENED;
+	return STEP_WAIT;
+}
+
+/* WAIT if the phase before submitted anything, else go straight on. */
+static enum step next(struct run *run, enum phase phase)
+{
+	run->phase = (int)phase;
+	return run->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
+}
+
+static enum step settle(struct run *run)
+{
+	if ((run->first || run->doubt) && run_settle_look(run))
+		return next(run, RUN_LOOKED);
+	run->doubt = false;
+	return next(run, run->first ? RUN_ADOPT : RUN_SEARCH);
+}
+
+static enum step looked(struct run *run)
+{
+	if (!run_barrier_ok(run))
+		return STEP_FAILED;
+	if (run_settle_looked(run)) {
+		run->phase = RUN_SETTLE;
+		return STEP_WAIT; /* for the pause */
+	}
+	return next(run, RUN_ADOPT);
+}
+
+static enum step adopt(struct run *run)
+{
+	if (!run_adopt_wanted(run))
+		return next(run, RUN_DANGLING);
+	run_adopt_list(run);
+	return next(run, RUN_REFINE);
+}
+
+static enum step refine(struct run *run)
+{
+	if (!run_barrier_ok(run))
+		return STEP_FAILED;
+	if (run_adopt_refine(run))
+		return STEP_WAIT;
+	if (!run_adopt_pair(run))
+		return STEP_FAILED;
+	return next(run, RUN_DANGLING);
+}
+
+static enum step dangling(struct run *run)
+{
+	if (!run_dangling_ask(run))
+		return next(run, RUN_SEARCH);
+	return next(run, RUN_DANGLED);
+}
+
+static enum step ask(struct run *run)
+{
+	run_new_metadata(run);
+	run_confirm(run);
+	return next(run, RUN_PLAN);
+}
+
+static enum step decide(struct run *run)
+{
+	if (!run->has_plan)
+		run_confirmed(run);
+	if (!run_plan(run))
+		return STEP_FAILED;
+	if (run->barrier.waiting > 0)
+		return STEP_WAIT; /* flags had to be asked for: decide again with them */
+	run_apply(run);
+	copier_begin(&run->local.copier, &run->local);
+	copier_begin(&run->remote.copier, &run->remote);
+	run->barrier.each = true;
+	run->phase = RUN_COPY;
+	return STEP_AGAIN;
+}
+
+static enum step finish_pass(struct run *run)
+{
+	uint64_t copied = run->local.copier.copied + run->remote.copier.copied;
+
+	if (run->barrier.refused)
+		run_note_problem(run, "%s", run->barrier.reason);
+	if (!run_commit(run))
+		return STEP_FAILED;
+	if (copied >= COPY_BATCH / 2)
+		run->passes = 0;
+	if (copied > 0)
+		run->again = true; /* to see the echoes */
+	else if (run->barrier.refused)
+		run->again = false; /* it would be refused again */
+	run->first = false;
+	plan_done(&run->plan);
+	run->has_plan = false;
+	if (run->again) {
+		run->phase = RUN_OPEN;
+		return STEP_AGAIN;
+	}
+	return run->problem != NULL ? STEP_FAILED : STEP_DONE;
+}
+
+static enum step copy(struct run *run)
+{
+	bool local_done, remote_done;
+
+	if (run->barrier.lost)
+		return STEP_FAILED;
+	local_done = copier_advance(&run->local.copier);
+	remote_done = copier_advance(&run->remote.copier);
+	if (!local_done || !remote_done || run->barrier.waiting > 0)
+		return STEP_WAIT;
+	return finish_pass(run);
+}
+
+static enum step advance(struct run *run)
+{
+	/* What the phase before reported; COPY looks at its own, and OPENED and LOOKED say it with
+	 * more words. */
+	if (run->phase != RUN_COPY && run->phase != RUN_OPEN && run->barrier.waiting == 0 &&
+		!run_barrier_ok(run))
+		return STEP_FAILED;
+	switch ((enum phase)run->phase) {
+	case RUN_OPEN:
+		return begin_pass(run);
+	case RUN_OPENED:
+		return run_opened(run) ? next(run, RUN_SETTLE) : STEP_FAILED;
+	case RUN_SETTLE:
+		return settle(run);
+	case RUN_LOOKED:
+		return looked(run);
+	case RUN_ADOPT:
+		return adopt(run);
+	case RUN_REFINE:
+		return refine(run);
+	case RUN_DANGLING:
+		return dangling(run);
+	case RUN_DANGLED:
+		run_dangling_asked(run);
+		return next(run, RUN_SEARCH);
+	case RUN_SEARCH:
+		run_new_search(run);
+		return next(run, RUN_ASK);
+	case RUN_ASK:
+		return ask(run);
+	case RUN_PLAN:
+		return decide(run);
+	case RUN_COPY:
+		return copy(run);
+	}
+	abort();
+}
+
+static enum step run_step(struct task *task)
+{
+	struct run *run = container_of(task, struct run, task);
+	enum step result = run->ending || run->failure != NULL ? STEP_FAILED : advance(run);
+
+	if (result == STEP_AGAIN && run->failure != NULL)
+		result = STEP_FAILED;
+	/* Commands under way point to the run: it ends with the last of them. */
+	if (result == STEP_FAILED && run->barrier.waiting > 0) {
+		run->ending = true;
+		return STEP_WAIT;
+	}
+	return result;
+}
+
+static void done_side(struct run_side *side)
+{
+	side_forget_view(side->side, &side->view);
+	view_done(&side->view.view);
+	copier_done(&side->copier);
+	free(side->wire_name);
+	seqset_done(&side->vanished);
+	seqset_done(&side->gone);
+	seqset_done(&side->alive);
+	seqset_done(&side->fresh);
+	seqset_done(&side->asked);
+	seqset_done(&side->refused);
+	changes_done(&side->changes);
+	changes_done(&side->known);
+	changes_done(&side->expected);
+	items_done(&side->items);
+}
+
+static void run_free(struct run *run)
+{
+	ev_timer_stop(run->engine->loop->ev, &run->pause);
+	task_cancel(&run->task);
+	done_side(&run->local);
+	done_side(&run->remote);
+	if (run->has_plan)
+		plan_done(&run->plan);
+	barrier_done(&run->barrier);
+	free(run->intents);
+	free(run->failure);
+	free(run->problem);
+	free(run);
+}
+
+void run_abandon(struct run *run)
+{
+	run_free(run);
+}
+
+void run_connection_lost(struct run *run)
+{
+	run->barrier.lost = run->ending = true;
+	task_wake(&run->task);
+}
+
+static void run_finished(struct task *task, enum step result)
+{
+	struct run *run = container_of(task, struct run, task);
+
+	run->finished(run, result == STEP_DONE,
+		run->barrier.lost      ? NULL
+		: run->failure != NULL ? run->failure
+				       : run->problem);
+	run_free(run);
+}
+
+static void on_pause(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct run *run = container_of(timer, struct run, pause);
+
+	task_wake(&run->task);
+}
+
+static void init_side(
+	struct run *run, struct run_side *side, struct side *server, struct run_side *other)
+{
+	side->run = run;
+	side->side = server;
+	side->other = other;
+	side->wire_name = side_wire_name(server, run->mailbox->name, run->mailbox->len);
+	seqset_init(&side->vanished);
+	seqset_init(&side->gone);
+	seqset_init(&side->alive);
+	seqset_init(&side->fresh);
+	seqset_init(&side->asked);
+	seqset_init(&side->refused);
+}
+
+struct run *run_new(struct engine *engine, struct mailbox *mailbox,
+	void (*finished)(struct run *run, bool ok, const char *reason))
+{
+	struct run *run = xcalloc(1, sizeof(*run));
+
+	run->engine = engine;
+	run->mailbox = mailbox;
+	run->finished = finished;
+	run->first = true;
+	task_init(&run->task, engine->loop, run_step, run_finished);
+	barrier_init(&run->barrier, &run->task);
+	ev_timer_init(&run->pause, on_pause, 0, 0);
+	init_side(run, &run->local, &engine->local, &run->remote);
+	init_side(run, &run->remote, &engine->remote, &run->local);
+	task_wake(&run->task);
+	return run;
+}

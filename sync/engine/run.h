@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A run brings one mailbox to the same state on both sides, in passes:
+ *
+ *     OPEN     SELECT (QRESYNC) on both sides, with the metadata of new mail where it is known to
+ * be little SETTLE   on the first pass: what an interrupted run left (intents, pairs beyond
+ * UIDNEXT), adoption NEW      which messages are new, and their metadata CONFIRM  ask again for
+ * exactly the vanished messages PLAN     decide APPLY    flags and expunges COPY     new messages,
+ * both ways COMMIT   one transaction moves mapping, UIDNEXT and HIGHESTMODSEQ to what OPEN saw
+ *
+ * A pass that did anything is followed by another, which sees the echoes of our own commands (and
+ * knows them by `expected`), and what came meanwhile.  Changes are always taken from a SELECT since
+ * the committed HIGHESTMODSEQ: what is pushed in between is not lost, since it comes again there.
+ */
+#ifndef INTERIMAP_ENGINE_RUN_H
+#define INTERIMAP_ENGINE_RUN_H
+
+#include "sync/base/loop.h"
+#include "sync/engine/changes.h"
+#include "sync/engine/copy.h"
+#include "sync/engine/mailbox.h"
+#include "sync/engine/request.h"
+#include "sync/engine/side.h"
+#include "sync/state/intents.h"
+
+struct engine;
+struct run;
+
+enum {
+	RUN_PASSES_MAX =
+		20, /* without a full batch of copies: the mailbox keeps changing, go on later */
+	RUN_FETCH_AT_ONCE = 1000, /* new UIDs whose metadata is asked together with the SELECT */
+	RUN_SEARCH_BEYOND =
+		8000, /* so many possible UIDs are searched for before metadata is asked */
+};
+
+struct run_side {
+	struct side_view view;
+	struct run *run;
+	struct side *side;
+	struct run_side *other;
+	char *wire_name;
+
+	bool reading; /* the SELECT of OPEN is being answered: collect changes */
+	bool overflow; /* a limit was exceeded while collecting */
+	struct mailbox_state snapshot; /* what OPEN's SELECT said */
+	uint32_t exists;
+	const struct flags *permanent;
+
+	struct seqset vanished; /* as reported */
+	struct seqset gone; /* mapped among them, confirmed not to be there */
+	struct seqset alive; /* answers of CONFIRM */
+	struct changes changes, known, expected;
+	struct seqset asked; /* pairs left by an interrupted run, during SETTLE */
+	uint32_t refined; /* the UID up to which adoption has asked for headers */
+	struct seqset fresh; /* possible new UIDs, to be copied to the other side */
+	struct items items; /* the batch of them that this pass copies */
+	bool items_complete; /* items was filled by OPEN */
+	struct copier copier;
+	struct seqset refused; /* UIDs of here that the other side did not take: not tried again in
+				  this run */
+};
+
+struct run {
+	struct task task;
+	struct barrier barrier;
+	struct engine *engine;
+	struct mailbox *mailbox;
+	struct run_side local, remote;
+	int phase;
+	unsigned passes;
+	bool first; /* the first pass: settle what an interrupted run left */
+	bool again; /* another pass is due */
+	bool doubt; /* messages were appended without our learning their UIDs: SETTLE again */
+	bool adopted; /* pairs were made by content: their flags may differ, quietly */
+	bool ending; /* failed, while commands are still under way */
+	bool reread; /* changes were not carried out in full: HIGHESTMODSEQ stays, so that they come
+			again */
+	char *failure; /* why it ends at once */
+	char *problem; /* something is left undone; the rest of the mailbox is done all the same */
+	struct plan plan;
+	bool has_plan;
+
+	struct intent *intents; /* in doubt, during SETTLE */
+	size_t intents_count;
+	unsigned looks; /* at the targets, for messages in doubt */
+	uint64_t settled; /* of the intents, in the last look */
+	ev_timer pause;
+	struct run *prev, *next; /* the engine's list (utlist) */
+	void (*finished)(struct run *run, bool ok, const char *reason);
+};
+
+#define RUN_CONTEXT(run_) (&(const struct log_context){.mailbox = (run_)->mailbox->display})
+
+/* finished() is called once, from the loop; the run is freed after it. reason is NULL when the
+ * connection was lost. */
+struct run *run_new(struct engine *engine, struct mailbox *mailbox,
+	void (*finished)(struct run *run, bool ok, const char *reason));
+
+/* The connections are gone: it ends, soon, as lost. */
+void run_connection_lost(struct run *run);
+/* Ends it without finished(); all its commands have completed. */
+void run_abandon(struct run *run);
+
+/* For the run's own files (run-*.c, copy.c): */
+
+struct run_request {
+	struct request request;
+	struct run_side *side;
+};
+
+/* Makes sure that the mailbox is selected by the commands that follow. */
+void run_select(struct run_side *side);
+/* Leaves the mailbox selected before, if any. */
+void run_unselect(struct run_side *side);
+/* UID FETCH of the set, split to line limits. `untagged` takes the responses. */
+void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
+	const char *items, bool (*untagged)(struct command *, struct response *));
+/* Ends the run as failed, with a sentence. */
+enum step run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Something stays undone, said at the end. */
+void run_note_problem(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* After a barrier: STEP_DONE to go on, or STEP_FAILED (with the reason noted). */
+bool run_barrier_ok(struct run *run);
+bool run_database_failed(struct run *run, int r);
+
+static inline struct mailbox_state *run_base(struct run_side *side)
+{
+	return &mailbox_side(side->run->mailbox, side->side->remote)->base;
+}
+
+/* run-open.c */
+void run_open(struct run *run);
+/* Evaluates what OPEN brought; false: failed. */
+bool run_opened(struct run *run);
+
+/* run-settle.c */
+/* Looks for messages in doubt; false if there are none. */
+bool run_settle_look(struct run *run);
+/* Evaluates a look; true when another one is due after a pause (run->pause is started then). */
+bool run_settle_looked(struct run *run);
+/* Asks both sides for the flags of pairs that an interrupted run left; false if there are none. */
+bool run_dangling_ask(struct run *run);
+void run_dangling_asked(struct run *run);
+
+/* run-adopt.c */
+bool run_adopt_wanted(struct run *run);
+void run_adopt_list(struct run *run);
+/* Asks for whole headers where the listing is ambiguous; false when there is nothing (more) to ask.
+ */
+bool run_adopt_refine(struct run *run);
+bool run_adopt_pair(struct run *run);
+
+/* run-new.c */
+/* Finds the UIDs that may be new; which of very many exist is asked for; submits requests or none.
+ */
+void run_new_search(struct run *run);
+/* Takes the batch of this pass and asks for its metadata; submits requests or none. */
+void run_new_metadata(struct run *run);
+
+/* run-apply.c */
+/* Asks again for exactly the vanished messages; submits requests or none. */
+void run_confirm(struct run *run);
+void run_confirmed(struct run *run);
+/* Decides.  False: failed (held).  When it had to ask for flags first, barrier.waiting > 0: call it
+ * again then. */
+bool run_plan(struct run *run);
+void run_apply(struct run *run);
+/* Moves the database on; false: failed. */
+bool run_commit(struct run *run);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/engine/side.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/spool.h"
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/imap/mailbox.h"
+
+/* The UID in the beginning of a FETCH response, `* 3 FETCH (UID 7 …`, or 0. */
+static uint32_t uid_in(const char *head, size_t len)
+{
+	const char *at = memmem(head, len, "UID ", 4);
+	uint64_t uid = 0;
+
+	if (at == NULL)
+		return 0;
+	for (at += 4; at < head + len && *at >= '0' && *at <= '9' && uid <= UINT32_MAX; at++)
+		uid = uid * 10 + (uint64_t)(*at - '0');
+	return uid <= UINT32_MAX ? (uint32_t)uid : 0;
+}
+
+static bool body_begin(struct input_sink *sink, const char *head, size_t head_len, uint64_t size)
+{
+	struct side *side = container_of(sink, struct side, sink);
+	struct view *view = client_current_view(side_client(side));
+	struct side_view *side_view;
+
+	side->receiving = NULL;
+	side->spool = NULL;
+	if (view == NULL)
+		return false;
+	side_view = container_of(view, struct side_view, view);
+	if (side_view->body_begun == NULL)
+		return false;
+	side->spool = side_view->body_begun(side_view, uid_in(head, head_len), size);
+	if (side->spool != NULL)
+		side->receiving = side_view;
+	return side->spool != NULL;
+}
+
+static bool body_data(struct input_sink *sink, const char *data, size_t n)
+{
+	struct side *side = container_of(sink, struct side, sink);
+	int r;
+
+	if (side->spool == NULL)
+		return false;
+	r = spool_write(side->spool, data, n);
+	if (r == 0)
+		return true;
+	log_error(SIDE_CONTEXT(side, NULL), "cannot store a message on its way: %s", strerror(-r));
+	spool_abort(side->spool);
+	return false;
+}
+
+static void body_end(struct input_sink *sink)
+{
+	struct side *side = container_of(sink, struct side, sink);
+	struct side_view *view = take(side->receiving);
+	struct spool *spool = take(side->spool);
+
+	if (view != NULL && view->body_ended != NULL)
+		view->body_ended(view, spool);
+}
+
+static void on_ready(struct session_handler *handler)
+{
+	struct side *side = container_of(handler, struct side, handler);
+
+	side->ready = true;
+	engine_side_ready(side->engine, side);
+}
+
+static void on_lost(
+	struct session_handler *handler, enum session_failure failure, const char *reason)
+{
+	struct side *side = container_of(handler, struct side, handler);
+
+	side->ready = false;
+	engine_side_lost(side->engine, side, failure, reason);
+}
+
+static void on_untagged(struct session_handler *handler, struct response *response)
+{
+	struct side *side = container_of(handler, struct side, handler);
+
+	engine_side_notified(side->engine, side, response);
+}
+
+void side_init(struct side *side, struct engine *engine, bool remote,
+	const struct session_options *options, const char *reference, bool compress)
+{
+	*side = (struct side){
+		.engine = engine,
+		.name = remote ? "remote" : "local",
+		.remote = remote,
+		.options = options,
+		.reference = reference != NULL ? reference : "",
+		.handler = {.ready = on_ready, .lost = on_lost, .untagged = on_untagged},
+		.sink = {.begin = body_begin, .data = body_data, .end = body_end},
+		.compress = compress,
+	};
+}
+
+void side_connect(struct side *side)
+{
+	side->ready = side->idling = side->notified = side->overflowed = false;
+	side->credit_used = 0;
+	side->session = session_new(side->engine->loop, side->engine->worker, side->options,
+		&side->handler, &side->sink);
+}
+
+void side_disconnect(struct side *side)
+{
+	side->ready = false;
+	side->receiving = NULL;
+	side->spool = NULL;
+	side->session = session_free(side->session);
+	view_done(&side->idle_view.view);
+}
+
+bool side_has(const struct side *side, const char *capability)
+{
+	return side->session != NULL && session_has(side->session, capability);
+}
+
+char *side_wire_name(const struct side *side, const char *name, size_t len)
+{
+	return mailbox_to_wire(name, len, side->delimiter, side->reference);
+}
+
+void side_forget_view(struct side *side, struct side_view *view)
+{
+	if (side->receiving == view) {
+		side->receiving = NULL;
+		side->spool = NULL;
+	}
+	if (side->session != NULL)
+		client_forget_view(side_client(side), &view->view);
+}

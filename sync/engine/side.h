@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One of the two servers of an account, as the engine uses it: its session, its hierarchy, the
+ * selecting of mailboxes, and where message bodies go while they arrive.
+ */
+#ifndef INTERIMAP_ENGINE_SIDE_H
+#define INTERIMAP_ENGINE_SIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sync/base/log.h"
+#include "sync/imap/client.h"
+#include "sync/imap/session.h"
+#include "sync/imap/view.h"
+
+struct engine;
+struct side;
+
+/* The view of a mailbox on one side, and where its bodies go. */
+struct side_view {
+	struct view view;
+	/*
+	 * The body of a message begins to arrive; uid is 0 when the server did not tell it before.
+	 * The spool that is returned takes it (borrowed until body_ended()); NULL: it is skipped.
+	 */
+	struct spool *(*body_begun)(struct side_view *view, uint32_t uid, uint64_t size);
+	/* It is there as a whole, or (written < size) could not be stored. */
+	void (*body_ended)(struct side_view *view, struct spool *spool);
+};
+
+struct side {
+	struct engine *engine;
+	const char *name; /* "local" or "remote" */
+	bool remote;
+	const struct session_options *options;
+	const char *reference; /* list-reference, never NULL */
+	struct session *session;
+	struct session_handler handler;
+	struct input_sink sink;
+	bool ready;
+	char delimiter; /* '\0': flat, or unknown before the first LIST */
+	bool compress; /* configured */
+
+	struct side_view *receiving; /* whose body is arriving */
+	struct spool *spool;
+	struct side_view idle_view; /* INBOX, while it is watched by IDLE */
+	bool idling;
+	bool notified; /* NOTIFY was set on this connection */
+	bool overflowed; /* … and taken back by the server, or refused */
+	uint64_t credit_used; /* bytes of bodies asked of this side and not yet settled on the other
+			       */
+};
+
+void side_init(struct side *side, struct engine *engine, bool remote,
+	const struct session_options *options, const char *reference, bool compress);
+void side_connect(struct side *side);
+void side_disconnect(struct side *side);
+
+static inline struct client *side_client(struct side *side)
+{
+	return session_client(side->session);
+}
+
+bool side_has(const struct side *side, const char *capability);
+
+/* Name on that side's wire; NULL when it cannot be expressed there.  Owned by the caller. */
+char *side_wire_name(const struct side *side, const char *name, size_t len);
+
+/* The view is no longer used. */
+void side_forget_view(struct side *side, struct side_view *view);
+
+/* For a person: side and mailbox. */
+#define SIDE_CONTEXT(side_, mailbox_) \
+	(&(const struct log_context){.side = (side_)->name, .mailbox = (mailbox_)})
+
+#endif
