@@ -48,7 +48,7 @@ enum {
 	/* Mail clients of the proxy */
 	LIMIT_LOGIN_LINE = 8192, /* bytes of one line before login */
 	LIMIT_LOGIN_LITERAL = 4096, /* bytes of one literal before login */
-	LIMIT_LOGIN_ARGUMENTS = 32, /* words of one command before login */
+	LIMIT_LOGIN_COMMAND = 16384, /* bytes of one command before login */
 	LIMIT_LOGIN_SECONDS = 60, /* from connect to login */
 	LIMIT_LOGIN_FAILURES = 3, /* wrong passwords on one connection */
 	LIMIT_LOGIN_DELAY_MS = 8000, /* longest delay of the answer to a wrong password */
@@ -58,6 +58,8 @@ enum {
 	LIMIT_RELAY_ANSWERS = 8192, /* bytes of our own answers that wait for a gap */
 	LIMIT_LINGER_SECONDS = 2, /* wait for a client to close after the last byte to it */
 	LIMIT_STORE_END_SECONDS = 60, /* wait for the store to end after its client was lost */
+	LIMIT_STORE_LOG = 1 << 20, /* bytes of the embedded store's log before it is emptied */
+	LIMIT_INHERITED = 64, /* listening sockets handed over by systemd */
 	LIMIT_OBSERVED_HEAD = 128, /* bytes of tag and verb */
 	LIMIT_OBSERVED_TAG = 64, /* bytes of a tag; what is longer is not followed */
 	LIMIT_OBSERVED_NAME = 1024, /* bytes of a mailbox name in a client's command, likewise */

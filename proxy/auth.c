@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT */
+#include "proxy/auth.h"
+
+#include <crypt.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sync/base/limits.h"
+#include "sync/base/worker.h"
+#include "sync/base/xalloc.h"
+
+enum { DIGEST_SIZE = 32, FIRST_DELAY_MS = 500, FORGET_SECONDS = 30 };
+
+struct auth {
+	struct worker *worker;
+	char *username, *password, *hash;
+	unsigned failures; /* lately */
+	double last_failure;
+};
+
+struct auth_check {
+	struct job job;
+	struct auth_handler *handler; /* NULL once it was told */
+	/* What the thread needs, copied: the auth may be gone before it ends. */
+	char *username, *password, *hash;
+	char *given_user, *given_password;
+	bool accepted;
+	bool completed; /* the job is over; freed by whoever comes last */
+};
+
+static char *copy(const char *s)
+{
+	return s != NULL ? xstrdup(s) : NULL;
+}
+
+static void wipe(char *own_secret)
+{
+	if (own_secret != NULL)
+		OPENSSL_cleanse(own_secret, strlen(own_secret));
+	free(own_secret);
+}
+
+struct auth *auth_new(
+	struct worker *worker, const char *username, const char *password, const char *hash)
+{
+	struct auth *auth = xcalloc(1, sizeof(*auth));
+
+	auth->worker = worker;
+	auth->username = xstrdup(username);
+	auth->password = copy(password);
+	auth->hash = copy(hash);
+	return auth;
+}
+
+struct auth *auth_free(struct auth *auth)
+{
+	if (auth == NULL)
+		return NULL;
+	free(auth->username);
+	wipe(auth->password);
+	wipe(auth->hash);
+	free(auth);
+	return NULL;
+}
+
+/* Compares by digest, so that neither length nor content shows in the time it takes. */
+static bool is_equal(const char *one, const char *other)
+{
+	unsigned char digests[2][DIGEST_SIZE];
+
+	if (EVP_Digest(one, strlen(one), digests[0], NULL, EVP_sha256(), NULL) != 1 ||
+		EVP_Digest(other, strlen(other), digests[1], NULL, EVP_sha256(), NULL) != 1)
+		return false;
+	return CRYPTO_memcmp(digests[0], digests[1], DIGEST_SIZE) == 0;
+}
+
+/* False also when libcrypt refuses the hash ("*0") or the password. */
+static bool hash_matches(const char *password, const char *hash)
+{
+	struct crypt_data *data = xcalloc(1, sizeof(*data)); /* 32 KiB: not for a stack */
+	const char *result = crypt_r(password, hash, data);
+	bool matches = result != NULL && result[0] != '*' && is_equal(result, hash);
+
+	OPENSSL_cleanse(data, sizeof(*data));
+	free(data);
+	return matches;
+}
+
+static void run(struct job *job)
+{
+	struct auth_check *check = container_of(job, struct auth_check, job);
+	bool user = is_equal(check->given_user, check->username);
+	bool password = check->hash != NULL ? hash_matches(check->given_password, check->hash)
+					    : is_equal(check->given_password, check->password);
+
+	check->accepted = user && password;
+}
+
+static void release(struct auth_check *check)
+{
+	free(check->username);
+	wipe(check->password);
+	wipe(check->hash);
+	free(check->given_user);
+	wipe(check->given_password);
+	free(check);
+}
+
+static void completed(struct job *job)
+{
+	struct auth_check *check = container_of(job, struct auth_check, job);
+
+	if (job->abandoned || check->handler == NULL) {
+		release(check);
+		return;
+	}
+	check->completed = true;
+	check->handler->decided(check->handler, check->accepted);
+}
+
+struct auth_check *auth_check_new(
+	struct auth *auth, const char *user, const char *password, struct auth_handler *handler)
+{
+	struct auth_check *check = xcalloc(1, sizeof(*check));
+
+	check->job.run = run;
+	check->job.completed = completed;
+	check->handler = handler;
+	check->username = xstrdup(auth->username);
+	check->password = copy(auth->password);
+	check->hash = copy(auth->hash);
+	check->given_user = xstrdup(user);
+	check->given_password = xstrdup(password);
+	worker_submit(auth->worker, &check->job);
+	return check;
+}
+
+struct auth_check *auth_check_free(struct auth_check *check)
+{
+	if (check == NULL)
+		return NULL;
+	check->handler = NULL;
+	if (check->completed)
+		release(check);
+	else
+		worker_abandon(&check->job);
+	return NULL;
+}
+
+double auth_delay(struct auth *auth, double now)
+{
+	unsigned ms = FIRST_DELAY_MS;
+
+	if (now - auth->last_failure > FORGET_SECONDS)
+		auth->failures = 0;
+	auth->last_failure = now;
+	for (unsigned i = 0; i < auth->failures && ms < LIMIT_LOGIN_DELAY_MS; i++)
+		ms *= 2;
+	auth->failures++;
+	return (ms < LIMIT_LOGIN_DELAY_MS ? ms : LIMIT_LOGIN_DELAY_MS) / 1000.0;
+}
+
+/* 24 letters and digits that cannot be taken for one another: 120 bits.  False without randomness.
+ */
+static bool generate(char ret_password[28])
+{
+	static const char alphabet[32] = "abcdefghjkmnpqrstuvwxyz23456789A";
+	uint8_t random[24];
+	size_t at = 0;
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return false;
+	for (size_t i = 0; i < sizeof(random); i++) {
+		if (i > 0 && i % 6 == 0)
+			ret_password[at++] = '-';
+		ret_password[at++] = alphabet[random[i] % sizeof(alphabet)];
+	}
+	ret_password[at] = '\0';
+	OPENSSL_cleanse(random, sizeof(random));
+	return true;
+}
+
+/* Whole or not at all, whenever we are killed. */
+static int write_file(const char *path, const char *text)
+{
+	_cleanup_free_ char *new_path = xasprintf("%s.new", path);
+	size_t n = strlen(text);
+	int fd, r = 0;
+
+	if (unlink(new_path) < 0 && errno != ENOENT)
+		return -errno;
+	fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, 0600) < 0 || write(fd, text, n) != (ssize_t)n || fsync(fd) < 0)
+		r = errno != 0 ? -errno : -EIO;
+	if (close(fd) < 0 && r == 0)
+		r = -errno;
+	if (r == 0 && rename(new_path, path) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlink(new_path);
+	return r;
+}
+
+/* *ret_password stays NULL for an empty file. */
+static int read_file(int fd, const char *path, char **ret_password, char **ret_reason)
+{
+	char text[256];
+	struct stat st;
+	ssize_t n;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
+		*ret_reason = xasprintf(
+			"%s must be a file of yours that nobody else may read (mode 0600)", path);
+		return -EPERM;
+	}
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	text[strcspn(text, "\r\n")] = '\0';
+	if (text[0] != '\0')
+		*ret_password = xstrdup(text);
+	OPENSSL_cleanse(text, sizeof(text));
+	return 0;
+}
+
+static int create_password(const char *path, char **ret_password)
+{
+	char password[28], line[32];
+	int r;
+
+	if (!generate(password))
+		return -EIO;
+	memcpy(stpcpy(line, password), "\n", 2);
+	r = write_file(path, line);
+	if (r == 0)
+		*ret_password = xstrdup(password);
+	OPENSSL_cleanse(password, sizeof(password));
+	OPENSSL_cleanse(line, sizeof(line));
+	return r;
+}
+
+int auth_stored_password(const char *path, char **ret_password, bool *ret_is_new, char **ret_reason)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char *password = NULL, *reason = NULL;
+	int r = fd < 0 ? -errno : read_file(fd, path, &password, &reason);
+	bool is_new = password == NULL && (r == 0 || r == -ENOENT);
+
+	if (is_new)
+		r = create_password(path, &password);
+	if (r < 0) {
+		if (reason == NULL)
+			reason = xasprintf(
+				"cannot keep the clients' password in %s: %s", path, strerror(-r));
+		*ret_reason = reason;
+		return r;
+	}
+	*ret_password = password;
+	*ret_is_new = is_new;
+	return 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* A mail client's own connection to the local store, up to the point where it is logged in. */
+#ifndef INTERIMAP_PROXY_BACKEND_H
+#define INTERIMAP_PROXY_BACKEND_H
+
+#include "sync/config/account.h"
+
+struct backend;
+struct buf;
+struct loop;
+struct store;
+struct stream;
+struct worker;
+
+/* How to connect to the local store of an account; shared by all connections. */
+struct store *store_new(const struct account *account, char **ret_reason);
+struct store *store_free(struct store *store);
+
+struct backend_handler {
+	/* Once, from the loop: the store has accepted us, or `reason` is a sentence without a full
+	 * stop. */
+	void (*ready)(struct backend_handler *handler);
+	void (*failed)(struct backend_handler *handler, const char *reason);
+};
+
+/* The store is borrowed, and must outlive it. */
+struct backend *backend_new(struct loop *loop, struct worker *worker, struct store *store,
+	struct backend_handler *handler);
+/* Drops the connection unless its stream was taken.  Accepts NULL. */
+struct backend *backend_free(struct backend *backend);
+
+/* After `ready`: the store's capabilities, separated by spaces. */
+const char *backend_capabilities(const struct backend *backend);
+/* After `ready`, once: the stream is the caller's, and what was read from it and not used. */
+struct stream *backend_take_stream(struct backend *backend, struct buf *ret_leftover);
+
+#endif

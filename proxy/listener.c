@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: MIT */
+#include "proxy/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "proxy/session.h"
+#include "sync/base/limits.h"
+#include "sync/base/log.h"
+#include "sync/base/loop.h"
+#include "sync/base/xalloc.h"
+
+enum { BACKLOG = 128, ACCEPTS_PER_TURN = 16, FIRST_SYSTEMD_FD = 3, NAME_SIZE = 80 };
+
+struct listening {
+	struct listener *listener;
+	struct ev_io io;
+	bool implicit_tls;
+	char *unix_path; /* ours to remove, if it still is this one: */
+	dev_t device;
+	ino_t inode;
+};
+
+struct listener {
+	struct loop *loop;
+	struct listener_handler *handler;
+	bool tls;
+	struct listening **sockets;
+	size_t count;
+	struct ev_timer pause; /* no descriptors are left: try again then */
+};
+
+static const struct log_context *context = &(const struct log_context){.side = "proxy"};
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+	struct sockaddr_un local;
+	struct sockaddr_storage storage;
+};
+
+static bool is_loopback(const union address *address)
+{
+	const uint8_t *v6 = address->v6.sin6_addr.s6_addr;
+
+	switch (address->any.sa_family) {
+	case AF_UNIX:
+		return true;
+	case AF_INET:
+		return ntohl(address->v4.sin_addr.s_addr) >> 24 == 127;
+	case AF_INET6:
+		return IN6_IS_ADDR_LOOPBACK(&address->v6.sin6_addr) ||
+		       (IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr) && v6[12] == 127);
+	default:
+		return false;
+	}
+}
+
+/* For a person. */
+static void name_address(const union address *address, socklen_t len, char ret[NAME_SIZE])
+{
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+
+	if (address->any.sa_family == AF_UNIX ||
+		getnameinfo(&address->any, len, host, sizeof(host), port, sizeof(port),
+			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		(void)snprintf(ret, NAME_SIZE, "on the UNIX socket");
+	else
+		(void)snprintf(ret, NAME_SIZE,
+			address->any.sa_family == AF_INET6 ? "[%.50s]:%.10s" : "%.50s:%.10s", host,
+			port);
+}
+
+/* --- Accepting --- */
+
+static void pause_all(struct listener *listener)
+{
+	if (ev_is_active(&listener->pause))
+		return;
+	for (size_t i = 0; i < listener->count; i++)
+		ev_io_stop(listener->loop->ev, &listener->sockets[i]->io);
+	ev_timer_set(&listener->pause, 1, 0);
+	ev_timer_start(listener->loop->ev, &listener->pause);
+}
+
+void listener_resume(struct listener *listener)
+{
+	if (!ev_is_active(&listener->pause))
+		return;
+	ev_timer_stop(listener->loop->ev, &listener->pause);
+	for (size_t i = 0; i < listener->count; i++)
+		ev_io_start(listener->loop->ev, &listener->sockets[i]->io);
+}
+
+static void on_pause_over(struct ev_loop *ev, struct ev_timer *timer, int revents)
+{
+	struct listener *listener = container_of(timer, struct listener, pause);
+
+	for (size_t i = 0; i < listener->count; i++)
+		ev_io_start(ev, &listener->sockets[i]->io);
+}
+
+/* False when there is none, or none may be had now. */
+static bool accept_one(struct listening *socket)
+{
+	struct listener *listener = socket->listener;
+	union address address = {.any.sa_family = AF_UNSPEC};
+	socklen_t len = sizeof(address);
+	char name[NAME_SIZE];
+	struct proxy_client client = {.name = name, .implicit_tls = socket->implicit_tls};
+
+	client.own_fd = accept4(socket->io.fd, &address.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (client.own_fd >= 0) {
+		name_address(&address, len, name);
+		client.is_local = is_loopback(&address);
+		listener->handler->accepted(listener->handler, &client);
+		return true;
+	}
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		/* The connection stays in the queue, and the socket readable. */
+		log_warning(context, "cannot accept a connection for now: %s", strerror(errno));
+		pause_all(listener);
+		return false;
+	}
+	/* Others concern that one connection (accept(2)). */
+	return errno != EAGAIN && errno != EBADF && errno != EINVAL && errno != ENOTSOCK;
+}
+
+static void on_readable(struct ev_loop *ev, struct ev_io *watcher, int revents)
+{
+	struct listening *socket = container_of(watcher, struct listening, io);
+
+	for (int i = 0; i < ACCEPTS_PER_TURN && accept_one(socket); i++)
+		;
+}
+
+/* --- Opening --- */
+
+static struct listening *add(struct listener *listener, int own_fd, bool implicit_tls)
+{
+	struct listening *socket = xcalloc(1, sizeof(*socket));
+
+	socket->listener = listener;
+	socket->implicit_tls = implicit_tls;
+	ev_io_init(&socket->io, on_readable, own_fd, EV_READ);
+	listener->sockets =
+		xreallocarray(listener->sockets, listener->count + 1, sizeof(*listener->sockets));
+	listener->sockets[listener->count++] = socket;
+	ev_io_start(listener->loop->ev, &socket->io);
+	return socket;
+}
+
+static bool refuse(char **ret_reason, char *own_reason)
+{
+	*ret_reason = own_reason;
+	return false;
+}
+
+static bool check_exposure(const struct listener *listener, const union address *address,
+	const char *name, char **ret_reason)
+{
+	if (listener->tls || is_loopback(address))
+		return true;
+	return refuse(ret_reason,
+		xasprintf("listening on %s would send passwords and mail over the network in clear "
+			  "text: set SSL_cert and SSL_key in [proxy], or listen on a loopback "
+			  "address",
+			name));
+}
+
+static bool open_address(struct listener *listener, const struct addrinfo *info,
+	const struct listen_address *wanted, char **ret_reason)
+{
+	const union address *address = (const union address *)info->ai_addr;
+	bool implicit = listener->tls && (strcasecmp(wanted->port, "imaps") == 0 ||
+						 strcmp(wanted->port, "993") == 0);
+	char name[NAME_SIZE];
+	int on = 1, fd;
+
+	name_address(address, info->ai_addrlen, name);
+	if (!check_exposure(listener, address, name, ret_reason))
+		return false;
+	fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd >= 0) {
+		(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		if (info->ai_family == AF_INET6)
+			(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	}
+	if (fd >= 0 && bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0) {
+		log_info(context, "listening on %s", name);
+		(void)add(listener, fd, implicit);
+		return true;
+	}
+	if (info->ai_family == AF_INET6 && is_loopback(address) &&
+		(errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT)) {
+		log_info(context, "not listening on %s: this system has no IPv6", name);
+	} else {
+		*ret_reason = xasprintf("cannot listen on %s: %s", name, strerror(errno));
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return *ret_reason == NULL;
+}
+
+static bool open_host(
+	struct listener *listener, const struct listen_address *wanted, char **ret_reason)
+{
+	struct addrinfo *list = NULL, hints = {.ai_socktype = SOCK_STREAM,
+					      .ai_flags = AI_PASSIVE | AI_ADDRCONFIG};
+	bool any = strcmp(wanted->host, "*") == 0, good = true;
+	int r;
+
+	if (strchr(wanted->host, ':') != NULL)
+		hints.ai_flags = AI_PASSIVE; /* "::1" with no other IPv6 address around */
+	r = getaddrinfo(any ? NULL : wanted->host, wanted->port, &hints, &list);
+	if (r != 0)
+		return refuse(ret_reason, xasprintf("cannot listen on %s port %s: %s", wanted->host,
+						  wanted->port, gai_strerror(r)));
+	for (const struct addrinfo *info = list; info != NULL && good; info = info->ai_next)
+		good = open_address(listener, info, wanted, ret_reason);
+	freeaddrinfo(list);
+	return good;
+}
+
+/* A socket that was left behind is replaced; one that answers is not. */
+static bool remove_stale(const union address *address, const char *path, char **ret_reason)
+{
+	struct stat st;
+	int fd, r;
+
+	if (lstat(path, &st) < 0)
+		return true;
+	if (!S_ISSOCK(st.st_mode))
+		return refuse(ret_reason, xasprintf("%s is there, and is no socket", path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	r = fd < 0 || connect(fd, &address->any, sizeof(address->local)) < 0 ? -errno : 0;
+	if (fd >= 0)
+		(void)close(fd);
+	if (r != -ECONNREFUSED)
+		return refuse(
+			ret_reason, xasprintf("another program listens on the socket %s", path));
+	if (unlink(path) < 0)
+		return refuse(ret_reason,
+			xasprintf("cannot remove the old socket %s: %s", path, strerror(errno)));
+	return true;
+}
+
+/* Nobody but the user may connect, not even for the moment between bind() and chmod(). */
+static int bind_privately(int fd, const union address *address)
+{
+	mode_t mask = umask(0177);
+	int r = bind(fd, &address->any, sizeof(address->local)) < 0 ? -errno : 0;
+
+	(void)umask(mask);
+	if (r == 0 && chmod(address->local.sun_path, 0600) < 0)
+		r = -errno;
+	return r;
+}
+
+static bool open_unix(struct listener *listener, const char *path, char **ret_reason)
+{
+	union address address = {.local.sun_family = AF_UNIX};
+	struct listening *socket_;
+	struct stat st;
+	int fd, r;
+
+	if (strlen(path) >= sizeof(address.local.sun_path))
+		return refuse(ret_reason,
+			xasprintf("the path %s is too long for a socket (%zu bytes at most)", path,
+				sizeof(address.local.sun_path) - 1));
+	(void)stpcpy(address.local.sun_path, path);
+	if (!remove_stale(&address, path, ret_reason))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	r = fd < 0 ? -errno : bind_privately(fd, &address);
+	if (r == 0 && (listen(fd, BACKLOG) < 0 || lstat(path, &st) < 0))
+		r = -errno;
+	if (r < 0) {
+		if (fd >= 0)
+			(void)close(fd);
+		return refuse(ret_reason,
+			xasprintf("cannot listen on the socket %s: %s", path, strerror(-r)));
+	}
+	socket_ = add(listener, fd, false);
+	socket_->unix_path = xstrdup(path);
+	socket_->device = st.st_dev;
+	socket_->inode = st.st_ino;
+	log_info(context, "listening on %s", path);
+	return true;
+}
+
+/* --- Sockets from systemd --- */
+
+/* How many there are for us; the variables are not for our children. */
+static int count_inherited(char **ret_names)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS"),
+		   *names = getenv("LISTEN_FDNAMES");
+	int count = 0;
+
+	*ret_names = xstrdup(names != NULL ? names : "");
+	if (pid != NULL && fds != NULL && strtol(pid, NULL, 10) == (long)getpid())
+		count = atoi(fds);
+	(void)unsetenv("LISTEN_PID");
+	(void)unsetenv("LISTEN_FDS");
+	(void)unsetenv("LISTEN_FDNAMES");
+	return count > 0 && count <= LIMIT_INHERITED ? count : 0;
+}
+
+static bool take_inherited(struct listener *listener, int fd, const char *name, char **ret_reason)
+{
+	union address address = {.any.sa_family = AF_UNSPEC};
+	socklen_t len = sizeof(address);
+	char shown[NAME_SIZE];
+	int listens = 0;
+	socklen_t size = sizeof(listens);
+
+	if (getsockname(fd, &address.any, &len) < 0 ||
+		getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || !listens)
+		return refuse(ret_reason,
+			xasprintf("descriptor %d from systemd is no listening socket", fd));
+	name_address(&address, len, shown);
+	if (!check_exposure(listener, &address, shown, ret_reason))
+		return false;
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
+	log_info(context, "listening on %s, from systemd", shown);
+	(void)add(listener, fd, listener->tls && strcmp(name, "imaps") == 0);
+	return true;
+}
+
+static bool take_all_inherited(struct listener *listener, int count, char *names, char **ret_reason)
+{
+	for (int i = 0; i < count; i++) {
+		char *name = strsep(&names, ":");
+
+		if (!take_inherited(
+			    listener, FIRST_SYSTEMD_FD + i, name != NULL ? name : "", ret_reason))
+			return false;
+	}
+	return true;
+}
+
+static bool open_configured(
+	struct listener *listener, const struct listener_options *options, char **ret_reason)
+{
+	for (size_t i = 0; i < options->count; i++) {
+		const struct listen_address *wanted = &options->addresses[i];
+		bool good = wanted->unix_path != NULL
+				    ? open_unix(listener, wanted->unix_path, ret_reason)
+				    : open_host(listener, wanted, ret_reason);
+
+		if (!good)
+			return false;
+	}
+	if (listener->count == 0)
+		return refuse(ret_reason, xstrdup("there is no address to listen on"));
+	return true;
+}
+
+struct listener *listener_new(struct loop *loop, const struct listener_options *options,
+	struct listener_handler *handler, char **ret_reason)
+{
+	struct listener *listener = xcalloc(1, sizeof(*listener));
+	_cleanup_free_ char *names = NULL;
+	char *reason = NULL;
+	int inherited = count_inherited(&names);
+	bool good;
+
+	listener->loop = loop;
+	listener->handler = handler;
+	listener->tls = options->tls;
+	ev_timer_init(&listener->pause, on_pause_over, 0, 0);
+	if (inherited > 0)
+		good = take_all_inherited(listener, inherited, names, &reason);
+	else
+		good = open_configured(listener, options, &reason);
+	if (good)
+		return listener;
+	*ret_reason = reason;
+	return listener_free(listener);
+}
+
+static void close_socket(struct listening *socket)
+{
+	struct stat st;
+
+	ev_io_stop(socket->listener->loop->ev, &socket->io);
+	(void)close(socket->io.fd);
+	if (socket->unix_path != NULL && lstat(socket->unix_path, &st) == 0 &&
+		st.st_dev == socket->device && st.st_ino == socket->inode)
+		(void)unlink(socket->unix_path);
+	free(socket->unix_path);
+	free(socket);
+}
+
+struct listener *listener_free(struct listener *listener)
+{
+	if (listener == NULL)
+		return NULL;
+	ev_timer_stop(listener->loop->ev, &listener->pause);
+	for (size_t i = 0; i < listener->count; i++)
+		close_socket(listener->sockets[i]);
+	free(listener->sockets);
+	free(listener);
+	return NULL;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The service that mail clients connect to: listens, checks their password, and gives each its own
+ * connection to the local store.
+ */
+#ifndef INTERIMAP_PROXY_PROXY_H
+#define INTERIMAP_PROXY_PROXY_H
+
+struct account;
+struct hint_receiver;
+struct loop;
+struct proxy;
+struct worker;
+
+/*
+ * Listens.  The account and the receiver (which may be NULL) are borrowed, and must outlive it.
+ * NULL on failure, with a sentence in *ret_reason that the caller frees.
+ */
+struct proxy *proxy_new(struct loop *loop, struct worker *worker, const struct account *account,
+	struct hint_receiver *receiver, char **ret_reason);
+/* Says goodbye to the clients, as far as that can be done at once.  Accepts NULL. */
+struct proxy *proxy_free(struct proxy *proxy);
+
+/* Clients that are connected now, logged in or not. */
+unsigned proxy_client_count(const struct proxy *proxy);
+
+/*
+ * The password that clients log in with, if it was generated just now, else NULL: to be shown to
+ * the user once.  It is kept in proxy_password_file() (NULL when the password is configured).
+ */
+const char *proxy_new_password(const struct proxy *proxy);
+const char *proxy_password_file(const struct proxy *proxy);
+
+#endif

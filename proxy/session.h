@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* One mail client, from its connection to its end: the dialogue before login, then the relay. */
+#ifndef INTERIMAP_PROXY_SESSION_H
+#define INTERIMAP_PROXY_SESSION_H
+
+#include <stdbool.h>
+
+struct auth;
+struct hint_receiver;
+struct loop;
+struct proxy_session;
+struct store;
+struct tls_context;
+struct worker;
+
+/* What all clients share; borrowed, and must outlive them. */
+struct proxy_context {
+	struct loop *loop;
+	struct worker *worker;
+	struct auth *auth;
+	struct store *store;
+	const struct tls_context *tls; /* NULL: no TLS is offered */
+	struct hint_receiver *receiver;
+};
+
+struct proxy_client {
+	int own_fd; /* non-blocking */
+	const char *name; /* its address, for the log; copied */
+	bool implicit_tls;
+	bool is_local; /* loopback or a UNIX socket: clear text is no secret from anybody */
+};
+
+struct proxy_session_handler {
+	/* Once, from the loop; frees the session. */
+	void (*ended)(struct proxy_session_handler *handler, struct proxy_session *session);
+};
+
+/* Never calls back before it returns.  `client` is only read during the call. */
+struct proxy_session *proxy_session_new(const struct proxy_context *context,
+	const struct proxy_client *client, struct proxy_session_handler *handler);
+/* Closes at once, with a BYE if it can be said now.  Accepts NULL. */
+struct proxy_session *proxy_session_free(struct proxy_session *session);
+
+#endif
