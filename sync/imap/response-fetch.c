@@ -128,7 +128,7 @@ static bool parse_item(struct response *response, struct lexer *lexer)
 		{"RFC822", parse_body},
 		{"RFC822.HEADER", parse_header},
 	};
-	struct item item;
+	struct item item = {0};
 
 	if (!parse_item_name(lexer, &item))
 		return false;
