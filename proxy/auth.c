@@ -82,12 +82,15 @@ static bool is_equal(const char *one, const char *other)
 	return CRYPTO_memcmp(digests[0], digests[1], DIGEST_SIZE) == 0;
 }
 
-/* False also when libcrypt refuses the hash ("*0") or the password. */
+/*
+ * False also when libcrypt refuses the hash or the password.  Not crypt_r(): AddressSanitizer wraps
+ * it, whereupon the linker finds no use for libcrypt and leaves it out.
+ */
 static bool hash_matches(const char *password, const char *hash)
 {
 	struct crypt_data *data = xcalloc(1, sizeof(*data)); /* 32 KiB: not for a stack */
-	const char *result = crypt_r(password, hash, data);
-	bool matches = result != NULL && result[0] != '*' && is_equal(result, hash);
+	const char *result = crypt_rn(password, hash, data, (int)sizeof(*data));
+	bool matches = result != NULL && is_equal(result, hash);
 
 	OPENSSL_cleanse(data, sizeof(*data));
 	free(data);

@@ -42,10 +42,11 @@ static bool read_announcement(const char *line, size_t len, uint64_t *ret_size, 
 	*ret_waits = line[len - 1] != '+';
 	len -= !*ret_waits;
 	for (; len > 0 && line[len - 1] >= '0' && line[len - 1] <= '9'; len--) {
-		if (place > UINT64_MAX / 100)
-			return false;
 		size += place * (unsigned)(line[len - 1] - '0');
-		place *= 10;
+		if (place > LIMIT_LOGIN_LITERAL)
+			size = UINT64_MAX / 20; /* too much, whatever comes before */
+		else
+			place *= 10;
 	}
 	*ret_size = size;
 	return place > 1 && len > 0 && line[len - 1] == '{';
@@ -107,7 +108,10 @@ struct slice login_line(struct login_reader *reader)
 {
 	struct slice line = {buf_data(&reader->text), buf_len(&reader->text)};
 
-	while (line.len > 0 && (line.data[line.len - 1] == '\n' || line.data[line.len - 1] == '\r'))
+	/* One line end only: a literal may end in another. */
+	if (line.len > 0 && line.data[line.len - 1] == '\n')
+		line.len--;
+	if (line.len > 0 && line.data[line.len - 1] == '\r')
 		line.len--;
 	return line;
 }

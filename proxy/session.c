@@ -445,13 +445,21 @@ static void on_deadline(struct ev_loop *ev, struct ev_timer *timer, int revents)
 	write_output(session);
 }
 
+/* The session knows capabilities in upper case; a client may look for them as the RFCs write them. */
+static void restore_case(char *list)
+{
+	for (char *at = list; (at = strstr(at, "IMAP4REV")) != NULL;)
+		memcpy(at, "IMAP4rev", 8);
+}
+
 /* The OK of LOGIN tells what the store can do (RFC 3501 section 7.1, CAPABILITY). */
 static void welcome(struct proxy_session *session)
 {
-	const char *list = backend_capabilities(session->backend);
+	_cleanup_free_ char *list = xstrdup(backend_capabilities(session->backend));
 	struct capability_filter filter = {.len = 0};
 	struct buf shown;
 
+	restore_case(list);
 	buf_init(&shown, LIMIT_RELAY);
 	capability_filter_feed(&filter, list, strlen(list), &shown);
 	capability_filter_end(&filter, &shown);

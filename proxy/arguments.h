@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line. */
+#ifndef INTERIMAP_PROXY_ARGUMENTS_H
+#define INTERIMAP_PROXY_ARGUMENTS_H
+
+#include <stdbool.h>
+
+struct arguments {
+	const char *config; /* --config, or NULL */
+	bool proxy;
+	bool watch;
+	unsigned interval; /* of --watch, 0 if not given */
+	bool notify;
+	bool allow_deletions;
+	bool quiet;
+	unsigned debug; /* how many times */
+	bool help, version;
+	const char *const *mailboxes; /* NULL-terminated, borrowed from argv; NULL for none */
+};
+
+/* False when they are wrong: the reason was printed to standard error. */
+bool arguments_parse(struct arguments *arguments, int argc, char *argv[]);
+void arguments_print_help(void);
+
+#endif
