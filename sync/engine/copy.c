@@ -20,15 +20,10 @@ struct fetch_request {
 	size_t first, last; /* items, inclusive */
 };
 
-static void leave(struct copier *copier, uint32_t uid)
+void copier_leave(struct copier *copier, uint32_t uid)
 {
 	if (copier->lowest_left == 0 || uid < copier->lowest_left)
 		copier->lowest_left = uid;
-}
-
-void copier_leave(struct copier *copier, uint32_t uid)
-{
-	leave(copier, uid);
 }
 
 void copier_release_credit(struct copier *copier, struct item *item)
@@ -160,10 +155,9 @@ static bool on_fetched(struct request *request)
 		if (item->arrived)
 			continue;
 		copier_release_credit(copier, item);
-		/* Refused: it stays to be copied.  Not told of at all: it was expunged meanwhile.
-		 */
-		if (request->command.outcome != OUTCOME_OK)
-			leave(copier, item->uid);
+		/* The next pass asks for it again, unless it was expunged meanwhile. */
+		copier_leave(copier, item->uid);
+		copier->source->run->again = true;
 	}
 	if (request->command.outcome == OUTCOME_OK)
 		copier_append_arrived(copier);
@@ -298,7 +292,7 @@ static void give_up(struct copier *copier)
 	const struct items *items = &copier->source->items;
 
 	if (copier->next < items->count)
-		leave(copier, items->list[copier->next].uid);
+		copier_leave(copier, items->list[copier->next].uid);
 	copier->next = items->count;
 }
 

@@ -19,6 +19,10 @@ static void on_fetched(struct view *view, struct response *response)
 	const unsigned needed = FETCH_UID | FETCH_FLAGS;
 	const struct flags *flags;
 
+	/* Whatever makes the server speak of a message, it is not gone. */
+	if ((response->fetch.items & FETCH_UID) &&
+		seqset_contains(&side->gone, response->fetch.uid))
+		(void)seqset_add(&side->alive, response->fetch.uid);
 	if (!side->reading || (response->fetch.items & needed) != needed)
 		return;
 	flags = flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);

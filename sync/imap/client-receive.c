@@ -150,9 +150,24 @@ static void take_continuation(struct client *client, const struct response *resp
 		command->proceed(command, response->text);
 }
 
+/*
+ * Offered to the commands in flight, oldest first.  Not only to the oldest: Dovecot holds back the
+ * tagged OK of a STORE or EXPUNGE and answers the FETCH behind it meanwhile.  But no server goes
+ * past a SELECT before that is done.
+ */
+static bool offer(struct client *client, struct response *response)
+{
+	for (struct command *c = client->queue; c != NULL && c != client->sending; c = c->next) {
+		if (c->untagged != NULL && c->untagged(c, response))
+			return true;
+		if (c->kind == COMMAND_SELECT || c->kind == COMMAND_UNSELECT)
+			return false;
+	}
+	return false;
+}
+
 static void take_untagged(struct client *client, struct response *response)
 {
-	struct command *oldest = client->queue != client->sending ? client->queue : NULL;
 	struct view *view;
 
 	if (response->type == RESPONSE_CONDITION && response->condition == CONDITION_BYE &&
@@ -163,7 +178,7 @@ static void take_untagged(struct client *client, struct response *response)
 		client->closed_seen = true;
 		return;
 	}
-	if (oldest != NULL && oldest->untagged != NULL && oldest->untagged(oldest, response))
+	if (offer(client, response))
 		return;
 	view = client_current_view(client);
 	if (view != NULL && view_take(view, response))

@@ -7,7 +7,7 @@
  * (client_may_send() in client.c lists the reasons not to).  Each completes exactly once, in that
  * order: with the server's answer, with LOST when the connection goes, or with CANCELLED.
  *
- * Untagged responses go, in this order, to: the oldest command in flight (command.untagged), the
+ * Untagged responses go, in this order, to: the commands in flight (command.untagged), the
  * view of the selected mailbox (view.h), the owner's untagged().  Message bodies go to the owner's
  * sink.
  */

@@ -50,8 +50,11 @@ struct command {
 	void (*complete)(struct command *command);
 	/* A continuation request that no literal waits for (AUTHENTICATE, IDLE); may be NULL. */
 	void (*proceed)(struct command *command, struct slice text);
-	/* An untagged response that arrives while this is the oldest command in flight; true if it
-	 * was taken.  May be NULL. */
+	/*
+	 * An untagged response that arrives while this is in flight and no older command took it;
+	 * true if it is taken.  A command must take only what answers itself, since servers answer
+	 * ahead of a tagged OK that they hold back.  May be NULL.
+	 */
 	bool (*untagged)(struct command *command, struct response *response);
 
 	enum outcome outcome;

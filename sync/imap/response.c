@@ -204,7 +204,9 @@ static bool parse_list(struct response *response, struct lexer *lexer)
 		return false;
 	if (!lex_expect_space(lexer) || !lex_expect_nstring(lexer, &delimiter))
 		return false;
-	if (delimiter.len > 1)
+	/* It goes into commands: a control character there would be an injection. */
+	if (delimiter.len > 1 ||
+		(delimiter.len == 1 && (delimiter.data[0] < ' ' || delimiter.data[0] >= 0x7f)))
 		return lex_fail(lexer);
 	response->list.delimiter = delimiter.len == 1 ? delimiter.data[0] : '\0';
 	if (!lex_expect_space(lexer) || !lex_expect_astring(lexer, &response->list.name))

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+#include <ev.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "proxy/arguments.h"
+#include "proxy/proxy.h"
+#include "sync/base/log.h"
+#include "sync/base/loop.h"
+#include "sync/base/worker.h"
+#include "sync/base/xalloc.h"
+#include "sync/command/sync.h"
+#include "sync/config/account.h"
+#include "sync/engine/hint.h"
+#include "sync/imap/client.h"
+
+struct program {
+	struct arguments arguments;
+	struct loop loop;
+	struct worker *worker;
+	struct account *account;
+	struct sync_owner sync_owner;
+	struct sync *sync;
+	struct proxy *proxy;
+	ev_signal terminated, interrupted;
+	int status;
+};
+
+static void on_finished(struct sync_owner *owner, bool complete)
+{
+	struct program *program = container_of(owner, struct program, sync_owner);
+
+	program->status = complete ? EXIT_SUCCESS : EXIT_FAILURE;
+	loop_stop(&program->loop);
+}
+
+static void on_terminated(struct ev_loop *ev, ev_signal *watcher, int revents)
+{
+	struct program *program = container_of(watcher, struct program, terminated);
+
+	log_info(NULL, "stopping");
+	program->status = EXIT_SUCCESS;
+	loop_stop(&program->loop);
+}
+
+static void on_interrupted(struct ev_loop *ev, ev_signal *watcher, int revents)
+{
+	struct program *program = container_of(watcher, struct program, interrupted);
+
+	log_info(NULL, "interrupted");
+	program->status = program->arguments.proxy ? EXIT_SUCCESS : 128 + SIGINT;
+	loop_stop(&program->loop);
+}
+
+static void set_up_log(const struct arguments *arguments, const struct account *account)
+{
+	if (arguments->debug > 0)
+		log_set_level(LOG_LEVEL_DEBUG);
+	client_show_secrets(arguments->debug > 1);
+	log_set_quiet(arguments->quiet);
+	if (account->logfile != NULL) {
+		int r = log_open_file(account->logfile);
+
+		if (r < 0)
+			log_warning(NULL, "cannot open the log file %s: %s", account->logfile,
+				strerror(-r));
+	}
+	for (size_t i = 0; account->warnings != NULL && account->warnings[i] != NULL; i++)
+		log_warning(NULL, "%s", account->warnings[i]);
+}
+
+/* A core would hold passwords and mail. */
+static void forbid_core(void)
+{
+	const struct rlimit none = {0};
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
+static bool start(struct program *program)
+{
+	const struct arguments *arguments = &program->arguments;
+	const bool lasting = arguments->watch || arguments->notify;
+	const struct sync_options options = {
+		.mailboxes = arguments->mailboxes,
+		.allow_deletions = arguments->allow_deletions,
+		.stay = lasting || arguments->proxy,
+		.push = arguments->notify || arguments->proxy,
+		.reconnect = arguments->proxy,
+		.create = !lasting || arguments->proxy,
+		.interval = arguments->interval,
+	};
+	_cleanup_free_ char *reason = NULL;
+
+	program->sync_owner.finished = on_finished;
+	program->sync = sync_new(&program->loop, program->worker, program->account, &options,
+		&program->sync_owner, &reason);
+	if (program->sync != NULL && arguments->proxy)
+		program->proxy = proxy_new(&program->loop, program->worker, program->account,
+			sync_hints(program->sync), &reason);
+	if (reason != NULL)
+		log_error(NULL, "%s", reason);
+	return program->sync != NULL && (program->proxy != NULL || !arguments->proxy);
+}
+
+static void run(struct program *program)
+{
+	program->status = EXIT_FAILURE;
+	ev_signal_init(&program->terminated, on_terminated, SIGTERM);
+	ev_signal_init(&program->interrupted, on_interrupted, SIGINT);
+	ev_signal_start(program->loop.ev, &program->terminated);
+	ev_signal_start(program->loop.ev, &program->interrupted);
+	if (start(program))
+		loop_run(&program->loop);
+	program->proxy = proxy_free(program->proxy);
+	program->sync = sync_free(program->sync);
+	ev_signal_stop(program->loop.ev, &program->terminated);
+	ev_signal_stop(program->loop.ev, &program->interrupted);
+}
+
+int main(int argc, char *argv[])
+{
+	struct program program = {0};
+	char *reason = NULL;
+
+	(void)setlocale(LC_CTYPE, "");
+	if (!arguments_parse(&program.arguments, argc, argv))
+		return EXIT_FAILURE;
+	if (program.arguments.help) {
+		arguments_print_help();
+		return EXIT_SUCCESS;
+	}
+	if (program.arguments.version) {
+		(void)printf("interimap %s\n", INTERIMAP_VERSION);
+		return EXIT_SUCCESS;
+	}
+	forbid_core();
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (account_load(program.arguments.config, &program.account, &reason) < 0) {
+		log_error(NULL, "%s", reason);
+		free(reason);
+		return EXIT_FAILURE;
+	}
+	set_up_log(&program.arguments, program.account);
+	loop_init(&program.loop);
+	program.worker = worker_new(&program.loop);
+	run(&program);
+	worker_free(program.worker);
+	loop_done(&program.loop);
+	account_free(program.account);
+	log_close_file();
+	return program.status;
+}
