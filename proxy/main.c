@@ -107,6 +107,17 @@ static bool start(struct program *program)
 	return program->sync != NULL && (program->proxy != NULL || !arguments->proxy);
 }
 
+static void say_password(const struct program *program)
+{
+	if (program->proxy == NULL || proxy_new_password(program->proxy) == NULL)
+		return;
+	/* Not through the log: the log file would keep it. */
+	(void)printf("Mail clients log in with this password, made just now: %s\n"
+		     "It is kept in %s.\n",
+		proxy_new_password(program->proxy), proxy_password_file(program->proxy));
+	(void)fflush(stdout);
+}
+
 static void run(struct program *program)
 {
 	program->status = EXIT_FAILURE;
@@ -114,8 +125,10 @@ static void run(struct program *program)
 	ev_signal_init(&program->interrupted, on_interrupted, SIGINT);
 	ev_signal_start(program->loop.ev, &program->terminated);
 	ev_signal_start(program->loop.ev, &program->interrupted);
-	if (start(program))
+	if (start(program)) {
+		say_password(program);
 		loop_run(&program->loop);
+	}
 	program->proxy = proxy_free(program->proxy);
 	program->sync = sync_free(program->sync);
 	ev_signal_stop(program->loop.ev, &program->terminated);

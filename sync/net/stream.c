@@ -418,6 +418,11 @@ bool stream_is_drained(const struct stream *stream)
 	return !has_output(stream);
 }
 
+void stream_set_handler(struct stream *stream, struct stream_handler *handler)
+{
+	stream->handler = handler;
+}
+
 void stream_want_read(struct stream *stream, bool want)
 {
 	stream->want_read = want;
