@@ -220,6 +220,9 @@ static void list(void **state)
 			"LIST \\Remote \\Junk \\All \\Archive \\Drafts \\Flagged \\Sent \\NoAccess"
 			" name=<x>"},
 		{"* LIST () \"ab\" x", NULL},
+		{"* LIST () {1}\r\n\n x", NULL},
+		{"* LIST () \"\r\" x", NULL},
+		{"* LIST () \"\xc3\" x", NULL},
 		{"* LIST () / x", NULL},
 		{"* LIST () \"/\"", NULL},
 		{"* LIST \"/\" x", NULL},
