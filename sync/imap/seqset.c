@@ -381,10 +381,13 @@ static bool parse_element(const char **at, const char *end, struct seqrange *ret
 
 bool seqset_parse(struct seqset *set, struct slice text)
 {
-	const char *at = text.data, *end = text.data + text.len;
+	const char *at = text.data, *end;
 	struct seqset_builder builder;
-	bool ok = text.len > 0;
+	bool ok = true;
 
+	if (text.len == 0)
+		return false;
+	end = text.data + text.len;
 	seqset_builder_init(&builder);
 	while (ok && at < end) {
 		struct seqrange range;
@@ -399,12 +402,13 @@ bool seqset_parse(struct seqset *set, struct slice text)
 
 bool seqset_expand(struct slice text, size_t max, uint32_t **ret_uids, size_t *ret_count)
 {
-	const char *at = text.data, *end = text.data + text.len;
 	_cleanup_free_ uint32_t *uids = NULL;
+	const char *at = text.data, *end;
 	size_t count = 0, size = 0;
 
 	if (text.len == 0)
 		return false;
+	end = text.data + text.len;
 	while (at < end) {
 		struct seqrange range;
 		uint32_t first, last;
