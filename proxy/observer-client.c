@@ -31,7 +31,7 @@ static const struct verb verbs[] = {
 	{"GETQUOTA", EFFECT_NONE, 0},
 	{"GETQUOTAROOT", EFFECT_NONE, 0},
 	{"ID", EFFECT_NONE, 0},
-	{"IDLE", EFFECT_NONE, 0},
+	{"IDLE", EFFECT_IDLE, 0},
 	{"LIST", EFFECT_NONE, 0},
 	{"LISTRIGHTS", EFFECT_NONE, 0},
 	{"LOGIN", EFFECT_NONE, 0},
@@ -326,11 +326,14 @@ static void give_up_on_head(struct client_scan *client)
 	clear_word(client);
 }
 
-static void tag_byte(struct client_scan *client, char c)
+static void tag_byte(struct observer *observer, char c)
 {
+	struct client_scan *client = &observer->client;
+
 	if (c == '\r')
 		return;
 	if (c == '\n') {
+		observer_idle_ended(observer); /* DONE */
 		start_command(client);
 	} else if (c == ' ') {
 		if (client->tag_len > 0)
@@ -363,7 +366,7 @@ static bool head_byte(struct observer *observer, char c)
 
 	client->head++;
 	if (client->state == CLIENT_TAG)
-		tag_byte(client, c);
+		tag_byte(observer, c);
 	else
 		verb_byte(observer, c);
 	if (c == '\n' || (client->state != CLIENT_TAG && client->state != CLIENT_VERB))
@@ -424,10 +427,12 @@ size_t observer_client(
 	return scan_body(observer, data, n);
 }
 
-void client_scan_continue(struct observer *observer)
+bool client_scan_continue(struct observer *observer)
 {
-	if (observer->client.state == CLIENT_WAITING)
-		begin_literal(observer);
+	if (observer->client.state != CLIENT_WAITING)
+		return false;
+	begin_literal(observer);
+	return true;
 }
 
 void client_scan_answered(struct observer *observer)

@@ -17,6 +17,7 @@ enum effect {
 	EFFECT_UID, /* the next word is the command */
 	EFFECT_ENABLE,
 	EFFECT_COMPRESS,
+	EFFECT_IDLE,
 	EFFECT_SELECT,
 	EFFECT_EXAMINE,
 	EFFECT_UNSELECT,
@@ -94,6 +95,7 @@ struct server_scan {
 	char tag[LIMIT_OBSERVED_TAG + 1];
 	char word[16];
 	size_t tag_len, word_len;
+	size_t head; /* bytes of the line that scan_head() has seen */
 	bool long_tag;
 	bool text; /* a status response or continuation: no literals in it */
 	bool code; /* the list of capabilities is within brackets */
@@ -101,6 +103,8 @@ struct server_scan {
 	size_t tail_len;
 	uint64_t literal;
 	bool bye;
+	enum observer_awaited awaited;
+	bool dropping; /* within the line that was awaited */
 };
 
 struct observer {
@@ -113,6 +117,9 @@ struct observer {
 	uint64_t sent, answered; /* commands; tagged responses */
 	uint64_t untracked_until; /* value of `sent` at the last command that could not be kept */
 
+	char idle_tag[LIMIT_OBSERVED_TAG + 1]; /* of the last command, if it is an IDLE, else "" */
+	bool idling; /* the server has begun it */
+
 	char *selected; /* owned; NULL when none, or when it is not known */
 	bool selected_unknown;
 	bool read_only;
@@ -121,11 +128,13 @@ struct observer {
 
 /* observer.c: the client has sent a whole command; takes client.mailbox. */
 void observer_command_sent(struct observer *observer);
+/* The client has sent a line that ends an IDLE, if there is one. */
+void observer_idle_ended(struct observer *observer);
 /* A tagged response; status is "OK", "NO", "BAD" or anything else. */
 void observer_command_answered(struct observer *observer, const char *tag, const char *status);
 
-/* observer-client.c: the server sent "+ …". */
-void client_scan_continue(struct observer *observer);
+/* observer-client.c: the server sent "+ …".  False if it was not for a literal. */
+bool client_scan_continue(struct observer *observer);
 /* The server has answered the command that is still being sent. */
 void client_scan_answered(struct observer *observer);
 

@@ -20,7 +20,7 @@ bool observer_between(const struct observer *observer)
 static void start_line(struct server_scan *server)
 {
 	server->state = SERVER_TAG;
-	server->tag_len = server->word_len = server->tail_len = 0;
+	server->tag_len = server->word_len = server->tail_len = server->head = 0;
 	server->long_tag = server->text = server->code = false;
 	server->tag[0] = server->word[0] = '\0';
 }
@@ -89,7 +89,8 @@ static void end_line(struct observer *observer)
 		return;
 	}
 	if (strcmp(server->tag, "+") == 0)
-		client_scan_continue(observer);
+		observer->idling |=
+			!client_scan_continue(observer) && observer->idle_tag[0] != '\0';
 	else if (strcmp(server->tag, "*") == 0)
 		server->bye |= strcasecmp(server->word, "BYE") == 0;
 	else if (server->text)
@@ -200,12 +201,83 @@ static void scan_byte(struct observer *observer, char c)
 		server->tail_len = 0;
 }
 
+void observer_await(struct observer *observer, enum observer_awaited awaited)
+{
+	observer->server.awaited = awaited;
+}
+
+enum observer_awaited observer_awaits(const struct observer *observer)
+{
+	return observer->server.awaited;
+}
+
+static bool is_awaited(const struct observer *observer)
+{
+	const struct server_scan *server = &observer->server;
+
+	if (server->awaited == OBSERVER_IDLE_BEGUN)
+		return strcmp(server->tag, "+") == 0;
+	return strcmp(server->tag, observer->idle_tag) == 0 && strcasecmp(server->word, "OK") == 0;
+}
+
+/* The awaited line is over, and was not for anybody. */
+static void end_awaited(struct server_scan *server)
+{
+	start_line(server);
+	server->dropping = false;
+	server->awaited = OBSERVER_NOTHING;
+}
+
+/* The head of a line, until it is known whether it is the awaited one. */
+static size_t scan_head(
+	struct observer *observer, const char *data, size_t n, enum observer_verdict *ret_verdict)
+{
+	struct server_scan *server = &observer->server;
+	bool decided = false, matches = false;
+	size_t at = 0;
+
+	while (at < n && !decided) {
+		char c = data[at++];
+
+		if (c == '\n' && is_awaited(observer)) {
+			end_awaited(server);
+			*ret_verdict = OBSERVER_DROP;
+			return at;
+		}
+		scan_byte(observer, c);
+		decided = c == '\n' || server->state > SERVER_WORD || server->long_tag ||
+			  ++server->head == LIMIT_OBSERVED_HEAD;
+		matches = decided && c != '\n' && is_awaited(observer);
+	}
+	server->dropping = matches;
+	*ret_verdict = matches ? OBSERVER_DROP : decided ? OBSERVER_PASS : OBSERVER_HOLD;
+	return at;
+}
+
+/* The rest of the line that was awaited. */
+static size_t scan_dropped(struct server_scan *server, const char *data, size_t n)
+{
+	const char *end = memchr(data, '\n', n);
+
+	if (end == NULL)
+		return n;
+	end_awaited(server);
+	return (size_t)(end - data) + 1;
+}
+
 size_t observer_server(struct observer *observer, const char *data, size_t n, bool stop,
 	enum observer_verdict *ret_verdict)
 {
 	struct server_scan *server = &observer->server;
 	size_t at = 0;
 
+	if (server->dropping) {
+		*ret_verdict = OBSERVER_DROP;
+		return scan_dropped(server, data, n);
+	}
+	if (server->awaited != OBSERVER_NOTHING && server->state <= SERVER_WORD &&
+		!server->long_tag && server->head < LIMIT_OBSERVED_HEAD)
+		return scan_head(observer, data, n, ret_verdict);
 	if (server->state == SERVER_LIST) {
 		*ret_verdict = OBSERVER_CAPABILITIES;
 		at = scan_list(server, data, n);
@@ -218,7 +290,7 @@ size_t observer_server(struct observer *observer, const char *data, size_t n, bo
 			at += scan_rest(observer, data + at, n - at);
 		else
 			scan_byte(observer, data[at++]);
-		if (stop && observer_between(observer))
+		if ((stop || server->awaited != OBSERVER_NOTHING) && observer_between(observer))
 			break;
 	}
 	return at;

@@ -151,6 +151,12 @@ void observer_command_sent(struct observer *observer)
 	struct observed *command;
 
 	observer->sent++;
+	observer_idle_ended(observer);
+	if (client->effect == EFFECT_IDLE) {
+		if (!client->long_tag && !client->answered)
+			memcpy(observer->idle_tag, client->tag, client->tag_len + 1);
+		return;
+	}
 	if (client->answered) {
 		/* Refused before its literal came, or a server that answers what it has not read.
 		 */
@@ -190,6 +196,8 @@ void observer_command_answered(struct observer *observer, const char *tag, const
 	bool ok = strcasecmp(status, "OK") == 0;
 
 	observer->answered++;
+	if (strcmp(observer->idle_tag, tag) == 0)
+		observer_idle_ended(observer);
 	if (command != NULL) {
 		/* BAD says that nothing was done. */
 		if (ok || strcasecmp(status, "NO") == 0)
@@ -203,6 +211,33 @@ void observer_command_answered(struct observer *observer, const char *tag, const
 		hint(observer, HINT_UNKNOWN, NULL);
 		select_mailbox(observer, NULL, false);
 	}
+}
+
+void observer_idle_ended(struct observer *observer)
+{
+	observer->idling = false;
+	observer->idle_tag[0] = '\0';
+	observer->server.awaited = OBSERVER_NOTHING;
+}
+
+static bool is_selected(const struct observer *observer, const char *mailbox)
+{
+	if (mailbox == NULL || observer->selected_unknown)
+		return true;
+	if (observer->selected == NULL)
+		return false;
+	return strcmp(observer->selected, mailbox) == 0 ||
+	       (strcasecmp(observer->selected, "INBOX") == 0 && strcasecmp(mailbox, "INBOX") == 0);
+}
+
+const char *observer_idle_tag(const struct observer *observer, const char *mailbox)
+{
+	const struct client_scan *client = &observer->client;
+	bool at_rest = client->state == CLIENT_TAG && client->head == 0 &&
+		       observer->server.awaited == OBSERVER_NOTHING && observer_between(observer);
+
+	return observer->idling && at_rest && is_selected(observer, mailbox) ? observer->idle_tag
+									     : NULL;
 }
 
 bool observer_saw_bye(const struct observer *observer)

@@ -4,6 +4,9 @@
  * memory.  It knows lines, literals and tags (RFC 3501 section 2.2), never looks into a body, and
  * tells the engine what a client's command has changed as soon as that command is answered.
  *
+ * It knows when the client idles (RFC 2177), and on which mailbox, and can wait for one line of the
+ * server that is not for the client.
+ *
  * It also says what the relay must not pass on as it is: lists of capabilities, from which some are
  * taken (capabilities.h), and a COMPRESS command (RFC 4978), which would blind it.  To catch that
  * one, the head of a command is held until its second word is whole: the store could do nothing
@@ -21,9 +24,9 @@ struct observer;
 /* What to do with a run of bytes. */
 enum observer_verdict {
 	OBSERVER_PASS, /* forward it, after what is held */
-	OBSERVER_HOLD, /* client: hold it (never more than LIMIT_OBSERVED_HEAD bytes) */
-	OBSERVER_DROP, /* client: do not forward it */
-	OBSERVER_REFUSE, /* client: the same, drop what is held too, and answer
+	OBSERVER_HOLD, /* hold it (never more than LIMIT_OBSERVED_HEAD bytes) */
+	OBSERVER_DROP, /* do not forward it, nor what is held */
+	OBSERVER_REFUSE, /* client: the same, and answer
 			    observer_refused_tag() with a NO */
 	OBSERVER_CAPABILITIES, /* server: words of a list of capabilities; the next PASS ends it */
 };
@@ -48,6 +51,22 @@ size_t observer_server(struct observer *observer, const char *data, size_t n, bo
 	enum observer_verdict *ret_verdict);
 /* The server's stream is between two responses. */
 bool observer_between(const struct observer *observer);
+/*
+ * The tag of the client's IDLE that the server has begun and the client has not ended, when nothing
+ * else is under way and the mailbox with this name (as on the wire; NULL for any) is selected; else
+ * NULL.
+ */
+const char *observer_idle_tag(const struct observer *observer, const char *mailbox);
+
+/*
+ * While the client idles: the server's next "+" line, or its OK with the tag of the IDLE, is not
+ * for the client, and comes with OBSERVER_DROP.  It may also answer the IDLE with NO or BAD, which
+ * then passes; after either nothing is awaited any more.
+ */
+enum observer_awaited { OBSERVER_NOTHING, OBSERVER_IDLE_ENDED, OBSERVER_IDLE_BEGUN };
+void observer_await(struct observer *observer, enum observer_awaited awaited);
+enum observer_awaited observer_awaits(const struct observer *observer);
+
 /* The server has said BYE. */
 bool observer_saw_bye(const struct observer *observer);
 

@@ -16,6 +16,7 @@
 #include "sync/base/log.h"
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
+#include "sync/engine/hint.h"
 #include "sync/net/tls.h"
 
 /* A session and its place among the others. */
@@ -33,6 +34,8 @@ struct proxy {
 	struct tls_context *tls;
 	struct listener *listener;
 	struct listener_handler handler;
+	struct hint_receiver receiver; /* between the clients and the engine's */
+	struct hint_receiver *engine;
 	struct client *clients;
 	unsigned client_count, max_clients;
 	char *new_password, *password_file;
@@ -45,11 +48,30 @@ static void on_ended(struct proxy_session_handler *handler, struct proxy_session
 	struct client *client = container_of(handler, struct client, handler);
 	struct proxy *proxy = client->proxy;
 
-	proxy_session_free(session);
+	/* Its end may give a hint, which goes to the others only. */
 	DL_DELETE(proxy->clients, client);
 	proxy->client_count--;
+	proxy_session_free(session);
 	free(client);
 	listener_resume(proxy->listener);
+}
+
+void proxy_nudge(struct proxy *proxy, const char *mailbox)
+{
+	struct client *client;
+
+	DL_FOREACH (proxy->clients, client)
+		proxy_session_nudge(client->session, mailbox);
+}
+
+static void on_hint(struct hint_receiver *receiver, enum hint_kind kind, const char *mailbox)
+{
+	struct proxy *proxy = container_of(receiver, struct proxy, receiver);
+
+	if (proxy->engine != NULL)
+		proxy->engine->hint(proxy->engine, kind, mailbox);
+	if (kind != HINT_TREE)
+		proxy_nudge(proxy, mailbox);
 }
 
 /* Beyond max-clients: it is told why, as far as one write can do that. */
@@ -140,7 +162,9 @@ struct proxy *proxy_new(struct loop *loop, struct worker *worker, const struct a
 
 	proxy->shared.loop = loop;
 	proxy->shared.worker = worker;
-	proxy->shared.receiver = receiver;
+	proxy->engine = receiver;
+	proxy->receiver.hint = on_hint;
+	proxy->shared.receiver = &proxy->receiver;
 	proxy->handler.accepted = on_accepted;
 	proxy->max_clients = account->proxy.max_clients;
 	if (!prepare(proxy, account, ret_reason))
@@ -158,6 +182,7 @@ struct proxy *proxy_free(struct proxy *proxy)
 	if (proxy == NULL)
 		return NULL;
 	DL_FOREACH_SAFE (proxy->clients, client, next) {
+		DL_DELETE(proxy->clients, client);
 		proxy_session_free(client->session);
 		free(client);
 	}

@@ -21,6 +21,12 @@ struct proxy *proxy_new(struct loop *loop, struct worker *worker, const struct a
 /* Says goodbye to the clients, as far as that can be done at once.  Accepts NULL. */
 struct proxy *proxy_free(struct proxy *proxy);
 
+/*
+ * The engine has changed something in the mailbox with this name (as on the store's wire; NULL: in
+ * any): clients that idle on it hear of it at once.  What one client does, the others hear anyway.
+ */
+void proxy_nudge(struct proxy *proxy, const char *mailbox);
+
 /* Clients that are connected now, logged in or not. */
 unsigned proxy_client_count(const struct proxy *proxy);
 

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "proxy/capabilities.h"
@@ -23,6 +24,8 @@
 #include "sync/base/loop.h"
 #include "sync/base/xalloc.h"
 #include "sync/net/stream.h"
+
+#define NUDGE_PAUSE_SECONDS 0.05
 
 struct pump {
 	struct stream *from, *to;
@@ -40,6 +43,10 @@ struct relay {
 	struct observer *observer;
 	struct pump up, down;
 	struct buf held; /* head of a client's command that may be COMPRESS */
+	struct buf head; /* of a line from the store that may be the answer to a nudge */
+	bool nudging, idle_ended; /* a nudge is under way; its first answer has come */
+	bool nudge_again;
+	struct ev_timer nudge_pause; /* many changes in a row are told together */
 	struct buf answers; /* ours, to go between two of the store's responses */
 	struct capability_filter filter;
 	struct ev_timer timer; /* patience with the side that is left */
@@ -79,7 +86,7 @@ static void pump_settle(struct relay *relay, struct pump *pump)
 
 	stream_want_write(pump->to, waiting);
 	if (!pump->ended)
-		stream_want_read(pump->from, !waiting);
+		stream_want_read(pump->from, !waiting && !(relay->nudging && pump == &relay->up));
 	if (waiting)
 		return;
 	buf_done(&pump->pending); /* most connections are idle most of the time */
@@ -220,6 +227,71 @@ static void pass_capabilities(
 	buf_done(&kept);
 }
 
+static void pass_response(struct relay *relay, const char *data, size_t n, bool whole)
+{
+	pump_add(relay, &relay->down, buf_data(&relay->head), buf_len(&relay->head), false);
+	buf_clear(&relay->head);
+	pump_add(relay, &relay->down, data, n, whole);
+}
+
+/*
+ * While a nudge is under way nothing is read from the client, so that its DONE cannot cross ours.
+ * That takes two answers of a store which has nothing else to do.
+ */
+void relay_nudge(struct relay *relay, const char *mailbox)
+{
+	static const char done[] = "DONE\r\n";
+
+	if (relay->nudging || ev_is_active(&relay->nudge_pause)) {
+		relay->nudge_again = true; /* the change may have come too late for this one */
+		return;
+	}
+	if (observer_idle_tag(relay->observer, mailbox) == NULL || relay->up.ended ||
+		relay->store_gone || buf_len(&relay->up.pending) > 0 ||
+		buf_len(&relay->down.pending) > 0)
+		return;
+	relay->nudging = true;
+	observer_await(relay->observer, OBSERVER_IDLE_ENDED);
+	pump_add(relay, &relay->up, done, sizeof(done) - 1, true);
+	pump_flush(relay, &relay->up);
+}
+
+static void begin_idle_again(struct relay *relay, const char *tag)
+{
+	char line[LIMIT_OBSERVED_TAG + 10];
+	int n = snprintf(line, sizeof(line), "%s IDLE\r\n", tag);
+
+	observer_await(relay->observer, OBSERVER_IDLE_BEGUN);
+	pump_add(relay, &relay->up, line, (size_t)n, true);
+	pump_flush(relay, &relay->up);
+}
+
+/* One of the two answers has come.  Without a tag, the store has ended the IDLE for good. */
+static void advance_nudge(struct relay *relay)
+{
+	const char *tag = observer_idle_tag(relay->observer, NULL);
+
+	if (tag != NULL && !relay->idle_ended && !relay->up.ended) {
+		relay->idle_ended = true;
+		begin_idle_again(relay, tag);
+		return;
+	}
+	relay->nudging = relay->idle_ended = false;
+	pump_flush(relay, &relay->up); /* reads again */
+	ev_timer_set(&relay->nudge_pause, NUDGE_PAUSE_SECONDS, 0);
+	ev_timer_start(relay->loop->ev, &relay->nudge_pause);
+}
+
+static void on_nudge_pause_over(struct ev_loop *ev, struct ev_timer *timer, int revents)
+{
+	struct relay *relay = container_of(timer, struct relay, nudge_pause);
+
+	if (!relay->nudge_again)
+		return;
+	relay->nudge_again = false;
+	relay_nudge(relay, NULL);
+}
+
 static void pass_down(struct relay *relay, const char *data, size_t n)
 {
 	size_t whole = n;
@@ -230,8 +302,14 @@ static void pass_down(struct relay *relay, const char *data, size_t n)
 			relay->observer, data, n, buf_len(&relay->answers) > 0, &verdict);
 
 		pass_capabilities(relay, verdict, data, used);
-		if (verdict == OBSERVER_PASS)
-			pump_add(relay, &relay->down, data, used, used == whole);
+		if (verdict == OBSERVER_HOLD)
+			(void)buf_append(&relay->head, data, used);
+		else if (verdict == OBSERVER_PASS)
+			pass_response(relay, data, used, used == whole);
+		else
+			buf_clear(&relay->head);
+		if (relay->nudging && observer_awaits(relay->observer) == OBSERVER_NOTHING)
+			advance_nudge(relay);
 		insert_answers(relay);
 		data += used;
 		n -= used;
@@ -372,8 +450,10 @@ struct relay *relay_new(struct loop *loop, const struct relay_start *start,
 	pump_init(&relay->up, relay->client, relay->store);
 	pump_init(&relay->down, relay->store, relay->client);
 	buf_init(&relay->held, LIMIT_OBSERVED_HEAD);
+	buf_init(&relay->head, LIMIT_OBSERVED_HEAD);
 	buf_init(&relay->answers, LIMIT_RELAY_ANSWERS);
 	ev_timer_init(&relay->timer, on_timer, 0, 0);
+	ev_timer_init(&relay->nudge_pause, on_nudge_pause_over, 0, 0);
 	task_init(&relay->task, loop, step, finished);
 
 	stream_set_handler(relay->client, &relay->client_events);
@@ -394,12 +474,14 @@ struct relay *relay_free(struct relay *relay)
 		return NULL;
 	task_cancel(&relay->task);
 	ev_timer_stop(relay->loop->ev, &relay->timer);
+	ev_timer_stop(relay->loop->ev, &relay->nudge_pause);
 	observer_free(relay->observer);
 	stream_free(relay->client);
 	stream_free(relay->store);
 	buf_done(&relay->up.pending);
 	buf_done(&relay->down.pending);
 	buf_done(&relay->held);
+	buf_done(&relay->head);
 	buf_done(&relay->answers);
 	free(relay->reason);
 	free(relay);

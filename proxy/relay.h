@@ -38,6 +38,14 @@ struct relay *relay_new(struct loop *loop, const struct relay_start *start,
 /* Closes both sides at once.  Accepts NULL. */
 struct relay *relay_free(struct relay *relay);
 
+/*
+ * Something has changed in the mailbox with this name (as on the wire; NULL: in any).  A client
+ * that idles on it hears of it now, if the store has only to be asked: some (Dovecot) collect
+ * changes for half a second.  The IDLE is ended and begun again between the store and us; the
+ * client sees what comes of it and nothing else.
+ */
+void relay_nudge(struct relay *relay, const char *mailbox);
+
 /* Tells the client that the connection is about to be closed, if that can be said now. */
 void relay_say_bye(struct relay *relay, const char *text);
 

@@ -445,7 +445,8 @@ static void on_deadline(struct ev_loop *ev, struct ev_timer *timer, int revents)
 	write_output(session);
 }
 
-/* The session knows capabilities in upper case; a client may look for them as the RFCs write them. */
+/* The session knows capabilities in upper case; a client may look for them as the RFCs write them.
+ */
 static void restore_case(char *list)
 {
 	for (char *at = list; (at = strstr(at, "IMAP4REV")) != NULL;)
@@ -613,6 +614,12 @@ struct proxy_session *proxy_session_new(const struct proxy_context *shared,
 	if (!client->implicit_tls)
 		flush(session);
 	return session;
+}
+
+void proxy_session_nudge(struct proxy_session *session, const char *mailbox)
+{
+	if (session->relay != NULL)
+		relay_nudge(session->relay, mailbox);
 }
 
 /* What can be said without waiting, when the program ends. */

@@ -38,6 +38,8 @@ struct proxy_session_handler {
 /* Never calls back before it returns.  `client` is only read during the call. */
 struct proxy_session *proxy_session_new(const struct proxy_context *context,
 	const struct proxy_client *client, struct proxy_session_handler *handler);
+/* See relay_nudge(). */
+void proxy_session_nudge(struct proxy_session *session, const char *mailbox);
 /* Closes at once, with a BYE if it can be said now.  Accepts NULL. */
 struct proxy_session *proxy_session_free(struct proxy_session *session);
 

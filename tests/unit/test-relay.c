@@ -432,6 +432,129 @@ static void test_answers_are_bounded(void **state)
 	buf_done(&text);
 }
 
+/* The client idles on the mailbox x. */
+static void start_idle(struct fixture *fixture)
+{
+	start(fixture, "1 SELECT x\r\n", "", "");
+	say(&fixture->store, "1 OK\r\n");
+	HEARS(fixture, client, "1 OK\r\n");
+	say(&fixture->client, "2 IDLE\r\n");
+	HEARS(fixture, store, "1 SELECT x\r\n2 IDLE\r\n");
+	relay_nudge(fixture->relay, "x"); /* too early: the store has not begun it */
+	say(&fixture->store, "+ idling\r\n");
+	HEARS(fixture, client, "1 OK\r\n+ idling\r\n");
+	settle(fixture);
+	assert_true(heard(&fixture->store, "1 SELECT x\r\n2 IDLE\r\n"));
+	buf_clear(&fixture->store.in);
+	buf_clear(&fixture->client.in);
+}
+
+/* Says it in pieces of one byte. */
+static void say_slowly(struct fixture *fixture, struct end *end, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		const char byte[] = {*text, '\0'};
+
+		say(end, byte);
+		RUN_UNTIL(fixture, end->out_len == 0);
+	}
+}
+
+static void test_nudge(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_idle(fixture);
+	relay_nudge(fixture->relay, "y");
+	settle(fixture);
+	assert_int_equal(buf_len(&fixture->store.in), 0);
+	relay_nudge(fixture->relay, "x");
+	HEARS(fixture, store, "DONE\r\n");
+	/* what the client says meanwhile waits */
+	say(&fixture->client, "DONE\r\n3 NOOP\r\n");
+	settle(fixture);
+	assert_true(heard(&fixture->store, "DONE\r\n"));
+	say_slowly(fixture, &fixture->store,
+		"* 5 EXISTS\r\n* 2 FETCH (BODY[] {4}\r\n2 OK)\r\n2 OK Idle completed.\r\n");
+	HEARS(fixture, store, "DONE\r\n2 IDLE\r\n");
+	settle(fixture);
+	assert_true(heard(&fixture->store, "DONE\r\n2 IDLE\r\n"));
+	say_slowly(fixture, &fixture->store, "+ idling\r\n");
+	HEARS(fixture, store, "DONE\r\n2 IDLE\r\nDONE\r\n3 NOOP\r\n");
+	say(&fixture->store, "2 OK Idle completed.\r\n3 OK\r\n");
+	HEARS(fixture, client,
+		"* 5 EXISTS\r\n* 2 FETCH (BODY[] {4}\r\n2 OK)\r\n2 OK Idle completed.\r\n"
+		"3 OK\r\n");
+	relay_nudge(fixture->relay, NULL);
+	settle(fixture);
+	assert_true(heard(&fixture->store, "DONE\r\n2 IDLE\r\nDONE\r\n3 NOOP\r\n"));
+}
+
+static void test_nudges_in_a_row(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_idle(fixture);
+	for (int i = 0; i < 3; i++)
+		relay_nudge(fixture->relay, "x");
+	HEARS(fixture, store, "DONE\r\n");
+	say(&fixture->store, "2 OK\r\n");
+	HEARS(fixture, store, "DONE\r\n2 IDLE\r\n");
+	say(&fixture->store, "+\r\n");
+	/* the second and third are one, and wait for a moment */
+	HEARS(fixture, store, "DONE\r\n2 IDLE\r\nDONE\r\n");
+	say(&fixture->store, "* 6 EXISTS\r\n2 OK\r\n");
+	HEARS(fixture, store, "DONE\r\n2 IDLE\r\nDONE\r\n2 IDLE\r\n");
+	say(&fixture->store, "+\r\n");
+	HEARS(fixture, client, "* 6 EXISTS\r\n");
+	settle(fixture);
+	assert_true(heard(&fixture->store, "DONE\r\n2 IDLE\r\nDONE\r\n2 IDLE\r\n"));
+}
+
+/* The store ends the IDLE at the wrong moment: the client must see that. */
+static void test_nudge_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_idle(fixture);
+	relay_nudge(fixture->relay, "x");
+	HEARS(fixture, store, "DONE\r\n");
+	say(&fixture->store, "2 NO not so\r\n");
+	HEARS(fixture, client, "2 NO not so\r\n");
+	say(&fixture->client, "3 IDLE\r\n");
+	HEARS(fixture, store, "DONE\r\n3 IDLE\r\n");
+	say(&fixture->store, "+\r\n");
+	HEARS(fixture, client, "2 NO not so\r\n+\r\n");
+	settle(fixture);
+	relay_nudge(fixture->relay, "x");
+	HEARS(fixture, store, "DONE\r\n3 IDLE\r\nDONE\r\n");
+	say(&fixture->store, "3 OK\r\n");
+	HEARS(fixture, store, "DONE\r\n3 IDLE\r\nDONE\r\n3 IDLE\r\n");
+	say(&fixture->store, "3 BAD again?\r\n");
+	HEARS(fixture, client, "2 NO not so\r\n+\r\n3 BAD again?\r\n");
+	say(&fixture->client, "4 NOOP\r\n");
+	HEARS(fixture, store, "DONE\r\n3 IDLE\r\nDONE\r\n3 IDLE\r\n4 NOOP\r\n");
+}
+
+static void test_client_vanishes_while_nudged(void **state)
+{
+	struct fixture *fixture = *state;
+
+	start_idle(fixture);
+	relay_nudge(fixture->relay, "x");
+	HEARS(fixture, store, "DONE\r\n");
+	(void)close(fixture->client.fd);
+	fixture->client.fd = -1;
+	say(&fixture->store, "2 OK\r\n");
+	RUN_UNTIL(fixture, fixture->store.out_len == 0);
+	settle(fixture);
+	say(&fixture->store, "+\r\n");
+	RUN_UNTIL(fixture, fixture->store.eof);
+	(void)close(fixture->store.fd);
+	fixture->store.fd = -1;
+	RUN_UNTIL(fixture, fixture->ended);
+}
+
 static void test_says_bye(void **state)
 {
 	struct fixture *fixture = *state;
@@ -461,6 +584,10 @@ int main(void)
 		TEST(test_client_lingers),
 		TEST(test_compression_is_refused_in_a_gap),
 		TEST(test_answers_are_bounded),
+		TEST(test_nudge),
+		TEST(test_nudges_in_a_row),
+		TEST(test_nudge_is_refused),
+		TEST(test_client_vanishes_while_nudged),
 		TEST(test_says_bye),
 	};
 
