@@ -192,7 +192,7 @@ static void leave_mailbox(struct side *side)
 {
 	struct request *request;
 
-	if (client_last_view(side_client(side)) == NULL || !side_has(side, "UNSELECT"))
+	if (!client_selects(side_client(side)) || !side_has(side, "UNSELECT"))
 		return;
 	request = request_new(&side->engine->barrier, side, sizeof(*request), ignore_refusal);
 	request->command.kind = COMMAND_UNSELECT;

@@ -95,7 +95,7 @@ void run_unselect(struct run_side *side)
 	struct client *client = side_client(side->side);
 	struct request *request;
 
-	if (client_last_view(client) == NULL || !side_has(side->side, "UNSELECT"))
+	if (!client_selects(client) || !side_has(side->side, "UNSELECT"))
 		return;
 	request = request_new(&side->run->barrier, side->side, sizeof(*request), unselected);
 	request->command.kind = COMMAND_UNSELECT;

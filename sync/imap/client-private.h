@@ -11,8 +11,9 @@
 #include "sync/imap/client.h"
 #include "sync/imap/response.h"
 
-/* An IDLE in flight: DONE may be sent only after the server's "+" (RFC 2177). */
-enum idle_state { IDLE_NONE, IDLE_SENT, IDLE_CONFIRMED, IDLE_ENDING };
+/* An IDLE in flight: DONE may be sent only after the server's "+" (RFC 2177).  SHORT: it is to be
+ * ended as soon as that comes. */
+enum idle_state { IDLE_NONE, IDLE_SENT, IDLE_SHORT, IDLE_CONFIRMED, IDLE_ENDING };
 
 struct client {
 	struct loop *loop;
@@ -40,7 +41,8 @@ struct client {
 	bool is_selected; /* the server has some mailbox selected, as far as read */
 	bool closed_seen; /* [CLOSED] came for the SELECT that is answered now */
 	struct view *selected; /* its view; NULL if forgotten */
-	struct view *last_view; /* selected by the commands submitted so far */
+	struct view *last_view; /* selected by the commands submitted so far; NULL if forgotten */
+	bool last_selects; /* they leave some mailbox selected */
 
 	char *bye; /* text of an untagged BYE */
 	char *reason; /* set: the connection is to be dropped for it */

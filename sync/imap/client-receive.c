@@ -56,9 +56,9 @@ static bool enter_mailbox(
 			"the server does not send [CLOSED] between two mailboxes (RFC 7162)");
 		return false;
 	}
-	/* After BAD it is unknown which mailbox is selected: a command meant for the new one must
-	 * not hit the old. */
-	if (response->condition == CONDITION_BAD) {
+	/* After BAD the mailbox selected before may be selected still: a command meant for the new
+	 * one must not hit the old. */
+	if (response->condition == CONDITION_BAD && client->is_selected) {
 		client_fail(client, "the server rejected a SELECT as malformed: %.*s",
 			(int)response->text.len, response->text.data);
 		return false;
@@ -100,7 +100,7 @@ static void take_tagged(struct client *client, struct response *response)
 		[CONDITION_BAD] = OUTCOME_BAD,
 	};
 	struct command *command = find_command(client, response->tag);
-	bool begun = command != NULL &&
+	bool begun = command != NULL && command->answered == OUTCOME_PENDING &&
 		     (command != client->sending || command->piece > 0 || command->announced);
 
 	if (!begun || response->condition > CONDITION_BAD) {
@@ -137,13 +137,17 @@ static void take_continuation(struct client *client, const struct response *resp
 	while (command != NULL && command != client->sending && command->proceed == NULL &&
 		command->kind != COMMAND_IDLE)
 		command = command->next;
-	if (command == NULL || command == client->sending) {
+	if (command == NULL || command == client->sending ||
+		(command->kind == COMMAND_IDLE && client->idle != IDLE_SENT &&
+			client->idle != IDLE_SHORT)) {
 		client_fail(client, "the server asked for more where nothing was to come");
 		return;
 	}
 	if (command->kind == COMMAND_IDLE) {
+		bool over = client->idle == IDLE_SHORT || client->sending != NULL;
+
 		client->idle = IDLE_CONFIRMED;
-		if (client->sending != NULL)
+		if (over)
 			client_end_idle(client);
 	}
 	if (command->proceed != NULL)

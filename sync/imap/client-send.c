@@ -225,6 +225,8 @@ void client_answer(struct client *client, const char *secret_line)
 
 void client_end_idle(struct client *client)
 {
+	if (client->idle == IDLE_SENT)
+		client->idle = IDLE_SHORT;
 	if (client->idle != IDLE_CONFIRMED)
 		return;
 	client->idle = IDLE_ENDING;

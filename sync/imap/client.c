@@ -9,6 +9,7 @@
 
 #include "sync/base/limits.h"
 #include "sync/base/log.h"
+#include "sync/base/spool.h"
 #include "sync/base/xalloc.h"
 #include "sync/imap/client-private.h"
 #include "sync/imap/view.h"
@@ -213,9 +214,11 @@ void client_submit(struct client *client, struct command *command)
 		client->sending = command;
 	if (command->kind == COMMAND_SELECT) {
 		client->last_view = command->view;
+		client->last_selects = true;
 		view_reset(command->view);
 	} else if (command->kind == COMMAND_UNSELECT) {
 		client->last_view = NULL;
+		client->last_selects = false;
 	}
 	/* After a loss the pump completes it, so that the caller hears of it from the loop, as
 	 * always. */
@@ -224,17 +227,12 @@ void client_submit(struct client *client, struct command *command)
 		client->reason = xstrdup("the connection was lost");
 }
 
-bool client_cancel(struct client *client, struct command *command)
+/* A spool may outlive the command, and go on growing. */
+static void leave_spools(struct command *command)
 {
-	for (struct command *c = client->sending; c != NULL; c = c->next) {
-		if (c != command)
-			continue;
-		if (c->piece > 0 || c->piece_offset > 0 || c->announced)
-			return false;
-		client_complete(client, command, OUTCOME_CANCELLED);
-		return true;
-	}
-	return false;
+	for (size_t i = 0; i < command->pieces_count; i++)
+		if (command->pieces[i].type == PIECE_SPOOL)
+			spool_on_growth(command->pieces[i].spool, NULL, NULL);
 }
 
 void client_complete(struct client *client, struct command *command, enum outcome outcome)
@@ -246,6 +244,7 @@ void client_complete(struct client *client, struct command *command, enum outcom
 	DL_DELETE(client->queue, command);
 	if (command->kind == COMMAND_IDLE)
 		client->idle = IDLE_NONE;
+	leave_spools(command);
 	command->outcome = outcome;
 	command->complete(command);
 	if (!client->lost)
@@ -255,7 +254,8 @@ void client_complete(struct client *client, struct command *command, enum outcom
 bool client_is_idle(const struct client *client)
 {
 	for (const struct command *c = client->queue; c != NULL; c = c->next)
-		if (c->kind != COMMAND_IDLE || client->idle == IDLE_ENDING)
+		if (c->kind != COMMAND_IDLE || client->idle == IDLE_SHORT ||
+			client->idle == IDLE_ENDING)
 			return false;
 	return true;
 }
@@ -300,6 +300,11 @@ struct view *client_last_view(const struct client *client)
 	return client->last_view;
 }
 
+bool client_selects(const struct client *client)
+{
+	return client->last_selects;
+}
+
 void client_forget_view(struct client *client, struct view *view)
 {
 	if (client->selected == view)
@@ -313,8 +318,12 @@ void client_forget_view(struct client *client, struct view *view)
 
 struct stream *client_release_stream(struct client *client, struct buf *ret_leftover)
 {
+	size_t partial_len;
+	const char *partial = input_partial(client->input, &partial_len);
+
 	assert(client->stream != NULL && buf_len(&client->out) == 0);
-	buf_init(ret_leftover, LIMIT_READ);
+	buf_init(ret_leftover, LIMIT_READ + partial_len);
+	(void)buf_append(ret_leftover, partial, partial_len);
 	(void)buf_append(ret_leftover, buf_data(&client->received), buf_len(&client->received));
 	buf_clear(&client->received);
 	ev_timer_stop(client->loop->ev, &client->silence);

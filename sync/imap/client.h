@@ -62,10 +62,8 @@ enum literal_mode { LITERAL_SYNC, LITERAL_MINUS, LITERAL_PLUS };
 void client_set_literal_mode(struct client *client, enum literal_mode mode);
 
 void client_submit(struct client *client, struct command *command);
-/* A command not yet sent at all is taken out and completes CANCELLED from the loop; false if it is
- * too late. */
-bool client_cancel(struct client *client, struct command *command);
-/* Ends an IDLE in flight with DONE.  Submitting another command does so by itself. */
+/* Ends an IDLE in flight with DONE, as soon as the server is ready for it.  Submitting another
+ * command does so by itself. */
 void client_end_idle(struct client *client);
 /* Text sent as a line of its own in answer to a continuation; never logged. */
 void client_answer(struct client *client, const char *secret_line);
@@ -83,12 +81,14 @@ void client_fail(struct client *client, const char *fmt, ...) __attribute__((for
 /* The view of the mailbox that is selected by the commands submitted so far (NULL for none): a
  * further command for it needs no SELECT. */
 struct view *client_last_view(const struct client *client);
+/* Whether those commands leave any mailbox selected, be its view forgotten or not. */
+bool client_selects(const struct client *client);
 /* The view goes away: it gets no more responses, and is not the last view any more. */
 void client_forget_view(struct client *client, struct view *view);
 
 /*
  * Relay use: gives up the stream (the caller's, with its handler still to be set through
- * stream_set_handler()) and the bytes read but not used.
+ * stream_set_handler()) and the bytes behind the last whole response.
  */
 struct stream *client_release_stream(struct client *client, struct buf *ret_leftover);
 

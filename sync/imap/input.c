@@ -402,6 +402,12 @@ char *input_response(struct input *input, size_t *ret_len)
 	return input->response.bytes + input->response.start;
 }
 
+const char *input_partial(const struct input *input, size_t *ret_len)
+{
+	*ret_len = input->place == PLACE_DONE ? 0 : buf_len(&input->response);
+	return buf_data(&input->response);
+}
+
 const char *input_error(const struct input *input)
 {
 	return input->error;

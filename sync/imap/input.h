@@ -61,6 +61,12 @@ enum input_result input_feed(struct input *input, const char *data, size_t n, si
  */
 char *input_response(struct input *input, size_t *ret_len);
 
+/*
+ * The beginning of a response whose rest has not come, as it came (but for bodies); for who takes
+ * over the stream.  *ret_len is 0 between two responses.  Valid until the next input_feed().
+ */
+const char *input_partial(const struct input *input, size_t *ret_len);
+
 /* One sentence without a full stop; NULL when there was no error. */
 const char *input_error(const struct input *input);
 
