@@ -26,6 +26,7 @@ struct program {
 	struct sync_owner sync_owner;
 	struct sync *sync;
 	struct proxy *proxy;
+	struct news_receiver news;
 	ev_signal terminated, interrupted;
 	int status;
 };
@@ -36,6 +37,14 @@ static void on_finished(struct sync_owner *owner, bool complete)
 
 	program->status = complete ? EXIT_SUCCESS : EXIT_FAILURE;
 	loop_stop(&program->loop);
+}
+
+static void on_news(struct news_receiver *receiver, const char *mailbox)
+{
+	struct program *program = container_of(receiver, struct program, news);
+
+	if (program->proxy != NULL)
+		proxy_nudge(program->proxy, mailbox);
 }
 
 static void on_terminated(struct ev_loop *ev, ev_signal *watcher, int revents)
@@ -93,10 +102,12 @@ static bool start(struct program *program)
 		.reconnect = arguments->proxy,
 		.create = !lasting || arguments->proxy,
 		.interval = arguments->interval,
+		.news = arguments->proxy ? &program->news : NULL,
 	};
 	_cleanup_free_ char *reason = NULL;
 
 	program->sync_owner.finished = on_finished;
+	program->news.changed = on_news;
 	program->sync = sync_new(&program->loop, program->worker, program->account, &options,
 		&program->sync_owner, &reason);
 	if (program->sync != NULL && arguments->proxy)

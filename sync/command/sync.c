@@ -67,6 +67,7 @@ struct sync *sync_new(struct loop *loop, struct worker *worker, const struct acc
 		.push = options->push,
 		.reconnect = options->reconnect,
 		.interval = options->interval,
+		.news = options->news,
 	};
 	sync->engine = engine_new(loop, worker, &sync->engine_options, &sync->engine_owner);
 	return sync;

@@ -8,6 +8,7 @@
 struct account;
 struct hint_receiver;
 struct loop;
+struct news_receiver;
 struct sync;
 struct worker;
 
@@ -20,6 +21,7 @@ struct sync_options {
 	bool reconnect; /* --proxy */
 	bool create; /* make the database if it is missing */
 	unsigned interval; /* seconds; 0: as fits */
+	struct news_receiver *news; /* of what was changed locally, or NULL */
 };
 
 struct sync_owner {

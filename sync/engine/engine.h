@@ -28,6 +28,7 @@ struct engine_options {
 	bool push; /* NOTIFY, else IDLE, on both sides; otherwise only look at intervals */
 	bool reconnect; /* a lost connection is made again, for ever */
 	unsigned interval; /* seconds between two looks at everything */
+	struct news_receiver *news; /* or NULL */
 };
 
 struct engine_owner {

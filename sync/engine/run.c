@@ -224,12 +224,24 @@ static enum step decide(struct run *run)
 	return STEP_AGAIN;
 }
 
+/* Mail clients that idle in the local mailbox hear of what changed there. */
+static void tell_clients(struct run *run)
+{
+	struct news_receiver *news = run->engine->options->news;
+	const struct plan_operations *local = &run->plan.local;
+
+	if (news != NULL && (run->remote.copier.copied > 0 || local->stores_count > 0 ||
+				    !seqset_is_empty(&local->expunge)))
+		news->changed(news, run->local.wire_name);
+}
+
 static enum step finish_pass(struct run *run)
 {
 	uint64_t copied = run->local.copier.copied + run->remote.copier.copied;
 
 	if (run->barrier.refused)
 		run_note_problem(run, "%s", run->barrier.reason);
+	tell_clients(run);
 	if (!run_commit(run))
 		return STEP_FAILED;
 	if (copied >= COPY_BATCH / 2)
