@@ -14,9 +14,9 @@
 struct buf {
 	char *bytes;
 	size_t start; /* first byte not yet consumed */
-	size_t end;   /* one past the last byte */
-	size_t size;  /* allocated */
-	size_t max;   /* most bytes it may hold (unconsumed ones) */
+	size_t end; /* one past the last byte */
+	size_t size; /* allocated */
+	size_t max; /* most bytes it may hold (unconsumed ones) */
 };
 
 void buf_init(struct buf *buf, size_t max);

@@ -19,7 +19,7 @@ enum log_level {
 /* What a message is about; either may be NULL.  Shown as "side(mailbox): ", "side: " or "mailbox:
  * ". */
 struct log_context {
-	const char *side;    /* "local", "remote", "database", "proxy" … */
+	const char *side; /* "local", "remote", "database", "proxy" … */
 	const char *mailbox; /* as the user writes it */
 };
 

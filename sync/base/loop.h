@@ -17,9 +17,9 @@
 #include <stdbool.h>
 
 enum step {
-	STEP_AGAIN,  /* call step() again, soon */
-	STEP_WAIT,   /* call step() after the next task_wake() */
-	STEP_DONE,   /* finished */
+	STEP_AGAIN, /* call step() again, soon */
+	STEP_WAIT, /* call step() after the next task_wake() */
+	STEP_DONE, /* finished */
 	STEP_FAILED, /* finished, without success */
 };
 

@@ -19,7 +19,7 @@ struct spool;
 struct spool *spool_new(uint64_t size);
 struct spool *spool_free(struct spool *spool);
 
-uint64_t spool_size(const struct spool *spool);	   /* as announced */
+uint64_t spool_size(const struct spool *spool); /* as announced */
 uint64_t spool_written(const struct spool *spool); /* so far */
 
 /* Appends.  0, or -errno (no space for the temporary file), or -EFBIG for more than was announced.

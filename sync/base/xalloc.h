@@ -20,7 +20,7 @@ void *xmemdup0(const void *data, size_t n);
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *xvasprintf(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 
-void freep(void *pp);	     /* for _cleanup_: frees *(void **)pp */
+void freep(void *pp); /* for _cleanup_: frees *(void **)pp */
 void closep(const int *fdp); /* for _cleanup_: closes *fdp if it is >= 0 */
 
 #define _cleanup_(f) __attribute__((cleanup(f)))

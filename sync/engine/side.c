@@ -9,33 +9,21 @@
 #include "sync/engine/engine-private.h"
 #include "sync/imap/mailbox.h"
 
-/* The UID in the beginning of a FETCH response, `* 3 FETCH (UID 7 …`, or 0. */
-static uint32_t uid_in(const char *head, size_t len)
-{
-	const char *at = memmem(head, len, "UID ", 4);
-	uint64_t uid = 0;
-
-	if (at == NULL)
-		return 0;
-	for (at += 4; at < head + len && *at >= '0' && *at <= '9' && uid <= UINT32_MAX; at++)
-		uid = uid * 10 + (uint64_t)(*at - '0');
-	return uid <= UINT32_MAX ? (uint32_t)uid : 0;
-}
-
 static bool body_begin(struct input_sink *sink, const char *head, size_t head_len, uint64_t size)
 {
 	struct side *side = container_of(sink, struct side, sink);
 	struct view *view = client_current_view(side_client(side));
 	struct side_view *side_view;
+	uint32_t number, uid;
 
 	side->receiving = NULL;
 	side->spool = NULL;
-	if (view == NULL)
+	if (view == NULL || !response_parse_head(head, head_len, &number, &uid))
 		return false;
 	side_view = container_of(view, struct side_view, view);
 	if (side_view->body_begun == NULL)
 		return false;
-	side->spool = side_view->body_begun(side_view, uid_in(head, head_len), size);
+	side->spool = side_view->body_begun(side_view, uid, size);
 	if (side->spool != NULL)
 		side->receiving = side_view;
 	return side->spool != NULL;

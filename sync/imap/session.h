@@ -24,8 +24,8 @@ struct worker;
 
 enum session_security {
 	SESSION_CLEARTEXT, /* type=imap with STARTTLS = NO; a tunnel */
-	SESSION_STARTTLS,  /* required: a server without it, or a PREAUTH greeting, is refused */
-	SESSION_TLS,	   /* from the first byte */
+	SESSION_STARTTLS, /* required: a server without it, or a PREAUTH greeting, is refused */
+	SESSION_TLS, /* from the first byte */
 };
 
 /* Borrowed; must outlive the session. */
@@ -34,7 +34,7 @@ struct session_options {
 	struct dial_options dial;
 	enum session_security security;
 	const struct tls_context *tls;
-	const char *tls_host;		 /* what the certificate must be for */
+	const char *tls_host; /* what the certificate must be for */
 	const char *username, *password; /* may be NULL */
 	const char *const *mechanisms; /* by preference, NULL-terminated; "LOGIN" falls back to the
 					  LOGIN command */
