@@ -172,11 +172,21 @@ static enum step log_out(struct engine *engine)
 	return STEP_AGAIN;
 }
 
+/* Lists of flags are only referred to by runs. */
+static void renew_flags(struct engine *engine)
+{
+	if (!flag_pool_is_large(engine->flags))
+		return;
+	flag_pool_free(engine->flags);
+	engine->flags = flag_pool_new();
+}
+
 static enum step work(struct engine *engine)
 {
 	start_runs(engine);
 	if (engine->runs != NULL || engine->queue != NULL)
 		return STEP_WAIT;
+	renew_flags(engine);
 	if (!engine->options->stay)
 		return log_out(engine);
 	return watch_check(engine);

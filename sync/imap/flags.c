@@ -196,6 +196,11 @@ static size_t sort_names(struct flag_name **names, size_t count)
 	return kept;
 }
 
+bool flag_pool_is_large(const struct flag_pool *pool)
+{
+	return HASH_COUNT(pool->lists) > LIMIT_FLAG_LISTS / 2 || pool->bytes > LIMIT_FLAG_BYTES / 2;
+}
+
 const struct flags *flags_intern(struct flag_pool *pool, const struct slice *atoms, size_t count)
 {
 	_cleanup_free_ struct flag_name **names = NULL;

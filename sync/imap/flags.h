@@ -17,6 +17,8 @@ struct flag_pool;
 
 struct flag_pool *flag_pool_new(void);
 struct flag_pool *flag_pool_free(struct flag_pool *pool);
+/* Half of a limit is used up: a program that lives long should begin a new pool when it can. */
+bool flag_pool_is_large(const struct flag_pool *pool);
 
 /*
  * The list of these flags (duplicates and \Recent dropped, spelling of the first kept that was ever
