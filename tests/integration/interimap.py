@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Runs the program under test with a configuration, home and database of its own."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -265,7 +266,8 @@ class Interimap:
     # The database.
 
     def query(self, sql, *values):
-        with sqlite3.connect(f"file:{self.database}?mode=ro", uri=True) as db:
+        # Closed at once: an open connection, even an idle one, locks the program out.
+        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as db:
             return db.execute(sql, values).fetchall()
 
     def mailboxes(self):
