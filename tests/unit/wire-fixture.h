@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <time.h>
 
 #include "sync/base/buf.h"
@@ -204,6 +205,15 @@ int clock_gettime(clockid_t id, struct timespec *ret)
 	int r = (int)syscall(SYS_clock_gettime, id, ret);
 
 	ret->tv_sec += clock_ahead;
+	return r;
+}
+
+int gettimeofday(struct timeval *restrict ret, void *restrict zone)
+{
+	struct timespec now;
+	int r = clock_gettime(CLOCK_REALTIME, &now);
+
+	*ret = (struct timeval){.tv_sec = now.tv_sec, .tv_usec = now.tv_nsec / 1000};
 	return r;
 }
 
