@@ -73,7 +73,10 @@ bool view_take(struct view *view, struct response *response)
 {
 	switch (response->type) {
 	case RESPONSE_CONDITION:
-		return response->condition == CONDITION_OK && take_code(view, response);
+		/* UIDNOTSTICKY comes with an untagged NO (RFC 4315 section 2). */
+		return (response->condition == CONDITION_OK ||
+			       response->condition == CONDITION_NO) &&
+		       take_code(view, response);
 	case RESPONSE_EXISTS:
 		view->exists = (uint32_t)response->number;
 		if (view->changed != NULL)
