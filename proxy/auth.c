@@ -32,7 +32,7 @@ struct auth_check {
 	/* What the thread needs, copied: the auth may be gone before it ends. */
 	char *username, *password, *hash;
 	char *given_user, *given_password;
-	bool accepted;
+	char *result; /* what the thread made of the password and the hash; NULL if it cannot */
 	bool completed; /* the job is over; freed by whoever comes last */
 };
 
@@ -83,28 +83,32 @@ static bool is_equal(const char *one, const char *other)
 }
 
 /*
- * False also when libcrypt refuses the hash or the password.  Not crypt_r(): AddressSanitizer wraps
- * it, whereupon the linker finds no use for libcrypt and leaves it out.
+ * In the thread.  Not crypt_r(): AddressSanitizer wraps it, whereupon the linker finds no use for
+ * libcrypt and leaves it out.
  */
-static bool hash_matches(const char *password, const char *hash)
-{
-	struct crypt_data *data = xcalloc(1, sizeof(*data)); /* 32 KiB: not for a stack */
-	const char *result = crypt_rn(password, hash, data, (int)sizeof(*data));
-	bool matches = result != NULL && is_equal(result, hash);
-
-	OPENSSL_cleanse(data, sizeof(*data));
-	free(data);
-	return matches;
-}
-
 static void run(struct job *job)
 {
 	struct auth_check *check = container_of(job, struct auth_check, job);
-	bool user = is_equal(check->given_user, check->username);
-	bool password = check->hash != NULL ? hash_matches(check->given_password, check->hash)
-					    : is_equal(check->given_password, check->password);
+	struct crypt_data *data;
 
-	check->accepted = user && password;
+	if (check->hash == NULL)
+		return;
+	data = xcalloc(1, sizeof(*data)); /* 32 KiB: not for a stack */
+	check->result =
+		copy(crypt_rn(check->given_password, check->hash, data, (int)sizeof(*data)));
+	OPENSSL_cleanse(data, sizeof(*data));
+	free(data);
+}
+
+static bool is_accepted(const struct auth_check *check)
+{
+	bool user = is_equal(check->given_user, check->username), password;
+
+	if (check->hash != NULL)
+		password = check->result != NULL && is_equal(check->result, check->hash);
+	else
+		password = is_equal(check->given_password, check->password);
+	return user && password;
 }
 
 static void release(struct auth_check *check)
@@ -114,6 +118,7 @@ static void release(struct auth_check *check)
 	wipe(check->hash);
 	free(check->given_user);
 	wipe(check->given_password);
+	wipe(check->result);
 	free(check);
 }
 
@@ -126,7 +131,7 @@ static void completed(struct job *job)
 		return;
 	}
 	check->completed = true;
-	check->handler->decided(check->handler, check->accepted);
+	check->handler->decided(check->handler, is_accepted(check));
 }
 
 struct auth_check *auth_check_new(

@@ -167,8 +167,10 @@ bool login_decode_plain(struct slice base64, char **ret_user, char **ret_passwor
 		return false;
 	text = xmalloc(base64.len / 4 * 3 + 1);
 	n = EVP_DecodeBlock(text, (const unsigned char *)base64.data, (int)base64.len);
-	if (n >= (int)padding)
+	if (n >= (int)padding) {
+		text[n] = '\0';
 		good = split_plain((char *)text, (size_t)n - padding, ret_user, ret_password);
+	}
 	OPENSSL_cleanse(text, base64.len / 4 * 3);
 	free(text);
 	return good;
