@@ -123,7 +123,9 @@ class Program(Interimap):
     changes = {}
 
     def environment(self):
-        env = {**super().environment(), **self.changes}
+        # The order in which the Perl program takes mailboxes is that of a hash.
+        order = {"PERL_HASH_SEED": "0", "PERL_PERTURB_KEYS": "0"}
+        env = {**super().environment(), **order, **self.changes}
         return {name: value for name, value in env.items() if value is not None}
 
 
@@ -280,7 +282,11 @@ class Stage:
         """Put rules (see wire.py) between the program and a side; none: take them away."""
         command = tunnel(self.sides[side].server, self.user)["command"]
         if rules:
-            command = shlex.join([WIRE, json.dumps(rules)]) + " " + command
+            # In a file, so that the command has no metacharacters: its parent is the program.
+            path = os.path.join(self.one.folder, f"rules.{side}")
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(rules, file)
+            command = shlex.join([WIRE, path]) + " " + command
         self.set(side, {"command": command, "compress": "NO"})
 
     def step_config(self, section, options):

@@ -57,7 +57,7 @@ def contents(seen):
 def part(outcome, name):
     if name in SIDES:
         seen = getattr(outcome, name)
-        return {"messages": contents(seen), "not selectable": seen.others}
+        return {**contents(seen), "not selectable": seen.others}
     if name == "subscribed":
         return {side: getattr(outcome, side).subscribed for side in SIDES}
     return getattr(outcome, name)
@@ -68,7 +68,21 @@ def differences(one, other, parts=PARTS):
         left, right = part(one, name), part(other, name)
         for key in sorted(left.keys() | right.keys()):
             if left.get(key) != right.get(key):
-                yield f"{name}: {key}: {left.get(key)} against {right.get(key)}"
+                yield f"{name}: {key}: {short(left.get(key), right.get(key))}"
+
+
+def short(left, right):
+    """What differs between two values; of multisets only that."""
+    if isinstance(left, dict) and isinstance(right, dict) and \
+            not isinstance(left, collections.Counter):
+        return "; ".join(f"{key}: {short(left.get(key), right.get(key))}"
+                         for key in sorted(left.keys() | right.keys())
+                         if left.get(key) != right.get(key))
+    if isinstance(left, collections.Counter) and isinstance(right, collections.Counter):
+        only = left - right, right - left
+        left, right = ([f"{count} x {repr(one)}" for one, count in some.most_common(2)]
+                       + [f"{some.total()} in all"] for some in only)
+    return f"{left} against {right}"
 
 
 def expected(scenario, outcome, stage, name):

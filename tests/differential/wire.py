@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """wire.py RULES COMMAND...: an IMAP server's command with a fault, for type=tunnel.
 
-RULES is JSON, a list of rules; the first that matches a line counts.  Literals pass untouched.
+RULES is a file of JSON, a list of rules; the first that matches a line counts.  Literals pass untouched.
 
   {"on": "server", "match": RE, "replace": TEXT}   rewrite what the server says
   {"on": "client", "match": RE, "do": WHAT, "nth": N}   the N-th such command (default: each):
@@ -127,4 +127,5 @@ class Wire:
 
 
 if __name__ == "__main__":
-    Wire(json.loads(sys.argv[1]), sys.argv[2:]).run()
+    with open(sys.argv[1], encoding="utf-8") as rules:
+        Wire(json.load(rules), sys.argv[2:]).run()
