@@ -171,6 +171,26 @@ static void accepted(struct append_request *append)
 
 static void submit_alone(struct copier *copier, struct copy_message *message);
 
+/*
+ * Some servers refuse a message for a keyword that they say they would store.  The message matters
+ * more: once more without keywords, if its body is still here.
+ */
+static bool retry_plain(struct append_request *append)
+{
+	struct engine *engine = append->run.side->run->engine;
+	struct copy_message *message = append->messages;
+	enum response_code code = append->run.request.command.code;
+
+	if (message->plain || !message->body_over || code == CODE_OVERQUOTA ||
+		code == CODE_TOOBIG ||
+		flags_system(engine->flags, message->flags) == message->flags)
+		return false;
+	message->plain = true;
+	DL_DELETE(append->messages, message);
+	submit_alone(append->copier, message);
+	return true;
+}
+
 /* One message that the target refuses stays where it is; a group is tried one by one, since one bad
  * message refuses all. */
 static void refused(struct append_request *append)
@@ -190,6 +210,8 @@ static void refused(struct append_request *append)
 		}
 		return;
 	}
+	if (retry_plain(append))
+		return;
 	(void)run_database_failed(run, intents_drop(run->engine->db, &message->intent));
 	(void)seqset_add(&append->copier->source->refused, message->item->uid);
 	log_error(SIDE_CONTEXT(target->side, run->mailbox->display),
@@ -227,6 +249,8 @@ static void put_message(struct append_request *append, struct copy_message *mess
 	message->flags = flags;
 	if (target->permanent != NULL)
 		message->flags = flags_storable(engine->flags, flags, target->permanent);
+	if (message->plain)
+		message->flags = flags_system(engine->flags, message->flags);
 	if (message->flags != flags)
 		engine_warn_dropped(engine, target->side->remote, target->run->mailbox,
 			flags_minus(engine->flags, flags, message->flags));

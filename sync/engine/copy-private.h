@@ -13,6 +13,7 @@ struct copy_message {
 	struct spool *spool;
 	struct intent intent;
 	const struct flags *flags; /* as appended */
+	bool plain; /* without keywords, since it was refused with them */
 	bool appending; /* an APPEND has it */
 	bool append_over; /* that was answered, while the body still arrives */
 	bool body_over; /* the body has arrived, or never will */

@@ -150,6 +150,22 @@ static bool check_side(struct run_side *side)
 	return false;
 }
 
+/*
+ * A server that lost its record of changes (Dovecot without its index files) counts mod-sequences
+ * from the beginning, under the same UIDVALIDITY.  Everything that is paired is then asked for.
+ */
+static void note_regression(struct run_side *side)
+{
+	const struct mailbox_state *base = run_base(side);
+
+	if (base->highestmodseq <= side->snapshot.highestmodseq || !side->run->first)
+		return;
+	log_warning(SIDE_CONTEXT(side->side, side->run->mailbox->display),
+		"HIGHESTMODSEQ went back from %" PRIu64 " to %" PRIu64 ": comparing all messages",
+		base->highestmodseq, side->snapshot.highestmodseq);
+	side->run->regressed = true;
+}
+
 /* Remembers the UIDVALIDITY before any message is paired under it. */
 static bool remember_side(struct run_side *side)
 {
@@ -205,5 +221,7 @@ bool run_opened(struct run *run)
 		return false;
 	if (!remember_side(&run->local) || !remember_side(&run->remote))
 		return false;
+	note_regression(&run->local);
+	note_regression(&run->remote);
 	return read_side(&run->local) && read_side(&run->remote);
 }

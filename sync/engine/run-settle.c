@@ -208,13 +208,16 @@ bool run_dangling_ask(struct run *run)
 {
 	_cleanup_free_ struct uid_pair *pairs = NULL;
 	size_t count = 0;
+	uint32_t local_from = run->regressed ? 0 : run->mailbox->local.base.uidnext;
+	uint32_t remote_from = run->regressed ? 0 : run->mailbox->remote.base.uidnext;
 
 	if (run_database_failed(run, mapping_dangling(run->engine->db, run->mailbox->idx,
-					     run->mailbox->local.base.uidnext,
-					     run->mailbox->remote.base.uidnext, &pairs, &count)) ||
+					     local_from, remote_from, &pairs, &count)) ||
 		count == 0)
 		return false;
-	log_info(RUN_CONTEXT(run), "Resuming interrupted sync for %s", run->mailbox->display);
+	if (!run->regressed)
+		log_info(RUN_CONTEXT(run), "Resuming interrupted sync for %s",
+			run->mailbox->display);
 	ask_flags(&run->local, pairs, count);
 	qsort(pairs, count, sizeof(*pairs), by_remote); /* ascending sets are cheap to build */
 	ask_flags(&run->remote, pairs, count);

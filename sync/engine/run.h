@@ -71,6 +71,7 @@ struct run {
 	unsigned passes;
 	bool first; /* the first pass: settle what an interrupted run left */
 	bool again; /* another pass is due */
+	bool regressed; /* a server's HIGHESTMODSEQ went back: what it reports cannot be all */
 	bool doubt; /* messages were appended without our learning their UIDs: SETTLE again */
 	bool adopted; /* pairs were made by content: their flags may differ, quietly */
 	bool ending; /* failed, while commands are still under way */

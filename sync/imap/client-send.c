@@ -15,6 +15,10 @@
 /* RFC 7888: the largest literal that LITERAL- lets a client send without waiting. */
 enum { LITERAL_MINUS_MAX = 4096 };
 
+/* A literal larger than this is announced and waited for in any case, so that the server can refuse
+ * it before it is sent. */
+enum { LITERAL_UNASKED_MAX = 1 << 20 };
+
 /* Room that a tag, a literal's announcement or a line end may take. */
 enum { FRAME_ROOM = 64 };
 

@@ -317,3 +317,16 @@ const char *flags_text(const struct flags *flags)
 {
 	return flags->text;
 }
+
+const struct flags *flags_system(struct flag_pool *pool, const struct flags *flags)
+{
+	static const char *const names[] = {
+		"\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft"};
+	struct slice atoms[ARRAY_LEN(names)];
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (flags_contain(flags, names[i]))
+			atoms[count++] = (struct slice){.data = names[i], .len = strlen(names[i])};
+	return count > 0 ? flags_intern(pool, atoms, count) : flags_empty(pool);
+}

@@ -35,6 +35,8 @@ const struct flags *flags_union(
  */
 const struct flags *flags_storable(
 	struct flag_pool *pool, const struct flags *flags, const struct flags *permanent);
+/* Those that RFC 3501 section 2.3.2 names: what is left without keywords. */
+const struct flags *flags_system(struct flag_pool *pool, const struct flags *flags);
 /* Those that are in `flags` and not in `other`. */
 const struct flags *flags_minus(
 	struct flag_pool *pool, const struct flags *flags, const struct flags *other);
