@@ -2,6 +2,7 @@
 """`interimap --proxy` with the embedded store and a remote that is away: the proxy alone."""
 
 import os
+import re
 import select
 import socket
 import time
@@ -18,7 +19,8 @@ class Proxy:
     def __init__(self, interimap, local=None, proxy=None):
         section = {**proxy_section(), **(proxy or {})}
         section = {name: value for name, value in section.items() if value is not None}
-        self.listen = section["listen"].split()[0]
+        self.addresses = section["listen"].split()
+        self.listen = self.addresses[0]
         self.login = section.get("username"), section.get("password")
         self.program = interimap(local or {}, AWAY, proxy=section)
         if local is None:
@@ -29,7 +31,9 @@ class Proxy:
 
     def start(self):
         self.running = self.program.start("--proxy", "--debug")
-        self.running.wait_for("^proxy: listening on " + self.listen.removeprefix("unix:"))
+        for address in self.addresses:
+            shown = re.escape(address.removeprefix("unix:"))
+            self.running.wait_for(f"^proxy: listening on {shown}$")
 
     @property
     def port(self):

@@ -305,8 +305,7 @@ def test_unix_socket(make, folder):
 
 def test_ipv6(make):
     proxy = make(proxy={"listen": f"127.0.0.1:{free_port()} [::1]:{free_port()}"})
-    listen = proxy.program.sections["proxy"]["listen"].split()[1]
-    with Imap(host="::1", port=int(listen.rsplit(":", 1)[1])) as client:
+    with Imap(host="::1", port=int(proxy.addresses[1].rsplit(":", 1)[1])) as client:
         client.login(*proxy.login)
 
 
