@@ -27,6 +27,8 @@
 #include "sync/base/loop.h"
 #include "sync/base/worker.h"
 #include "sync/base/xalloc.h"
+#include "sync/net/tls.h"
+#include "tests/unit/certificates-fixture.h"
 
 enum { PATIENCE_SECONDS = 20 };
 
@@ -53,6 +55,7 @@ struct fixture {
 	struct account *account;
 	struct proxy_context context;
 	struct client clients[2];
+	bool from_elsewhere;
 };
 
 static void on_ended(struct proxy_session_handler *handler, struct proxy_session *session)
@@ -88,7 +91,7 @@ static void start(struct fixture *fixture, const char *store, const char *hash)
 static struct client *connect_client(struct fixture *fixture, int i)
 {
 	struct client *client = &fixture->clients[i];
-	struct proxy_client description = {.name = "test", .is_local = true};
+	struct proxy_client description = {.name = "test", .is_local = !fixture->from_elsewhere};
 	int fds[2];
 
 	assert_int_equal(
@@ -350,6 +353,40 @@ static void test_authenticate_refusals(void **state)
 	ask(fixture, client, 1, "e LOGIN joe {3+}\r\na\x01z\r\n", WRONG("e"));
 }
 
+/* With a certificate, and from elsewhere: no password in clear text. */
+static void test_clear_text_from_elsewhere(void **state)
+{
+	struct fixture *fixture = *state;
+	char folder[] = "/tmp/test-session-XXXXXX", *reason = NULL;
+	struct certificate certificate = {0};
+	struct tls_context *tls;
+	struct client *client;
+
+	start(fixture, good_store, NULL);
+	assert_non_null(mkdtemp(folder));
+	make_certificate(
+		&certificate, folder, &(struct certificate_options){.name = "proxy", .to = 3600});
+	tls = tls_server_new(certificate.cert_file, certificate.key_file, &reason);
+	assert_non_null(tls);
+	fixture->context.tls = tls;
+	fixture->from_elsewhere = true;
+	client = connect_client(fixture, 0);
+	hear(fixture, client,
+		"* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID STARTTLS LOGINDISABLED] interimap "
+		"ready.\r\n");
+	ask(fixture, client, 1000,
+		"a LOGIN joe secret\r\nb AUTHENTICATE PLAIN AGpvZQBzZWNyZXQ=\r\n",
+		"a NO [PRIVACYREQUIRED] Log in after STARTTLS only.\r\n"
+		"b NO [PRIVACYREQUIRED] Log in after STARTTLS only.\r\n");
+	ask(fixture, client, 1000, "c STARTTLS\r\n", "c OK Begin TLS negotiation now.\r\n");
+	/* no handshake follows */
+	say_bytes(fixture, client, "d LOGIN joe secret\r\n", 1000);
+	RUN_UNTIL(fixture, client->ended);
+	free_certificate(&certificate);
+	assert_int_equal(rmdir(folder), 0);
+	tls_free(tls);
+}
+
 static void test_store_is_not_there(void **state)
 {
 	struct fixture *fixture = *state;
@@ -443,6 +480,7 @@ int main(void)
 		TEST(test_wrong_passwords),
 		TEST(test_wrong_hash),
 		TEST(test_authenticate_refusals),
+		TEST(test_clear_text_from_elsewhere),
 		TEST(test_store_is_not_there),
 		TEST(test_store_refuses),
 		TEST(test_limits),
