@@ -27,6 +27,13 @@ def peak(what, result):
 
 
 @pytest.fixture
+def pair(dovecot):
+    """(local, remote) that keep many messages in one file: tens of thousands would take minutes."""
+    return (dovecot("local", separator=".", format="mdbox"),
+            dovecot("remote", separator="/", format="mdbox"))
+
+
+@pytest.fixture
 def one(pair, interimap):
     local, remote = pair
     return interimap(local, imaps(remote), binary=release())
@@ -49,26 +56,29 @@ def test_a_huge_message_each_way(pair, one):
     assert not differences(local, remote)
 
 
+def count(dovecot):
+    with connect(dovecot) as client:
+        return client.status("INBOX")["MESSAGES"]
+
+
 def test_many_messages(pair, one):
     local, remote = pair
     with connect(remote) as client:
         client.append_all("INBOX", map(small, range(MANY)), 2000)
     _peaks["many"] = peak("20,000 messages from the remote server", one.sync(timeout=200))
-    assert state(local).count() == MANY
-    one.assert_equal(local, remote)
+    assert count(local) == MANY
     peak("nothing to do with 20,000 messages", one.sync())
 
     with connect(remote) as client:
         client.select("INBOX")
         client.store("1:*", "+", ("\\Flagged",))
     peak("a flag on each of 20,000 messages", one.sync())
-    one.assert_equal(local, remote)
 
     with connect(local) as client:
         client.select("INBOX")
         client.expunge(f"1:{MANY // 3}")
     peak("a third of 20,000 messages expunged", one.sync())
-    assert state(remote).count() == MANY - MANY // 3
+    assert count(remote) == MANY - MANY // 3
     one.assert_equal(local, remote)
 
 
