@@ -64,6 +64,7 @@ void run_confirmed(struct run *run)
 	confirmed_side(&run->remote);
 	if (run->local.overflow || run->remote.overflow)
 		(void)run_fail(run, "a server reports more than can be taken");
+	run_late_find(run);
 }
 
 struct pair_list {
@@ -377,6 +378,7 @@ static void apply_side(struct run_side *side, const struct plan_operations *oper
 
 void run_apply(struct run *run)
 {
+	run_late_plan(run);
 	apply_side(&run->local, &run->plan.local);
 	apply_side(&run->remote, &run->plan.remote);
 }
@@ -391,6 +393,10 @@ static struct mailbox_state reached(const struct run_side *side)
 	if (side->run->reread)
 		state.highestmodseq =
 			mailbox_side(side->run->mailbox, side->side->remote)->base.highestmodseq;
+	/* What could not be expunged must be found again as new. */
+	if (side->run->reread && !seqset_is_empty(&side->late) &&
+		side->late.ranges[0].first < state.uidnext)
+		state.uidnext = side->late.ranges[0].first;
 	if (left != 0 && left < state.uidnext)
 		state.uidnext = left;
 	if (refused != 0 && refused < state.uidnext)
@@ -418,6 +424,8 @@ static int write_pass(
 		r = mapping_delete(db, run->mailbox->idx,
 			(struct uid_pair){.local = pair->local, .remote = pair->remote});
 	}
+	if (r >= 0 && !run->reread)
+		r = run_late_write(run);
 	if (r >= 0)
 		r = set_state(&run->local, local);
 	if (r >= 0)
@@ -428,7 +436,7 @@ static int write_pass(
 bool run_commit(struct run *run)
 {
 	struct mailbox_state local = reached(&run->local), remote = reached(&run->remote);
-	bool same = run->plan.unmap_count == 0 &&
+	bool same = run->plan.unmap_count == 0 && run->late_count == 0 &&
 		    memcmp(run_base(&run->local), &local, sizeof(local)) == 0 &&
 		    memcmp(run_base(&run->remote), &remote, sizeof(remote)) == 0;
 

@@ -8,7 +8,7 @@
  *
  * The connection that the APPEND went through may be dead while its server still works off what it
  * had received.  So a message that is missing is looked for again after a pause, until two looks in
- * a row find the same.
+ * a row find the same.  What arrives even later is found by run-late.c.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -41,46 +41,57 @@ static bool is_mapped(struct run_side *side, uint32_t uid)
 }
 
 /*
- * Exact identity first.  A server may count a message's size differently from what was sent (bare
- * line feeds), so the same Message-ID and date within a few per cent of the size is the same
- * message too, since we are known to have sent it.
+ * A server may count a message's size differently from what was sent (bare line feeds), so the same
+ * Message-ID and date within a few per cent of the size is the same message too, since we are known
+ * to have sent it; but one that is exactly the same goes first.
  */
-static bool is_same(const struct identity *sent, const struct identity *found)
+static bool is_same(const struct identity *sent, const struct identity *found, bool exactly)
 {
 	uint64_t difference =
 		sent->size > found->size ? sent->size - found->size : found->size - sent->size;
 
 	return memcmp(sent->digest, found->digest, sizeof(sent->digest)) == 0 &&
-	       sent->date == found->date && difference <= sent->size / 16;
+	       sent->date == found->date && difference <= (exactly ? 0 : sent->size / 16);
+}
+
+static struct intent *find_intent(
+	struct run_side *target, uint32_t uid, const struct identity *found, bool exactly)
+{
+	struct run *run = target->run;
+
+	for (size_t i = 0; i < run->intents_count; i++) {
+		struct intent *intent = &run->intents[i];
+
+		if (intent->id != 0 && intent->to_remote == target->side->remote &&
+			uid >= intent->target_uidnext && is_same(&intent->identity, found, exactly))
+			return intent;
+	}
+	return NULL;
 }
 
 static bool on_found(struct command *command, struct response *response)
 {
 	struct run_side *target = side_of(command);
 	struct run *run = target->run;
+	uint32_t uid = response->fetch.uid;
 	struct identity identity;
+	struct intent *intent;
+	struct uid_pair pair;
 
 	if (!identity_from_fetch(response, &identity))
 		return false;
-	for (size_t i = 0; i < run->intents_count; i++) {
-		struct intent *intent = &run->intents[i];
-		struct uid_pair pair = {.local = intent->source_uid, .remote = response->fetch.uid};
-
-		if (intent->id == 0 || intent->to_remote != target->side->remote ||
-			response->fetch.uid < intent->target_uidnext ||
-			!is_same(&intent->identity, &identity))
-			continue;
-		if (is_mapped(target, response->fetch.uid))
-			break;
-		if (!intent->to_remote)
-			pair = (struct uid_pair){
-				.local = response->fetch.uid, .remote = intent->source_uid};
-		if (run_database_failed(run, intents_settle(run->engine->db, intent, pair)))
-			break;
-		intent->id = 0;
-		run->settled++;
-		break;
-	}
+	intent = find_intent(target, uid, &identity, true);
+	if (intent == NULL)
+		intent = find_intent(target, uid, &identity, false);
+	if (intent == NULL || is_mapped(target, uid))
+		return true;
+	pair = (struct uid_pair){.local = intent->source_uid, .remote = uid};
+	if (!intent->to_remote)
+		pair = (struct uid_pair){.local = uid, .remote = intent->source_uid};
+	if (run_database_failed(run, intents_settle(run->engine->db, intent, pair)))
+		return true;
+	intent->id = 0;
+	run->settled++;
 	return true;
 }
 
@@ -166,7 +177,7 @@ bool run_settle_looked(struct run *run)
 	}
 	for (size_t i = 0; i < run->intents_count; i++)
 		if (run->intents[i].id != 0 &&
-			run_database_failed(run, intents_drop(run->engine->db, &run->intents[i])))
+			run_database_failed(run, intents_lapse(run->engine->db, &run->intents[i])))
 			return false;
 	return false;
 }

@@ -127,6 +127,7 @@ void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqs
 static void clear_pass(struct run_side *side)
 {
 	seqset_clear(&side->vanished);
+	seqset_clear(&side->late);
 	seqset_clear(&side->gone);
 	seqset_clear(&side->alive);
 	seqset_clear(&side->fresh);
@@ -333,6 +334,7 @@ static void done_side(struct run_side *side)
 	copier_done(&side->copier);
 	free(side->wire_name);
 	seqset_done(&side->vanished);
+	seqset_done(&side->late);
 	seqset_done(&side->gone);
 	seqset_done(&side->alive);
 	seqset_done(&side->fresh);
@@ -354,6 +356,7 @@ static void run_free(struct run *run)
 		plan_done(&run->plan);
 	barrier_done(&run->barrier);
 	free(run->intents);
+	free(run->late);
 	free(run->failure);
 	free(run->problem);
 	free(run);
@@ -396,6 +399,7 @@ static void init_side(
 	side->other = other;
 	side->wire_name = side_wire_name(server, run->mailbox->name, run->mailbox->len);
 	seqset_init(&side->vanished);
+	seqset_init(&side->late);
 	seqset_init(&side->gone);
 	seqset_init(&side->alive);
 	seqset_init(&side->fresh);

@@ -48,6 +48,7 @@ struct run_side {
 	const struct flags *permanent;
 
 	struct seqset vanished; /* as reported */
+	struct seqset late; /* new here, but copies of what was copied anew: to be expunged */
 	struct seqset gone; /* mapped among them, confirmed not to be there */
 	struct seqset alive; /* answers of CONFIRM */
 	struct changes changes, known, expected;
@@ -84,6 +85,8 @@ struct run {
 
 	struct intent *intents; /* in doubt, during SETTLE */
 	size_t intents_count;
+	struct intent *late; /* messages in doubt that did arrive, after they were given up */
+	size_t late_count;
 	unsigned looks; /* at the targets, for messages in doubt */
 	uint64_t settled; /* of the intents, in the last look */
 	ev_timer pause;
@@ -143,6 +146,14 @@ bool run_settle_looked(struct run *run);
 /* Asks both sides for the flags of pairs that an interrupted run left; false if there are none. */
 bool run_dangling_ask(struct run *run);
 void run_dangling_asked(struct run *run);
+
+/* run-late.c */
+/* Takes out of the new messages what is there twice because it arrived late. */
+void run_late_find(struct run *run);
+/* Adds it to what the plan expunges. */
+void run_late_plan(struct run *run);
+/* It is expunged: the database forgets it, within the transaction of COMMIT. */
+int run_late_write(struct run *run);
 
 /* run-adopt.c */
 bool run_adopt_wanted(struct run *run);

@@ -183,7 +183,8 @@ void db_rollback(struct db *db)
 	static const char sql[] = "ROLLBACK";
 	char *error;
 
-	db->has_intents = db->has_adoption = false; /* they may go with it: looked for again */
+	/* They may go with it: looked for again. */
+	db->has_intents = db->has_late = db->has_adoption = false;
 	if (sqlite3_get_autocommit(db->sqlite))
 		return; /* SQLite did so itself, as on a full disk */
 	error = take(db->error);

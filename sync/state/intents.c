@@ -4,11 +4,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "sync/base/xalloc.h"
 #include "sync/state/db-private.h"
 #include "sync/state/db.h"
 #include "sync/state/schema.h"
+
+/* Linux gives up a connection that does not get through after a quarter of an hour
+ * (tcp_retries2); what it delivered by then is worked off. */
+enum { LATE_SECONDS = 3600 };
 
 int intents_insert(struct db *db, struct intent *intent)
 {
@@ -96,30 +101,21 @@ static int read_intent(struct db *db, sqlite3_stmt *statement, struct intent *in
 	return r;
 }
 
-int intents_load(struct db *db, int64_t idx, struct intent **ret_intents, size_t *ret_count)
+/* Reads what the statement finds; it is one of those of this file, bound. */
+static int read_intents(
+	struct db *db, sqlite3_stmt *statement, struct intent **ret_intents, size_t *ret_count)
 {
-	static const char sql[] =
-		"SELECT id,idx,to_remote,source_uid,target_uidvalidity,target_uidnext,"
-		"digest,size,date FROM intent WHERE idx = ?1 OR ?1 = 0 ORDER BY id";
 	_cleanup_free_ struct intent *intents = NULL;
-	sqlite3_stmt *statement;
 	size_t count = 0;
-	bool exists;
-	int r = schema_find_intents(db, &exists);
+	int r;
 
-	if (r == 0 && exists) {
-		statement = db_statement(db, sql);
-		if (statement == NULL)
-			return -EIO;
-		(void)sqlite3_bind_int64(statement, 1, idx);
-		while ((r = db_step(db, statement)) > 0) {
-			if ((count & (count + 1)) == 0) /* grows when count is 0, 1, 3, 7 … */
-				intents = xreallocarray(intents, 2 * count + 1, sizeof(*intents));
-			r = read_intent(db, statement, &intents[count++]);
-			if (r < 0) {
-				(void)sqlite3_reset(statement);
-				break;
-			}
+	while ((r = db_step(db, statement)) > 0) {
+		if ((count & (count + 1)) == 0) /* grows when count is 0, 1, 3, 7 … */
+			intents = xreallocarray(intents, 2 * count + 1, sizeof(*intents));
+		r = read_intent(db, statement, &intents[count++]);
+		if (r < 0) {
+			(void)sqlite3_reset(statement);
+			break;
 		}
 	}
 	if (r < 0)
@@ -127,4 +123,102 @@ int intents_load(struct db *db, int64_t idx, struct intent **ret_intents, size_t
 	*ret_intents = take(intents);
 	*ret_count = count;
 	return 0;
+}
+
+int intents_load(struct db *db, int64_t idx, struct intent **ret_intents, size_t *ret_count)
+{
+	static const char sql[] =
+		"SELECT id,idx,to_remote,source_uid,target_uidvalidity,target_uidnext,"
+		"digest,size,date FROM intent WHERE idx = ?1 OR ?1 = 0 ORDER BY id";
+	sqlite3_stmt *statement;
+	bool exists;
+	int r = schema_find_intents(db, &exists);
+
+	if (r < 0)
+		return r;
+	if (!exists) {
+		*ret_intents = NULL;
+		*ret_count = 0;
+		return 0;
+	}
+	statement = db_statement(db, sql);
+	if (statement == NULL)
+		return -EIO;
+	(void)sqlite3_bind_int64(statement, 1, idx);
+	return read_intents(db, statement, ret_intents, ret_count);
+}
+
+static int insert_late(struct db *db, const struct intent *intent)
+{
+	static const char sql[] =
+		"INSERT INTO late (idx,to_remote,source_uid,target_uidvalidity,target_uidnext,"
+		"digest,size,date,since) SELECT idx,to_remote,source_uid,target_uidvalidity,"
+		"target_uidnext,digest,size,date,?2 FROM intent WHERE id = ?1";
+	static const char old[] = "DELETE FROM late WHERE since <= ?1";
+	sqlite3_stmt *statement = db_statement(db, old);
+	int64_t now = time(NULL);
+	int r;
+
+	if (statement == NULL)
+		return -EIO;
+	(void)sqlite3_bind_int64(statement, 1, now - LATE_SECONDS);
+	r = db_run(db, statement);
+	if (r < 0)
+		return r;
+	statement = db_statement(db, sql);
+	if (statement == NULL)
+		return -EIO;
+	(void)sqlite3_bind_int64(statement, 1, intent->id);
+	(void)sqlite3_bind_int64(statement, 2, now);
+	return db_run(db, statement);
+}
+
+int intents_lapse(struct db *db, const struct intent *intent)
+{
+	bool own;
+	int r = schema_need_late(db);
+
+	if (r == 0)
+		r = db_enter(db, &own);
+	if (r < 0)
+		return r;
+	r = insert_late(db, intent);
+	if (r == 0)
+		r = intents_drop(db, intent);
+	return db_leave(db, own, r);
+}
+
+int late_load(struct db *db, int64_t idx, struct intent **ret_intents, size_t *ret_count)
+{
+	static const char sql[] =
+		"SELECT id,idx,to_remote,source_uid,target_uidvalidity,target_uidnext,"
+		"digest,size,date FROM late WHERE idx = ?1 AND since > ?2 ORDER BY id";
+	sqlite3_stmt *statement;
+	bool exists;
+	int r = schema_find_late(db, &exists);
+
+	if (r < 0)
+		return r;
+	if (!exists) {
+		*ret_intents = NULL;
+		*ret_count = 0;
+		return 0;
+	}
+	statement = db_statement(db, sql);
+	if (statement == NULL)
+		return -EIO;
+	(void)sqlite3_bind_int64(statement, 1, idx);
+	(void)sqlite3_bind_int64(statement, 2, time(NULL) - LATE_SECONDS);
+	return read_intents(db, statement, ret_intents, ret_count);
+}
+
+int late_drop(struct db *db, const struct intent *intent)
+{
+	static const char sql[] = "DELETE FROM late WHERE id = ?1";
+	sqlite3_stmt *statement = db_statement(db, sql);
+
+	if (statement == NULL)
+		return -EIO;
+	(void)sqlite3_bind_int64(statement, 1, intent->id);
+	return db_run(db, statement);
 }

@@ -40,6 +40,16 @@ int intents_insert(struct db *db, struct intent *intent);
 int intents_settle(struct db *db, const struct intent *intent, struct uid_pair pair);
 /* It never arrived, or is not to be copied any more.  No error when it is gone already. */
 int intents_drop(struct db *db, const struct intent *intent);
+/*
+ * It is not at the target, and its message is copied anew; but it may still arrive, since a server
+ * works off what it received on a dead connection, and a network delivers what it holds.  It is no
+ * longer open, and for an hour one of late_load().
+ */
+int intents_lapse(struct db *db, const struct intent *intent);
+/* Those given up within the last hour, in order of id.  The caller frees the array. */
+int late_load(struct db *db, int64_t idx, struct intent **ret_intents, size_t *ret_count);
+/* It did arrive. */
+int late_drop(struct db *db, const struct intent *intent);
 /* Open ones of a mailbox in order of id; idx 0: of all.  The caller frees the array. */
 int intents_load(struct db *db, int64_t idx, struct intent **ret_intents, size_t *ret_count);
 

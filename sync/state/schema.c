@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tables of version 1 are those of the Perl interimap, word for word where it matters: either
- * program goes on from the other's file.  Our own table is made when it is first needed and refers
+ * program goes on from the other's file.  Our own tables are made when first needed and refer
  * to mailboxes(idx) ON DELETE CASCADE, so that the other program can still delete a mailbox.
  */
 #include "sync/state/schema.h"
@@ -49,6 +49,18 @@ static const char create_intent[] =
 	"digest BLOB NOT NULL, size UNSIGNED BIGINT NOT NULL, date BIGINT NOT NULL, "
 	"UNIQUE (idx,to_remote,source_uid));";
 
+/* The columns of `intent`, and when it was given up (seconds since 1970). */
+static const char create_late[] =
+	"CREATE TABLE IF NOT EXISTS late ("
+	"id INTEGER NOT NULL PRIMARY KEY, "
+	"idx INTEGER NOT NULL REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+	"to_remote BOOLEAN NOT NULL, "
+	"source_uid UNSIGNED INT NOT NULL CHECK (source_uid > 0), "
+	"target_uidvalidity UNSIGNED INT NOT NULL, "
+	"target_uidnext UNSIGNED INT NOT NULL, "
+	"digest BLOB NOT NULL, size UNSIGNED BIGINT NOT NULL, date BIGINT NOT NULL, "
+	"since BIGINT NOT NULL);";
+
 static const char create_listed[] =
 	"CREATE TEMP TABLE IF NOT EXISTS listed ("
 	"idx INTEGER NOT NULL, remote BOOLEAN NOT NULL, uid UNSIGNED INT NOT NULL, "
@@ -92,6 +104,27 @@ int schema_need_intents(struct db *db)
 	if (!db->has_intents) {
 		r = db_execute(db, create_intent);
 		db->has_intents = r == 0;
+	}
+	return r;
+}
+
+int schema_find_late(struct db *db, bool *ret_exists)
+{
+	bool exists = db->has_late;
+	int r = exists ? 0 : table_exists(db, "late", &exists);
+
+	if (r == 0)
+		*ret_exists = db->has_late = exists;
+	return r;
+}
+
+int schema_need_late(struct db *db)
+{
+	int r = 0;
+
+	if (!db->has_late) {
+		r = db_execute(db, create_late);
+		db->has_late = r == 0;
 	}
 	return r;
 }
@@ -238,6 +271,10 @@ static int clean_intents(struct db *db)
 	if (r == 0 && exists)
 		r = db_execute(
 			db, "DELETE FROM intent WHERE idx NOT IN (SELECT idx FROM mailboxes)");
+	if (r == 0)
+		r = schema_find_late(db, &exists);
+	if (r == 0 && exists)
+		r = db_execute(db, "DELETE FROM late WHERE idx NOT IN (SELECT idx FROM mailboxes)");
 	return r;
 }
 

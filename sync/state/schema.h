@@ -11,6 +11,9 @@ struct db;
 int schema_find_intents(struct db *db, bool *ret_exists);
 /* Makes the table `intent` unless it exists. */
 int schema_need_intents(struct db *db);
+/* The same for the table `late`. */
+int schema_find_late(struct db *db, bool *ret_exists);
+int schema_need_late(struct db *db);
 /* Makes the temporary table of adopt.h unless it exists. */
 int schema_need_adoption(struct db *db);
 

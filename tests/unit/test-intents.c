@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sync/state/db-private.h"
 #include "sync/state/intents.h"
 #include "sync/state/mapping.h"
 
@@ -137,6 +138,75 @@ static void test_rollback_of_table(void **state)
 	(void)db_close(db);
 }
 
+static size_t how_many_late(struct db *db, int64_t idx)
+{
+	struct intent *late = NULL;
+	size_t count = 0;
+
+	assert_int_equal(late_load(db, idx, &late, &count), 0);
+	free(late);
+	return count;
+}
+
+/* Given up, an intent is no longer open, and its message may be copied anew; it is remembered. */
+static void test_lapse(void **state)
+{
+	struct db *db = fixture_open(":memory:");
+	int64_t a = fixture_mailbox(db, "a"), b = fixture_mailbox(db, "b");
+	struct intent intent = make(a, true, 7), again = make(a, true, 7),
+		      other = make(b, false, 8);
+	struct intent *late = NULL;
+	size_t count = 0;
+
+	assert_int_equal(how_many_late(db, a), 0); /* no table yet */
+	assert_int_equal(intents_insert(db, &intent), 0);
+	assert_int_equal(intents_insert(db, &other), 0);
+	assert_int_equal(db_begin(db), 0);
+	assert_int_equal(intents_lapse(db, &intent), 0);
+	db_rollback(db); /* with the table */
+	assert_int_equal(how_many(db, a), 1);
+	assert_int_equal(how_many_late(db, a), 0);
+	assert_int_equal(intents_lapse(db, &intent), 0);
+	assert_int_equal(how_many(db, a), 0);
+	assert_int_equal(how_many(db, b), 1);
+	assert_int_equal(intents_insert(db, &again), 0);
+	assert_int_equal(intents_lapse(db, &again), 0);
+	assert_int_equal(intents_lapse(db, &other), 0);
+	assert_int_equal(late_load(db, a, &late, &count), 0);
+	assert_int_equal(count, 2);
+	assert_memory_equal(&late[0].identity, &intent.identity, sizeof(intent.identity));
+	assert_true(late[0].mailbox == a && late[0].to_remote && late[0].source_uid == 7);
+	assert_true(late[0].target_uidvalidity == UINT32_MAX);
+	assert_true(late[0].target_uidnext == UINT32_MAX - 1);
+	assert_int_equal(late_drop(db, &late[0]), 0);
+	free(late);
+	assert_int_equal(how_many_late(db, a), 1);
+	assert_int_equal(mailboxes_delete(db, a), 0);
+	assert_int_equal(how_many_late(db, a), 0);
+	assert_int_equal(how_many_late(db, b), 1);
+	(void)db_close(db);
+}
+
+/* What a connection delivers an hour after its end is nobody's memory. */
+static void test_lapse_is_forgotten(void **state)
+{
+	struct db *db = fixture_open(":memory:");
+	int64_t a = fixture_mailbox(db, "a");
+	struct intent first = make(a, true, 7), second = make(a, true, 8);
+	int64_t rows = 0;
+
+	assert_int_equal(intents_insert(db, &first), 0);
+	assert_int_equal(intents_insert(db, &second), 0);
+	assert_int_equal(intents_lapse(db, &first), 0);
+	assert_int_equal(db_execute(db, "UPDATE late SET since = since - 3601"), 0);
+	assert_int_equal(how_many_late(db, a), 0);
+	assert_int_equal(intents_lapse(db, &second), 0);
+	assert_int_equal(how_many_late(db, a), 1);
+	assert_int_equal(db_number(db, "SELECT count(*) FROM late", &rows), 0);
+	assert_int_equal(rows, 1);
+	(void)db_close(db);
+}
+
 /* Commits of the child: schema, mailbox, table, then one for each intent and each settlement. */
 static void child(const char *path, const char *variable, unsigned int commit)
 {
@@ -193,6 +263,8 @@ int main(void)
 		cmocka_unit_test(test_one_per_source),
 		cmocka_unit_test(test_settle),
 		cmocka_unit_test(test_rollback_of_table),
+		cmocka_unit_test(test_lapse),
+		cmocka_unit_test(test_lapse_is_forgotten),
 		fixture_test(test_survives_kill),
 	};
 

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What arrived late.  SETTLE gives up a message in doubt when it does not appear at the target for
+ * a while, and it is copied anew; but a slow server, or a network that held back what the dead
+ * connection had sent, may still deliver the first copy.  It would be taken for a new message, and
+ * copied back.  Since it is known what was given up (intents_lapse()), such a copy is recognised by
+ * its identity and removed: the message itself is on both sides.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/run.h"
+
+/* Whether the source still has the message, paired by now or about to be copied. */
+static bool is_copied_anew(struct run *run, const struct intent *intent)
+{
+	struct run_side *source = intent->to_remote ? &run->local : &run->remote;
+	_cleanup_free_ struct uid_pair *pairs = NULL;
+	size_t count = 0;
+
+	if (run_database_failed(
+		    run, mapping_in_range(run->engine->db, run->mailbox->idx, source->side->remote,
+				 intent->source_uid, intent->source_uid, &pairs, &count)))
+		return false;
+	return count > 0 || items_find(&source->items, intent->source_uid) != NULL;
+}
+
+static bool is_late(
+	const struct run_side *target, const struct intent *intent, const struct item *item)
+{
+	return intent->to_remote == target->side->remote && item->uid >= intent->target_uidnext &&
+	       intent->target_uidvalidity == target->snapshot.uidvalidity &&
+	       intent->identity.size == item->identity.size &&
+	       intent->identity.date == item->identity.date &&
+	       memcmp(intent->identity.digest, item->identity.digest,
+		       sizeof(item->identity.digest)) == 0;
+}
+
+/* Of each one given up at most one copy is removed; those found are moved to the front. */
+static bool find(struct run_side *target, size_t count, const struct item *item)
+{
+	struct run *run = target->run;
+
+	for (size_t i = run->late_count; i < count; i++) {
+		struct intent found = run->late[i];
+
+		if (!is_late(target, &found, item) || !is_copied_anew(run, &found))
+			continue;
+		run->late[i] = run->late[run->late_count];
+		run->late[run->late_count++] = found;
+		return seqset_add(&target->late, item->uid);
+	}
+	return false;
+}
+
+static void find_side(struct run_side *target, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < target->items.count; i++)
+		if (!find(target, count, &target->items.list[i]))
+			target->items.list[kept++] = target->items.list[i];
+	target->items.count = kept;
+	if (!seqset_is_empty(&target->late))
+		log_notice(SIDE_CONTEXT(target->side, target->run->mailbox->display),
+			"%" PRIu64 " message(s) of an interrupted copy arrived after they had been "
+			"copied again: removed",
+			seqset_count(&target->late));
+}
+
+void run_late_find(struct run *run)
+{
+	size_t count = 0;
+
+	free(take(run->late));
+	run->late_count = 0;
+	if ((run->local.items.count == 0 && run->remote.items.count == 0) ||
+		run_database_failed(
+			run, late_load(run->engine->db, run->mailbox->idx, &run->late, &count)) ||
+		count == 0)
+		return;
+	find_side(&run->local, count);
+	find_side(&run->remote, count);
+}
+
+void run_late_plan(struct run *run)
+{
+	if (!seqset_add_set(&run->plan.local.expunge, &run->local.late) ||
+		!seqset_add_set(&run->plan.remote.expunge, &run->remote.late))
+		(void)run_fail(run, "more messages are to be removed than can be taken");
+}
+
+int run_late_write(struct run *run)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < run->late_count && r >= 0; i++)
+		r = late_drop(run->engine->db, &run->late[i]);
+	return r;
+}
