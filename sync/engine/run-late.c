@@ -14,18 +14,24 @@
 #include "sync/engine/engine-private.h"
 #include "sync/engine/run.h"
 
-/* Whether the source still has the message, paired by now or about to be copied. */
+/*
+ * Whether both sides keep the message, paired by now or about to be copied.  Where its pair is gone
+ * on either side, somebody moved it away and back, say: the copy may be the only one that is left.
+ */
 static bool is_copied_anew(struct run *run, const struct intent *intent)
 {
 	struct run_side *source = intent->to_remote ? &run->local : &run->remote;
 	_cleanup_free_ struct uid_pair *pairs = NULL;
 	size_t count = 0;
 
-	if (run_database_failed(
-		    run, mapping_in_range(run->engine->db, run->mailbox->idx, source->side->remote,
-				 intent->source_uid, intent->source_uid, &pairs, &count)))
+	if (run_database_failed(run,
+		    mapping_in_range(run->engine->db, run->mailbox->idx, source->side->remote,
+			    intent->source_uid, intent->source_uid, &pairs, &count)))
 		return false;
-	return count > 0 || items_find(&source->items, intent->source_uid) != NULL;
+	if (count == 0)
+		return items_find(&source->items, intent->source_uid) != NULL;
+	return !seqset_contains(&run->local.gone, pairs[0].local) &&
+	       !seqset_contains(&run->remote.gone, pairs[0].remote);
 }
 
 static bool is_late(

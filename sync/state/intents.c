@@ -13,7 +13,7 @@
 
 /* Linux gives up a connection that does not get through after a quarter of an hour
  * (tcp_retries2); what it delivered by then is worked off. */
-enum { LATE_SECONDS = 3600 };
+enum { LATE_SECONDS = 1200 };
 
 int intents_insert(struct db *db, struct intent *intent)
 {

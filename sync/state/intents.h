@@ -43,10 +43,10 @@ int intents_drop(struct db *db, const struct intent *intent);
 /*
  * It is not at the target, and its message is copied anew; but it may still arrive, since a server
  * works off what it received on a dead connection, and a network delivers what it holds.  It is no
- * longer open, and for an hour one of late_load().
+ * longer open, and for twenty minutes one of late_load().
  */
 int intents_lapse(struct db *db, const struct intent *intent);
-/* Those given up within the last hour, in order of id.  The caller frees the array. */
+/* Those given up within that time, in order of id.  The caller frees the array. */
 int late_load(struct db *db, int64_t idx, struct intent **ret_intents, size_t *ret_count);
 /* It did arrive. */
 int late_drop(struct db *db, const struct intent *intent);
