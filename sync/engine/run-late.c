@@ -24,9 +24,9 @@ static bool is_copied_anew(struct run *run, const struct intent *intent)
 	_cleanup_free_ struct uid_pair *pairs = NULL;
 	size_t count = 0;
 
-	if (run_database_failed(run,
-		    mapping_in_range(run->engine->db, run->mailbox->idx, source->side->remote,
-			    intent->source_uid, intent->source_uid, &pairs, &count)))
+	if (run_database_failed(
+		    run, mapping_in_range(run->engine->db, run->mailbox->idx, source->side->remote,
+				 intent->source_uid, intent->source_uid, &pairs, &count)))
 		return false;
 	if (count == 0)
 		return items_find(&source->items, intent->source_uid) != NULL;
