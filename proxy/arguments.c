@@ -17,6 +17,10 @@ enum option_id {
 	OPT_NOTIFY,
 	OPT_ALLOW,
 	OPT_DEBUG,
+	OPT_REPAIR,
+	OPT_DELETE,
+	OPT_RENAME,
+	OPT_TARGET,
 	OPT_VERSION
 };
 
@@ -26,6 +30,10 @@ static const struct option options[] = {
 	{"watch", optional_argument, NULL, OPT_WATCH},
 	{"notify", no_argument, NULL, OPT_NOTIFY},
 	{"allow-deletions", no_argument, NULL, OPT_ALLOW},
+	{"repair", no_argument, NULL, OPT_REPAIR},
+	{"delete", no_argument, NULL, OPT_DELETE},
+	{"rename", no_argument, NULL, OPT_RENAME},
+	{"target", required_argument, NULL, OPT_TARGET},
 	{"quiet", no_argument, NULL, 'q'},
 	{"debug", no_argument, NULL, OPT_DEBUG},
 	{"help", no_argument, NULL, 'h'},
@@ -48,6 +56,14 @@ void arguments_print_help(void)
 		"      --allow-deletions MAILBOX ...\n"
 		"                         let an unusual mass of deletions in MAILBOX pass, once\n"
 		"      --config=FILE      use this configuration file\n"
+		"      --repair           compare everything with the database, and mend it\n"
+		"      --delete MAILBOX ...\n"
+		"                         delete the mailboxes on both servers and in the "
+		"database\n"
+		"      --rename SOURCE DEST\n"
+		"                         rename likewise\n"
+		"      --target=local|remote|database\n"
+		"                         delete or rename only there (may be repeated)\n"
 		"  -q, --quiet            say only what is wrong\n"
 		"      --debug            say what goes over the wire (twice: passwords too)\n"
 		"  -h, --help             this text\n"
@@ -91,6 +107,29 @@ static bool is_abbreviated(const char *word)
 	return true;
 }
 
+/* One target, or several with commas between them. */
+static bool parse_targets(struct arguments *arguments, const char *text)
+{
+	for (;;) {
+		size_t len = strcspn(text, ",");
+
+		if (len == 5 && strncmp(text, "local", len) == 0) {
+			arguments->local = true;
+		} else if (len == 6 && strncmp(text, "remote", len) == 0) {
+			arguments->remote = true;
+		} else if (len == 8 && strncmp(text, "database", len) == 0) {
+			arguments->database = true;
+		} else {
+			(void)fprintf(stderr, "interimap: --target: invalid target \"%.*s\"\n",
+				(int)len, text);
+			return false;
+		}
+		if (text[len] == '\0')
+			return true;
+		text += len + 1;
+	}
+}
+
 static bool take_option(struct arguments *arguments, int option)
 {
 	switch (option) {
@@ -109,6 +148,17 @@ static bool take_option(struct arguments *arguments, int option)
 	case OPT_ALLOW:
 		arguments->allow_deletions = true;
 		return true;
+	case OPT_REPAIR:
+		arguments->repair = true;
+		return true;
+	case OPT_DELETE:
+		arguments->delete = true;
+		return true;
+	case OPT_RENAME:
+		arguments->rename = true;
+		return true;
+	case OPT_TARGET:
+		return parse_targets(arguments, optarg);
 	case OPT_DEBUG:
 		arguments->debug++;
 		return true;
@@ -126,18 +176,46 @@ static bool take_option(struct arguments *arguments, int option)
 	}
 }
 
+static size_t count_mailboxes(const struct arguments *arguments)
+{
+	size_t count = 0;
+
+	while (arguments->mailboxes != NULL && arguments->mailboxes[count] != NULL)
+		count++;
+	return count;
+}
+
+/* What is wrong with the combination of options, or NULL. */
+static const char *find_conflict(const struct arguments *arguments)
+{
+	size_t mailboxes = count_mailboxes(arguments);
+	bool stays = arguments->proxy || arguments->watch || arguments->notify;
+	bool changes = arguments->delete || arguments->rename;
+
+	if (arguments->repair + arguments->delete + arguments->rename + arguments->proxy > 1)
+		return "only one of --repair, --delete, --rename and --proxy can be given";
+	if (stays && (arguments->repair || changes))
+		return "--repair, --delete and --rename are done once: not with --watch or "
+		       "--notify";
+	if (arguments->delete &&mailboxes == 0)
+		return "--delete needs the mailboxes to be deleted";
+	if (arguments->rename && mailboxes != 2)
+		return "--rename needs the old and the new name";
+	if ((arguments->local || arguments->remote || arguments->database) && !changes)
+		return "--target goes with --delete or --rename";
+	if (arguments->allow_deletions && (mailboxes == 0 || changes))
+		return "--allow-deletions needs the mailboxes it is meant for";
+	if (arguments->proxy && mailboxes > 0)
+		return "--proxy takes no mailboxes: it serves the whole account";
+	return NULL;
+}
+
 static bool check(const struct arguments *arguments)
 {
 	const char *wrong = NULL;
 
-	if (arguments->help || arguments->version)
-		return true;
-	if (arguments->allow_deletions && arguments->mailboxes == NULL)
-		wrong = "--allow-deletions needs the mailboxes it is meant for";
-	else if (arguments->proxy && arguments->mailboxes != NULL)
-		wrong = "--proxy takes no mailboxes: it serves the whole account";
-	else if (arguments->proxy && arguments->allow_deletions)
-		wrong = "--allow-deletions and --proxy do not go together";
+	if (!arguments->help && !arguments->version)
+		wrong = find_conflict(arguments);
 	if (wrong != NULL)
 		(void)fprintf(stderr, "interimap: %s\n", wrong);
 	return wrong == NULL;
@@ -164,6 +242,8 @@ bool arguments_parse(struct arguments *arguments, int argc, char *argv[])
 	if (optind < argc)
 		arguments->mailboxes = (const char *const *)&argv[optind];
 	good = good && check(arguments);
+	if (!arguments->local && !arguments->remote && !arguments->database)
+		arguments->local = arguments->remote = arguments->database = true;
 	if (!good)
 		(void)fputs("Try `interimap --help` for more information.\n", stderr);
 	return good;

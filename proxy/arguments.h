@@ -12,6 +12,8 @@ struct arguments {
 	unsigned interval; /* of --watch, 0 if not given */
 	bool notify;
 	bool allow_deletions;
+	bool repair, delete, rename;
+	bool local, remote, database; /* --target; all if none was given */
 	bool quiet;
 	unsigned debug; /* how many times */
 	bool help, version;

@@ -15,6 +15,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/command/sync.h"
 #include "sync/config/account.h"
+#include "sync/engine/change.h"
 #include "sync/engine/hint.h"
 #include "sync/imap/client.h"
 
@@ -27,6 +28,7 @@ struct program {
 	struct sync *sync;
 	struct proxy *proxy;
 	struct news_receiver news;
+	struct engine_change change;
 	ev_signal terminated, interrupted;
 	int status;
 };
@@ -97,6 +99,8 @@ static bool start(struct program *program)
 	const struct sync_options options = {
 		.mailboxes = arguments->mailboxes,
 		.allow_deletions = arguments->allow_deletions,
+		.repair = arguments->repair,
+		.change = arguments->delete || arguments->rename ? &program->change : NULL,
 		.stay = lasting || arguments->proxy,
 		.push = arguments->notify || arguments->proxy,
 		.reconnect = arguments->proxy,
@@ -106,6 +110,13 @@ static bool start(struct program *program)
 	};
 	_cleanup_free_ char *reason = NULL;
 
+	program->change = (struct engine_change){
+		.kind = arguments->delete ? CHANGE_DELETE : CHANGE_RENAME,
+		.names = arguments->mailboxes,
+		.local = arguments->local,
+		.remote = arguments->remote,
+		.database = arguments->database,
+	};
 	program->sync_owner.finished = on_finished;
 	program->news.changed = on_news;
 	program->sync = sync_new(&program->loop, program->worker, program->account, &options,

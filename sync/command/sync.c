@@ -63,6 +63,8 @@ struct sync *sync_new(struct loop *loop, struct worker *worker, const struct acc
 		.db = sync->db,
 		.mailboxes = options->mailboxes,
 		.allow_deletions = options->allow_deletions,
+		.repair = options->repair,
+		.change = options->change,
 		.stay = options->stay,
 		.push = options->push,
 		.reconnect = options->reconnect,

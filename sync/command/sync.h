@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 struct account;
+struct engine_change;
 struct hint_receiver;
 struct loop;
 struct news_receiver;
@@ -16,6 +17,8 @@ struct sync_options {
 	const char *const *mailboxes; /* from the command line, NULL-terminated; NULL for the
 					 configured ones */
 	bool allow_deletions;
+	bool repair;
+	const struct engine_change *change; /* --delete, --rename; or NULL */
 	bool stay; /* --watch, --notify, --proxy */
 	bool push; /* --notify, --proxy */
 	bool reconnect; /* --proxy */

@@ -254,7 +254,7 @@ static bool check_hierarchies(struct engine *engine)
 	return false;
 }
 
-static bool prepare(struct engine *engine)
+bool engine_prepare(struct engine *engine)
 {
 	const char *ignore = engine->options->account->ignore_mailbox;
 
@@ -401,7 +401,7 @@ static void begin_operation(struct engine *engine, const struct plan_mailbox *op
 
 bool engine_tree_begin(struct engine *engine)
 {
-	if (!prepare(engine))
+	if (!engine_prepare(engine))
 		return false;
 	make_plan(engine);
 	free(engine->tree_failed);
@@ -463,7 +463,8 @@ static void sync_mailbox(struct engine *engine, const struct plan_mailbox *opera
 	mailbox->deletions_allowed |= engine->options->allow_deletions;
 	note_listed(&mailbox->local, mailbox, &engine->local_listing);
 	note_listed(&mailbox->remote, mailbox, &engine->remote_listing);
-	if (!mailbox_is_clean(mailbox) || engine->options->allow_deletions)
+	if (!mailbox_is_clean(mailbox) || engine->options->allow_deletions ||
+		engine->options->repair)
 		engine_queue_mailbox(engine, mailbox);
 }
 

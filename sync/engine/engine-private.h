@@ -51,6 +51,8 @@ struct engine {
 	struct plan_mailbox *tree; /* what is being done to the mailbox lists */
 	size_t tree_count;
 	bool *tree_failed; /* by its index */
+	bool *change_failed; /* --delete, --rename: by the index of the name */
+	unsigned change_step;
 
 	struct task task;
 	struct task fall; /* gives up both connections */
@@ -110,6 +112,17 @@ bool engine_list_on(struct engine *engine);
 bool engine_tree_begin(struct engine *engine);
 /* It is done: mailboxes become known, and those that are not up to date are queued. */
 bool engine_tree_end(struct engine *engine);
+
+/* The lists are there, and so is the schema: false, cannot go on. */
+bool engine_prepare(struct engine *engine);
+
+/* engine-change.c */
+/* Submits the change, or its first step. */
+void engine_change_begin(struct engine *engine);
+/* All was answered: submits the next step; false if there is none. */
+bool engine_change_on(struct engine *engine);
+/* Changes the database; false: failed, and said. */
+bool engine_change_end(struct engine *engine);
 
 /* engine-watch.c */
 void watch_init(struct engine *engine);

@@ -128,6 +128,16 @@ static enum step give_up(struct engine *engine)
 	return STEP_AGAIN;
 }
 
+static bool begin_tree(struct engine *engine)
+{
+	if (engine->options->change == NULL)
+		return engine_tree_begin(engine);
+	if (!engine_prepare(engine))
+		return false;
+	engine_change_begin(engine);
+	return true;
+}
+
 static enum step connected(struct engine *engine)
 {
 	if (!engine->local.ready || !engine->remote.ready || engine->barrier.waiting > 0)
@@ -138,7 +148,7 @@ static enum step connected(struct engine *engine)
 	}
 	if (engine_list_on(engine))
 		return STEP_WAIT;
-	if (!engine_tree_begin(engine)) {
+	if (!begin_tree(engine)) {
 		engine_over(engine, false); /* nothing that a new connection would mend */
 		return STEP_AGAIN;
 	}
@@ -146,10 +156,30 @@ static enum step connected(struct engine *engine)
 	return engine->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
 }
 
+static enum step log_out(struct engine *engine)
+{
+	session_logout(engine->local.session);
+	session_logout(engine->remote.session);
+	engine->phase = ENGINE_LOGOUT;
+	ev_timer_again(engine->loop->ev, &engine->poll_logout);
+	return STEP_AGAIN;
+}
+
+static enum step change_done(struct engine *engine)
+{
+	if (engine_change_on(engine))
+		return engine->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
+	if (!engine_change_end(engine))
+		engine->incomplete = true;
+	return log_out(engine);
+}
+
 static enum step tree_done(struct engine *engine)
 {
 	if (engine->barrier.waiting > 0)
 		return STEP_WAIT;
+	if (engine->options->change != NULL)
+		return change_done(engine);
 	if (!engine_tree_end(engine)) {
 		engine_over(engine, false);
 		return STEP_AGAIN;
@@ -160,15 +190,6 @@ static enum step tree_done(struct engine *engine)
 	engine->phase = ENGINE_WORK;
 	if (engine->queue != NULL)
 		compress(engine);
-	return STEP_AGAIN;
-}
-
-static enum step log_out(struct engine *engine)
-{
-	session_logout(engine->local.session);
-	session_logout(engine->remote.session);
-	engine->phase = ENGINE_LOGOUT;
-	ev_timer_again(engine->loop->ev, &engine->poll_logout);
 	return STEP_AGAIN;
 }
 
@@ -407,6 +428,7 @@ struct engine *engine_free(struct engine *engine)
 	flag_pool_free(engine->flags);
 	free(engine->tree);
 	free(engine->tree_failed);
+	free(engine->change_failed);
 	free(engine->last_reason);
 	free(engine);
 	return NULL;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "sync/engine/change.h"
 #include "sync/engine/hint.h"
 #include "sync/imap/session.h"
 
@@ -24,6 +25,8 @@ struct engine_options {
 	const char *const *mailboxes; /* names on the command line, NULL-terminated, or NULL for the
 					 configured ones */
 	bool allow_deletions; /* the brake is off for `mailboxes` */
+	bool repair; /* compare everything with the database, and mend what differs */
+	const struct engine_change *change; /* or NULL; `mailboxes` are its names then */
 	bool stay; /* keep synchronising */
 	bool push; /* NOTIFY, else IDLE, on both sides; otherwise only look at intervals */
 	bool reconnect; /* a lost connection is made again, for ever */

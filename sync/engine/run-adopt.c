@@ -23,6 +23,8 @@ bool run_adopt_wanted(struct run *run)
 
 	if (!run->engine->adopt || run->local.exists == 0 || run->remote.exists == 0)
 		return false;
+	if (run->repair)
+		return true;
 	if (run->mailbox->local.base.uidnext != 0 || run->mailbox->remote.base.uidnext != 0)
 		return false;
 	if (run_database_failed(run, mapping_count(run->engine->db, run->mailbox->idx, &mapped)))

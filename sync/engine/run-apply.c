@@ -433,12 +433,35 @@ static int write_pass(
 	return r;
 }
 
+/*
+ * The OK of UID EXPUNGE does not say that the messages are gone: Dovecot was seen to leave one
+ * behind.  What it did not report (RFC 7162 section 3.2.10) is still there, and its pair must not
+ * go before it.
+ */
+static void check_expunged(struct run_side *side, const struct plan_operations *operations)
+{
+	struct seqset left;
+
+	seqset_init(&left);
+	seqset_copy(&left, &operations->expunge);
+	seqset_remove_set(&left, &side->expunged);
+	if (!seqset_is_empty(&left))
+		side->run->reread = side->run->again = true;
+	seqset_done(&left);
+}
+
 bool run_commit(struct run *run)
 {
-	struct mailbox_state local = reached(&run->local), remote = reached(&run->remote);
-	bool same = run->plan.unmap_count == 0 && run->late_count == 0 &&
-		    memcmp(run_base(&run->local), &local, sizeof(local)) == 0 &&
-		    memcmp(run_base(&run->remote), &remote, sizeof(remote)) == 0;
+	struct mailbox_state local, remote;
+	bool same;
+
+	check_expunged(&run->local, &run->plan.local);
+	check_expunged(&run->remote, &run->plan.remote);
+	local = reached(&run->local);
+	remote = reached(&run->remote);
+	same = run->plan.unmap_count == 0 && run->late_count == 0 &&
+	       memcmp(run_base(&run->local), &local, sizeof(local)) == 0 &&
+	       memcmp(run_base(&run->remote), &remote, sizeof(remote)) == 0;
 
 	if (same)
 		return true;

@@ -31,7 +31,10 @@ static bool visit_pair(void *context, struct uid_pair pair)
 /* UIDs from UIDNEXT on that are not mapped may be new messages. */
 static bool find_fresh(struct run_side *side)
 {
-	struct gap_finder finder = {.side = side, .from = run_base(side)->uidnext, .ok = true};
+	/* A repair looks at all messages, not only beyond what was once replicated. */
+	bool all = side->run->repair && side->run->first;
+	struct gap_finder finder = {
+		.side = side, .from = all ? 1 : run_base(side)->uidnext, .ok = true};
 	uint32_t last = side->snapshot.uidnext - 1;
 
 	if (finder.from == 0)

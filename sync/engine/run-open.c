@@ -34,7 +34,7 @@ static void on_vanished(struct view *view, const struct seqset *uids, bool earli
 {
 	struct run_side *side = side_of(view);
 
-	if (side->reading && !seqset_add_set(&side->vanished, uids))
+	if (!seqset_add_set(side->reading ? &side->vanished : &side->expunged, uids))
 		side->overflow = true;
 }
 
@@ -77,7 +77,8 @@ static void fetch_new(struct run_side *side)
 	uint32_t from = mailbox->base.uidnext > 0 ? mailbox->base.uidnext : 1;
 	struct run_request *request;
 
-	if (!side->run->first || mailbox->seen.uidvalidity != mailbox->base.uidvalidity ||
+	if (!side->run->first || side->run->repair ||
+		mailbox->seen.uidvalidity != mailbox->base.uidvalidity ||
 		mailbox->seen.uidnext <= from || mailbox->seen.uidnext - from > RUN_FETCH_AT_ONCE)
 		return;
 	request = request_new(&side->run->barrier, side->side, sizeof(*request), NULL);

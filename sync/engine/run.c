@@ -15,6 +15,8 @@ enum phase {
 	RUN_OPENED,
 	RUN_SETTLE,
 	RUN_LOOKED,
+	RUN_AUDIT,
+	RUN_AUDITED,
 	RUN_ADOPT,
 	RUN_REFINE,
 	RUN_DANGLING,
@@ -129,6 +131,7 @@ static void clear_pass(struct run_side *side)
 	seqset_clear(&side->vanished);
 	seqset_clear(&side->late);
 	seqset_clear(&side->gone);
+	seqset_clear(&side->expunged);
 	seqset_clear(&side->alive);
 	seqset_clear(&side->fresh);
 	changes_clear(&side->changes);
@@ -162,7 +165,7 @@ static enum step settle(struct run *run)
 	if ((run->first || run->doubt) && run_settle_look(run))
 		return next(run, RUN_LOOKED);
 	run->doubt = false;
-	return next(run, run->first ? RUN_ADOPT : RUN_SEARCH);
+	return next(run, run->first ? RUN_AUDIT : RUN_SEARCH);
 }
 
 static enum step looked(struct run *run)
@@ -173,7 +176,7 @@ static enum step looked(struct run *run)
 		run->phase = RUN_SETTLE;
 		return STEP_WAIT; /* for the pause */
 	}
-	return next(run, RUN_ADOPT);
+	return next(run, RUN_AUDIT);
 }
 
 static enum step adopt(struct run *run)
@@ -290,6 +293,14 @@ static enum step advance(struct run *run)
 		return settle(run);
 	case RUN_LOOKED:
 		return looked(run);
+	case RUN_AUDIT:
+		if (!run->repair)
+			return next(run, RUN_ADOPT);
+		run_audit_ask(run);
+		return next(run, RUN_AUDITED);
+	case RUN_AUDITED:
+		run_audited(run);
+		return next(run, RUN_ADOPT);
 	case RUN_ADOPT:
 		return adopt(run);
 	case RUN_REFINE:
@@ -336,6 +347,7 @@ static void done_side(struct run_side *side)
 	seqset_done(&side->vanished);
 	seqset_done(&side->late);
 	seqset_done(&side->gone);
+	seqset_done(&side->expunged);
 	seqset_done(&side->alive);
 	seqset_done(&side->fresh);
 	seqset_done(&side->asked);
@@ -401,6 +413,7 @@ static void init_side(
 	seqset_init(&side->vanished);
 	seqset_init(&side->late);
 	seqset_init(&side->gone);
+	seqset_init(&side->expunged);
 	seqset_init(&side->alive);
 	seqset_init(&side->fresh);
 	seqset_init(&side->asked);
@@ -416,6 +429,7 @@ struct run *run_new(struct engine *engine, struct mailbox *mailbox,
 	run->mailbox = mailbox;
 	run->finished = finished;
 	run->first = true;
+	run->repair = engine->options->repair;
 	task_init(&run->task, engine->loop, run_step, run_finished);
 	barrier_init(&run->barrier, &run->task);
 	ev_timer_init(&run->pause, on_pause, 0, 0);

@@ -49,6 +49,7 @@ struct run_side {
 
 	struct seqset vanished; /* as reported */
 	struct seqset late; /* new here, but copies of what was copied anew: to be expunged */
+	struct seqset expunged; /* told of since OPEN, our own expunges among them */
 	struct seqset gone; /* mapped among them, confirmed not to be there */
 	struct seqset alive; /* answers of CONFIRM */
 	struct changes changes, known, expected;
@@ -70,6 +71,7 @@ struct run {
 	struct run_side local, remote;
 	int phase;
 	unsigned passes;
+	bool repair; /* --repair: everything is compared with the database */
 	bool first; /* the first pass: settle what an interrupted run left */
 	bool again; /* another pass is due */
 	bool regressed; /* a server's HIGHESTMODSEQ went back: what it reports cannot be all */
@@ -146,6 +148,13 @@ bool run_settle_looked(struct run *run);
 /* Asks both sides for the flags of pairs that an interrupted run left; false if there are none. */
 bool run_dangling_ask(struct run *run);
 void run_dangling_asked(struct run *run);
+
+/* run-repair.c */
+/* Asks both sides for all UIDs and flags. */
+void run_audit_ask(struct run *run);
+/* Compares them with the mapping: pairs that are not there any more are taken apart, or propagated
+ * as deletions. */
+void run_audited(struct run *run);
 
 /* run-late.c */
 /* Takes out of the new messages what is there twice because it arrived late. */

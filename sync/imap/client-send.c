@@ -102,7 +102,7 @@ static enum progress send_spool(
 /* Announces a literal; PROGRESS_WAITING when the server must accept it first. */
 static enum progress announce(struct client *client, struct command *command, uint64_t size)
 {
-	bool wait = client->literals == LITERAL_SYNC ||
+	bool wait = client->literals == LITERAL_SYNC || size > LITERAL_UNASKED_MAX ||
 		    (client->literals == LITERAL_MINUS && size > LITERAL_MINUS_MAX);
 
 	if (buf_room(&client->out) < FRAME_ROOM)
