@@ -58,8 +58,7 @@ static bool on_flags(struct command *command, struct response *response)
 		!seqset_contains(&audit_side(side)->asked, response->fetch.uid))
 		return false;
 	flags = flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);
-	if (flags == NULL ||
-		!changes_add(&audit_side(side)->listed, response->fetch.uid, flags))
+	if (flags == NULL || !changes_add(&audit_side(side)->listed, response->fetch.uid, flags))
 		side->overflow = true;
 	return true;
 }
