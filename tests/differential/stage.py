@@ -268,7 +268,8 @@ class Stage:
             return value
         known = {"@folder@": self.one.folder, "@ca@": self.servers.certificates.ca,
                  "@other-ca@": self.servers.certificates.other_ca,
-                 "@spki@": ""}
+                 **{f"@{side}@": one.server.command(self.user)
+                    for side, one in self.sides.items()}}
         for word, replacement in known.items():
             value = value.replace(word, replacement)
         return value
@@ -314,6 +315,18 @@ class Stage:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:
             file.write(self._value(content))
+
+    def step_command(self, side, words):
+        """Another command for a tunnel; "%s" stands for the one that works."""
+        command = self.sides[side].server.command(self.user)
+        self.set(side, {"command": words.replace("%s", command)})
+
+    def step_logged(self, pattern):
+        """The log file holds this."""
+        with open(os.path.join(self.one.folder, "log.txt"), encoding="utf-8") as file:
+            found = file.read()
+        if not re.search(pattern, found):
+            raise AssertionError(f"no {pattern!r} in the log file:\n{found}")
 
     def step_move_config(self, name):
         path = os.path.join(self.one.folder, name)

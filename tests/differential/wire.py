@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """wire.py RULES COMMAND...: an IMAP server's command with a fault, for type=tunnel.
 
-RULES is a file of JSON, a list of rules; the first that matches a line counts.  Literals pass untouched.
+RULES is a file of JSON, a list of rules; the first that matches a line counts.
+Literals pass untouched.
 
   {"on": "server", "match": RE, "replace": TEXT}   rewrite what the server says
   {"on": "client", "match": RE, "do": WHAT, "nth": N}   the N-th such command (default: each):

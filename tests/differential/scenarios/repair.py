@@ -94,5 +94,6 @@ SCENARIOS = (
                   "UPDATE remote SET UIDNEXT = 0, HIGHESTMODSEQ = 0"), run(), run(),
              expect={"both": {"INBOX": 4}}),
     scenario("uidnext-ahead", *FOUR, step("sql", "UPDATE remote SET UIDNEXT = UIDNEXT + 10"),
-             remote("append", "INBOX", 1), run(), expect={"local": {"INBOX": 4}, "remote": {"INBOX": 5}}),
+             remote("append", "INBOX", 1), run(),
+             expect={"local": {"INBOX": 4}, "remote": {"INBOX": 5}}),
 )
