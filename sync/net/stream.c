@@ -323,8 +323,8 @@ static void start_tls(
 	assert(stream->tls == NULL);
 	stream->tls = filter_tls_new(context, host_name);
 	stream->handshaking = true;
-	stream->push_due = true; /* a client speaks first */
 	stream_put_filter(stream, stream->tls);
+	task_wake(&stream->task); /* a client speaks first; this may be within a turn of ours */
 }
 
 void stream_start_tls_client(
