@@ -196,7 +196,7 @@ static void report(struct run *run)
 {
 	const struct plan_operations *sides[] = {&run->plan.local, &run->plan.remote};
 
-	for (size_t i = 0; i < run->plan.conflicts_count && !run->adopted; i++) {
+	for (size_t i = 0; i < run->plan.conflicts_count && (!run->adopted || run->repair); i++) {
 		const struct plan_conflict *conflict = &run->plan.conflicts[i];
 
 		log_warning(RUN_CONTEXT(run),
@@ -351,6 +351,21 @@ static void log_set(
 	buf_done(&text);
 }
 
+static void expunge(struct run_side *side, const struct seqset *uids)
+{
+	size_t index;
+
+	if (seqset_is_empty(uids))
+		return;
+	log_set(side, "Removed", uids, "");
+	for (index = 0; index < uids->count;)
+		store_part(side, uids, &index, NULL);
+	for (index = 0; index < uids->count;)
+		expunge_part(side, uids, &index);
+}
+
+/* Expunges go first: Dovecot 2.3 overlooks \Deleted in a UID EXPUNGE that is pipelined behind a
+ * STORE with a new keyword. */
 static void apply_side(struct run_side *side, const struct plan_operations *operations)
 {
 	size_t index;
@@ -359,6 +374,7 @@ static void apply_side(struct run_side *side, const struct plan_operations *oper
 		return;
 	run_select(side);
 	side->run->again = true;
+	expunge(side, &operations->expunge);
 	for (size_t i = 0; i < operations->stores_count; i++) {
 		const struct plan_store *store = &operations->stores[i];
 		_cleanup_free_ char *more = xasprintf(": (%s)", flags_text(store->flags));
@@ -367,13 +383,6 @@ static void apply_side(struct run_side *side, const struct plan_operations *oper
 		for (index = 0; index < store->uids.count;)
 			store_part(side, &store->uids, &index, store->flags);
 	}
-	if (seqset_is_empty(&operations->expunge))
-		return;
-	log_set(side, "Removed", &operations->expunge, "");
-	for (index = 0; index < operations->expunge.count;)
-		store_part(side, &operations->expunge, &index, NULL);
-	for (index = 0; index < operations->expunge.count;)
-		expunge_part(side, &operations->expunge, &index);
 }
 
 void run_apply(struct run *run)
