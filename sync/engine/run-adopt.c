@@ -24,7 +24,7 @@ bool run_adopt_wanted(struct run *run)
 	if (!run->engine->adopt || run->local.exists == 0 || run->remote.exists == 0)
 		return false;
 	if (run->repair)
-		return true;
+		return !seqset_is_empty(&run->local.fresh) && !seqset_is_empty(&run->remote.fresh);
 	if (run->mailbox->local.base.uidnext != 0 || run->mailbox->remote.base.uidnext != 0)
 		return false;
 	if (run_database_failed(run, mapping_count(run->engine->db, run->mailbox->idx, &mapped)))
@@ -50,6 +50,10 @@ static void list_side(struct run_side *side)
 	struct run_request *request;
 
 	run_select(side);
+	if (side->run->repair) {
+		run_fetch(side, &side->run->barrier, &side->fresh, FETCH_IDENTITY, on_identity);
+		return;
+	}
 	request = request_new(&side->run->barrier, side->side, sizeof(*request), NULL);
 	request->side = side;
 	request->request.command.untagged = on_identity;

@@ -37,6 +37,7 @@ static bool find_fresh(struct run_side *side)
 		.side = side, .from = all ? 1 : run_base(side)->uidnext, .ok = true};
 	uint32_t last = side->snapshot.uidnext - 1;
 
+	seqset_clear(&side->fresh);
 	if (finder.from == 0)
 		finder.from = 1;
 	if (finder.from > last)

@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/run.h"
@@ -23,6 +24,7 @@ enum { WINDOW = COPY_BATCH };
 
 struct audit_side {
 	struct changes listed; /* of the window: what is there, with its flags */
+	struct changes missed; /* of the window: flags that nobody reported */
 	struct seqset asked;
 	struct seqset said; /* messages whose copying was announced already */
 	uint32_t uidnext; /* the database's when it began */
@@ -34,8 +36,8 @@ struct audit {
 	bool adopted; /* they were paired just now */
 	struct uid_pair pairs[WINDOW];
 	size_t count;
-	struct uid_pair apart[WINDOW]; /* pairs to be taken apart */
-	size_t apart_count;
+	struct uid_pair *apart; /* pairs to be taken apart */
+	size_t apart_count, apart_size;
 	struct audit_side local, remote;
 };
 
@@ -71,22 +73,22 @@ static bool add_pair(void *context, struct uid_pair pair)
 	return audit->count < WINDOW;
 }
 
-/* The next window of pairs, taken off `todo`. */
+/* The next window of pairs, taken off `todo`; false if there is none. */
 static bool next_window(struct audit *audit)
 {
 	struct run *run = audit->run;
 
-	audit->count = audit->apart_count = 0;
+	audit->count = 0;
 	while (audit->count < WINDOW && !seqset_is_empty(&audit->todo)) {
 		struct seqrange range = audit->todo.ranges[0];
-		uint32_t last = range.last;
 
-		if (run_database_failed(run, mapping_visit(run->engine->db, run->mailbox->idx,
-						     false, range.first, last, add_pair, audit)))
+		if (run_database_failed(
+			    run, mapping_visit(run->engine->db, run->mailbox->idx, false,
+					 range.first, range.last, add_pair, audit)))
 			return false;
 		if (audit->count == WINDOW)
-			last = audit->pairs[WINDOW - 1].local;
-		seqset_remove_range(&audit->todo, range.first, last);
+			range.last = audit->pairs[WINDOW - 1].local;
+		seqset_remove_range(&audit->todo, range.first, range.last);
 	}
 	return audit->count > 0;
 }
@@ -137,6 +139,168 @@ bool run_audit_ask(struct run *run)
 	return true;
 }
 
+static void take_apart(struct audit *audit, struct uid_pair pair)
+{
+	if (audit->apart_count >= LIMIT_DELTA_CHANGES) {
+		audit->run->local.overflow = true;
+		return;
+	}
+	if (audit->apart_count == audit->apart_size) {
+		audit->apart_size = audit->apart_size > 0 ? 2 * audit->apart_size : 64;
+		audit->apart =
+			xreallocarray(audit->apart, audit->apart_size, sizeof(*audit->apart));
+	}
+	audit->apart[audit->apart_count++] = pair;
+}
+
+/* The message is on the other side only, as `other`. */
+static void missing(struct run_side *side, uint32_t uid, uint32_t other, struct uid_pair pair)
+{
+	if (seqset_contains(&side->gone, uid))
+		return; /* reported: CONFIRM and the brake come as ever */
+	/* Paired by a first sync that was interrupted: it was there, and nothing could be reported
+	 * of it since. */
+	if (run_base(side)->highestmodseq == 0 && uid < side->snapshot.uidnext) {
+		(void)seqset_add(&side->gone, uid);
+		return;
+	}
+	log_warning(SIDE_CONTEXT(side->side, side->run->mailbox->display),
+		"UID %" PRIu32 " disappeared. Redownloading %s UID %" PRIu32 ".", uid,
+		side->other->side->name, other);
+	(void)seqset_add(&audit_side(side->other)->said, other);
+	take_apart(side->run->audit, pair);
+}
+
+static void missing_both(struct run *run, struct uid_pair pair)
+{
+	if (seqset_contains(&run->local.gone, pair.local) &&
+		seqset_contains(&run->remote.gone, pair.remote))
+		return;
+	log_warning(NULL,
+		"Pair (lUID,rUID) = (%" PRIu32 ",%" PRIu32 ") vanished from %s. Repairing.",
+		pair.local, pair.remote, run->mailbox->display);
+	take_apart(run->audit, pair);
+}
+
+/* What both sides can hold of these flags. */
+static const struct flags *shared(const struct run *run, const struct flags *flags)
+{
+	const struct run_side *sides[] = {&run->local, &run->remote};
+
+	for (size_t i = 0; i < ARRAY_LEN(sides); i++)
+		if (sides[i]->permanent != NULL)
+			flags = flags_storable(run->engine->flags, flags, sides[i]->permanent);
+	return flags;
+}
+
+/* Both are there. */
+static void compare(struct run *run, struct uid_pair pair, const struct flags *local,
+	const struct flags *remote)
+{
+	struct audit *audit = run->audit;
+
+	if (shared(run, local) == shared(run, remote))
+		return;
+	if (changes_find(&run->local.changes, pair.local) != NULL ||
+		changes_find(&run->remote.changes, pair.remote) != NULL)
+		return; /* reported, and propagated as ever */
+	if (!audit->adopted)
+		log_warning(NULL,
+			"Missed flag update in %s for (lUID,rUID) = (%" PRIu32 ",%" PRIu32
+			"). Repairing.",
+			run->mailbox->display, pair.local, pair.remote);
+	(void)changes_add(&audit->local.missed, pair.local, local);
+	(void)changes_add(&audit->remote.missed, pair.remote, remote);
+}
+
+/* As if both servers had reported them: the plan makes the union. */
+static void report_missed(struct run_side *side)
+{
+	struct changes *missed = &audit_side(side)->missed;
+
+	for (size_t i = 0; i < missed->count; i++)
+		if (!changes_add(&side->changes, missed->list[i].uid, missed->list[i].flags))
+			side->overflow = true;
+	changes_clear(missed);
+	changes_settle(&side->changes);
+}
+
+bool run_audited(struct run *run)
+{
+	struct audit *audit = run->audit;
+
+	changes_settle(&audit->local.listed);
+	changes_settle(&audit->remote.listed);
+	for (size_t i = 0; i < audit->count; i++) {
+		struct uid_pair pair = audit->pairs[i];
+		const struct flags *local = changes_find(&audit->local.listed, pair.local);
+		const struct flags *remote = changes_find(&audit->remote.listed, pair.remote);
+
+		if (local != NULL && remote != NULL)
+			compare(run, pair, local, remote);
+		else if (local != NULL)
+			missing(&run->remote, pair.remote, pair.local, pair);
+		else if (remote != NULL)
+			missing(&run->local, pair.local, pair.remote, pair);
+		else
+			missing_both(run, pair);
+	}
+	report_missed(&run->local);
+	report_missed(&run->remote);
+	if (run->local.overflow || run->remote.overflow)
+		(void)run_fail(run, "there are more differences than can be taken");
+	return run->failure == NULL;
+}
+
+/* The message that is left becomes a new one: the database must not say that it was replicated. */
+static int make_new(struct run_side *side, uint32_t uid)
+{
+	struct mailbox_state state = *run_base(side);
+
+	if (uid >= state.uidnext)
+		return 0;
+	state.uidnext = uid;
+	*run_base(side) = state;
+	return mailboxes_set_state(
+		side->run->engine->db, side->run->mailbox->idx, side->side->remote, &state);
+}
+
+static int write_apart(struct audit *audit)
+{
+	struct run *run = audit->run;
+	int r = 0;
+
+	for (size_t i = 0; i < audit->apart_count && r >= 0; i++) {
+		r = mapping_delete(run->engine->db, run->mailbox->idx, audit->apart[i]);
+		if (r >= 0 && seqset_contains(&audit->local.said, audit->apart[i].local))
+			r = make_new(&run->local, audit->apart[i].local);
+		if (r >= 0 && seqset_contains(&audit->remote.said, audit->apart[i].remote))
+			r = make_new(&run->remote, audit->apart[i].remote);
+	}
+	return r;
+}
+
+/*
+ * In one transaction, and only now that all pairs were looked up: an interrupted repair is resumed
+ * by a plain run, which takes for deleted what is missing beyond UIDNEXT.
+ */
+bool run_audit_write(struct run *run)
+{
+	struct audit *audit = run->audit;
+	struct db *db = run->engine->db;
+
+	if (audit->apart_count == 0)
+		return true;
+	if (run_database_failed(run, db_begin(db)))
+		return false;
+	if (run_database_failed(run, write_apart(audit))) {
+		db_rollback(db);
+		return false;
+	}
+	audit->apart_count = 0;
+	return !run_database_failed(run, db_commit(db));
+}
+
 bool run_audit_adopted(struct run *run)
 {
 	struct audit *audit = run->audit;
@@ -148,65 +312,42 @@ bool run_audit_adopted(struct run *run)
 	return true;
 }
 
-/*
- * Takes the pair apart later on.  The message that is left becomes a new one, and the database must
- * not say of it that it was replicated.
- */
-static void take_apart(struct audit *audit, struct uid_pair pair)
+/* Messages that should have had a pair, and found none by content either. */
+static void announce(struct run_side *side)
 {
-	audit->apart[audit->apart_count++] = pair;
+	const struct audit_side *audit = audit_side(side);
+
+	for (size_t i = 0; i < side->items.count; i++) {
+		uint32_t uid = side->items.list[i].uid;
+
+		if (uid < audit->uidnext && !seqset_contains(&audit->said, uid))
+			log_warning(SIDE_CONTEXT(side->other->side, side->run->mailbox->display),
+				"No match for %s UID %" PRIu32 ". Redownloading.", side->side->name,
+				uid);
+	}
 }
 
-static void lost(struct run_side *side, uint32_t uid, uint32_t other, struct uid_pair pair)
+void run_audit_announce(struct run *run)
 {
-	log_warning(SIDE_CONTEXT(side->side, side->run->mailbox->display),
-		"UID %" PRIu32 " disappeared. Redownloading %s UID %" PRIu32 ".", uid,
-		side->other->side->name, other);
-	(void)seqset_add(&audit_side(side->other)->said, other);
-	take_apart(side->run->audit, pair);
+	announce(&run->local);
+	announce(&run->remote);
 }
 
-/* The message is on the other side only. */
-static void missing(struct run_side *side, uint32_t uid, uint32_t other, struct uid_pair pair)
+static void side_done(struct audit_side *side)
 {
-	if (seqset_contains(&side->gone, uid))
-		return; /* reported: CONFIRM and the brake come as ever */
-	/* Paired by a first sync that was interrupted: nothing was ever reported of it, and it was
-	 * there (RFC 3501 section 2.3.1.1: below UIDNEXT) when it was paired. */
-	if (run_base(side)->highestmodseq == 0 && uid < side->snapshot.uidnext)
-		(void)seqset_add(&side->gone, uid);
-	else
-		lost(side, uid, other, pair);
+	changes_done(&side->listed);
+	changes_done(&side->missed);
+	seqset_done(&side->asked);
+	seqset_done(&side->said);
 }
 
-/* What both sides can hold of these flags. */
-static const struct flags *shared(const struct run *run, const struct flags *flags)
+void run_audit_done(struct run *run)
 {
-	struct flag_pool *pool = run->engine->flags;
-	const struct run_side *sides[] = {&run->local, &run->remote};
-
-	for (size_t i = 0; i < ARRAY_LEN(sides); i++)
-		if (sides[i]->permanent != NULL)
-			flags = flags_storable(pool, flags, sides[i]->permanent);
-	return flags;
-}
-
-/* Both are there. */
-static void compare(struct run *run, struct uid_pair pair, const struct flags *local,
-	const struct flags *remote)
-{
-	if (shared(run, local) == shared(run, remote))
+	if (run->audit == NULL)
 		return;
-	if (changes_find(&run->local.changes, pair.local) != NULL ||
-		changes_find(&run->remote.changes, pair.remote) != NULL)
-		return; /* reported, and propagated as ever */
-	if (!run->audit->adopted)
-		log_warning(NULL,
-			"Missed flag update in %s for (lUID,rUID) = (%" PRIu32 ",%" PRIu32
-			"). Repairing.",
-			run->mailbox->display, pair.local, pair.remote);
-	/* Settled at the end of the window. */
-	if (!changes_add(&run->local.missed, pair.local, local) ||
-		!changes_add(&run->remote.missed, pair.remote, remote))
-		run->local.overflow = true;
+	side_done(&run->audit->local);
+	side_done(&run->audit->remote);
+	seqset_done(&run->audit->todo);
+	free(run->audit->apart);
+	free(take(run->audit));
 }

@@ -17,6 +17,7 @@ enum phase {
 	RUN_LOOKED,
 	RUN_AUDIT,
 	RUN_AUDITED,
+	RUN_GAPS,
 	RUN_ADOPT,
 	RUN_REFINE,
 	RUN_DANGLING,
@@ -179,6 +180,18 @@ static enum step looked(struct run *run)
 	return next(run, RUN_AUDIT);
 }
 
+/* A repair looks up all pairs, then pairs what has none, and looks up the pairs that this made. */
+static enum step audit(struct run *run)
+{
+	if (!run->repair)
+		return next(run, RUN_ADOPT);
+	if (run_audit_ask(run))
+		return next(run, RUN_AUDITED);
+	if (run->failure != NULL || !run_audit_write(run))
+		return STEP_FAILED;
+	return next(run, run->adopted ? RUN_SEARCH : RUN_GAPS);
+}
+
 static enum step adopt(struct run *run)
 {
 	if (!run_adopt_wanted(run))
@@ -195,12 +208,14 @@ static enum step refine(struct run *run)
 		return STEP_WAIT;
 	if (!run_adopt_pair(run))
 		return STEP_FAILED;
+	if (run->repair && run->adopted && run_audit_adopted(run))
+		return next(run, RUN_AUDIT);
 	return next(run, RUN_DANGLING);
 }
 
 static enum step dangling(struct run *run)
 {
-	if (!run_dangling_ask(run))
+	if (run->repair || !run_dangling_ask(run))
 		return next(run, RUN_SEARCH);
 	return next(run, RUN_DANGLED);
 }
@@ -221,6 +236,8 @@ static enum step decide(struct run *run)
 	if (run->barrier.waiting > 0)
 		return STEP_WAIT; /* flags had to be asked for: decide again with them */
 	run_apply(run);
+	if (run->audit != NULL)
+		run_audit_announce(run);
 	copier_begin(&run->local.copier, &run->local);
 	copier_begin(&run->remote.copier, &run->remote);
 	run->barrier.each = true;
@@ -294,12 +311,11 @@ static enum step advance(struct run *run)
 	case RUN_LOOKED:
 		return looked(run);
 	case RUN_AUDIT:
-		if (!run->repair)
-			return next(run, RUN_ADOPT);
-		run_audit_ask(run);
-		return next(run, RUN_AUDITED);
+		return audit(run);
 	case RUN_AUDITED:
-		run_audited(run);
+		return run_audited(run) ? next(run, RUN_AUDIT) : STEP_FAILED;
+	case RUN_GAPS:
+		run_new_search(run);
 		return next(run, RUN_ADOPT);
 	case RUN_ADOPT:
 		return adopt(run);
@@ -364,6 +380,7 @@ static void run_free(struct run *run)
 	task_cancel(&run->task);
 	done_side(&run->local);
 	done_side(&run->remote);
+	run_audit_done(run);
 	if (run->has_plan)
 		plan_done(&run->plan);
 	barrier_done(&run->barrier);

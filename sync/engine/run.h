@@ -23,6 +23,7 @@
 #include "sync/engine/side.h"
 #include "sync/state/intents.h"
 
+struct audit;
 struct engine;
 struct run;
 
@@ -72,6 +73,7 @@ struct run {
 	int phase;
 	unsigned passes;
 	bool repair; /* --repair: everything is compared with the database */
+	struct audit *audit; /* … and how far that came (run-repair.c) */
 	bool first; /* the first pass: settle what an interrupted run left */
 	bool again; /* another pass is due */
 	bool regressed; /* a server's HIGHESTMODSEQ went back: what it reports cannot be all */
@@ -150,11 +152,17 @@ bool run_dangling_ask(struct run *run);
 void run_dangling_asked(struct run *run);
 
 /* run-repair.c */
-/* Asks both sides for all UIDs and flags. */
-void run_audit_ask(struct run *run);
-/* Compares them with the mapping: pairs that are not there any more are taken apart, or propagated
- * as deletions. */
-void run_audited(struct run *run);
+/* Asks both sides for the flags of the next pairs; false if there are no more. */
+bool run_audit_ask(struct run *run);
+/* Compares the answers; false: failed. */
+bool run_audited(struct run *run);
+/* All pairs were looked up: those whose messages were lost are taken apart.  False: failed. */
+bool run_audit_write(struct run *run);
+/* Messages were paired by content: there are pairs to look up again; false the second time. */
+bool run_audit_adopted(struct run *run);
+/* Names the messages that had no pair, before they are copied. */
+void run_audit_announce(struct run *run);
+void run_audit_done(struct run *run);
 
 /* run-late.c */
 /* Takes out of the new messages what is there twice because it arrived late. */
