@@ -180,6 +180,9 @@ int main(int argc, char *argv[])
 		free(reason);
 		return EXIT_FAILURE;
 	}
+	/* interimap(1): who debugs wants to see what the command says. */
+	if (program.arguments.debug > 0)
+		program.account->local.null_stderr = program.account->remote.null_stderr = false;
 	set_up_log(&program.arguments, program.account);
 	loop_init(&program.loop);
 	program.worker = worker_new(&program.loop);
