@@ -84,35 +84,50 @@ static char *replace(const char *pattern, size_t len, char from, char to)
 	return copy;
 }
 
-/* Names on the command line are written with the local delimiter; configured patterns with NUL. */
+/* Names on the command line are written with the local delimiter. */
+static void put_names(struct command *command, struct side *side, const char *const *names)
+{
+	const struct engine_change *change = side->engine->options->change;
+	char local_delimiter = side->engine->local.delimiter;
+
+	for (size_t i = 0; names[i] != NULL; i++) {
+		_cleanup_free_ char *pattern = replace(names[i], strlen(names[i]),
+			local_delimiter != '\0' ? local_delimiter : '\1', side->delimiter);
+
+		if (i > 0)
+			command_puts(command, " ");
+		put_pattern(command, pattern, strlen(pattern));
+		/* A rename takes the children along. */
+		if (i == 0 && change != NULL && change->kind == CHANGE_RENAME &&
+			side->delimiter != '\0') {
+			_cleanup_free_ char *below = xasprintf("%s%c*", pattern, side->delimiter);
+
+			command_puts(command, " ");
+			put_pattern(command, below, strlen(below));
+		}
+	}
+}
+
+/* Configured patterns have NUL for the delimiter. */
 static void put_patterns(struct command *command, struct side *side)
 {
 	const struct engine_options *options = side->engine->options;
 	const struct account *account = options->account;
-	char local_delimiter = side->engine->local.delimiter;
-	const char *separator = "";
 
 	command_puts(command, "(");
-	for (size_t i = 0; options->mailboxes != NULL && options->mailboxes[i] != NULL; i++) {
-		const char *name = options->mailboxes[i];
-		_cleanup_free_ char *pattern = replace(name, strlen(name),
-			local_delimiter != '\0' ? local_delimiter : '\1', side->delimiter);
-
-		command_puts(command, separator);
-		put_pattern(command, pattern, strlen(name));
-		separator = " ";
-	}
+	if (options->mailboxes != NULL)
+		put_names(command, side, options->mailboxes);
+	else if (account->list_pattern_count == 0)
+		command_puts(command, "\"*\"");
 	for (size_t i = 0; options->mailboxes == NULL && i < account->list_pattern_count; i++) {
 		const struct list_pattern *configured = &account->list_patterns[i];
 		_cleanup_free_ char *pattern =
 			replace(configured->bytes, configured->len, '\0', side->delimiter);
 
-		command_puts(command, separator);
+		if (i > 0)
+			command_puts(command, " ");
 		put_pattern(command, pattern, configured->len);
-		separator = " ";
 	}
-	if (separator[0] == '\0')
-		command_puts(command, "\"*\"");
 	command_puts(command, ")");
 }
 
@@ -359,10 +374,9 @@ static void say_missing(
 		return;
 	mailbox->missing_said = true;
 	log_error((&(struct log_context){.side = side, .mailbox = mailbox->display}),
-		"the mailbox disappeared. If it was deleted, run `interimap --delete %s`; if it "
-		"was renamed, run "
-		"`interimap --rename %s NEWNAME`",
-		mailbox->display, mailbox->display);
+		"the mailbox disappeared. If it was deleted or renamed there, run `interimap "
+		"--delete %s` to delete it here as well",
+		mailbox->display);
 }
 
 static void begin_operation(struct engine *engine, const struct plan_mailbox *operation)

@@ -32,6 +32,23 @@ enum engine_phase {
 	ENGINE_OVER,
 };
 
+/* The stages of --delete and --rename; each waits for the answers to the one before. */
+enum change_stage {
+	CHANGE_CHECK,
+	CHANGE_LOCAL,
+	CHANGE_REMOTE,
+	CHANGE_DATABASE,
+	CHANGE_SUBSCRIPTIONS,
+	CHANGE_OVER,
+};
+
+struct change_progress {
+	unsigned stage;
+	bool *failed; /* by the index of the name */
+	bool *done; /* likewise: anywhere */
+	bool local_renamed, remote_renamed;
+};
+
 enum {
 	ENGINE_RUNS_MAX = 300, /* mailboxes under way at once */
 };
@@ -51,8 +68,7 @@ struct engine {
 	struct plan_mailbox *tree; /* what is being done to the mailbox lists */
 	size_t tree_count;
 	bool *tree_failed; /* by its index */
-	bool *change_failed; /* --delete, --rename: by the index of the name */
-	unsigned change_step;
+	struct change_progress change;
 
 	struct task task;
 	struct task fall; /* gives up both connections */
@@ -117,12 +133,30 @@ bool engine_tree_end(struct engine *engine);
 bool engine_prepare(struct engine *engine);
 
 /* engine-change.c */
-/* Submits the change, or its first step. */
 void engine_change_begin(struct engine *engine);
-/* All was answered: submits the next step; false if there is none. */
+/* All that was submitted is answered: goes on.  False when it is over, however it went (see
+ * engine.incomplete). */
 bool engine_change_on(struct engine *engine);
-/* Changes the database; false: failed, and said. */
-bool engine_change_end(struct engine *engine);
+void engine_change_done(struct engine *engine);
+
+/* For engine-rename.c: */
+struct mailbox_name;
+/* A command of the change; `index` is the mailbox's among the names given. */
+struct change_request {
+	struct request request;
+	size_t index;
+};
+/* The name at an index, from the command line to the database's form; false if it is none. */
+bool change_name(struct engine *engine, size_t index, struct mailbox_name *ret);
+struct listed *change_find_listed(struct side *side, const struct mailbox_name *name);
+/* Nothing (more) is done to that name. */
+void change_refuse(struct engine *engine, size_t index);
+/* "VERB wire" or "VERB wire to_wire". */
+void change_submit(struct side *side, size_t index, const char *verb, const char *wire,
+	const char *to_wire, bool (*completed)(struct request *));
+
+/* engine-rename.c: one stage; 0 (or more), or -errno of the database. */
+int engine_rename_at(struct engine *engine, enum change_stage stage);
 
 /* engine-watch.c */
 void watch_init(struct engine *engine);

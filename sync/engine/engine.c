@@ -168,9 +168,7 @@ static enum step log_out(struct engine *engine)
 static enum step change_done(struct engine *engine)
 {
 	if (engine_change_on(engine))
-		return engine->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
-	if (!engine_change_end(engine))
-		engine->incomplete = true;
+		return STEP_WAIT;
 	return log_out(engine);
 }
 
@@ -428,7 +426,7 @@ struct engine *engine_free(struct engine *engine)
 	flag_pool_free(engine->flags);
 	free(engine->tree);
 	free(engine->tree_failed);
-	free(engine->change_failed);
+	engine_change_done(engine);
 	free(engine->last_reason);
 	free(engine);
 	return NULL;

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * --rename: with all its children, on each chosen target where it exists; subscriptions follow,
+ * since servers leave them with the old names (RFC 3501 section 6.3.6).
+ *
+ * Nothing is renamed anywhere if the new name is taken on any of the targets.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/imap/mailbox.h"
+
+struct rename {
+	struct engine *engine;
+	const struct engine_change *change;
+	struct mailbox_name from, to;
+};
+
+static const char *old_name(const struct engine *engine)
+{
+	return engine->options->change->names[0];
+}
+
+static const char *new_name(const struct engine *engine)
+{
+	return engine->options->change->names[1];
+}
+
+/* The new name of what is, or is below, the mailbox to rename; false if it is neither.  INBOX
+ * leaves its children where they are (RFC 3501 section 6.3.5). */
+static bool renamed(const struct rename *rename, const char *name, size_t len, struct buf *ret)
+{
+	const struct mailbox_name *from = &rename->from;
+	bool inbox = mailbox_name_equal(from->data, from->len, "INBOX", 5);
+
+	if (len < from->len || memcmp(name, from->data, from->len) != 0 ||
+		(len > from->len && (name[from->len] != '\0' || inbox)))
+		return false;
+	buf_init(ret, rename->to.len + len);
+	(void)buf_append(ret, rename->to.data, rename->to.len);
+	(void)buf_append(ret, name + from->len, len - from->len);
+	return true;
+}
+
+static bool is_selectable_at(struct side *side, const struct mailbox_name *name)
+{
+	const struct listed *listed = change_find_listed(side, name);
+
+	return listed != NULL && listed_is_selectable(listed);
+}
+
+/* It, or something below it.  Not all servers list a level that is no mailbox. */
+static bool is_there(const struct rename *rename, struct side *side)
+{
+	struct listing *listing =
+		side->remote ? &rename->engine->remote_listing : &rename->engine->local_listing;
+	struct listed *entry, *next;
+	struct buf name;
+
+	HASH_ITER (hh, listing->entries, entry, next) {
+		if (!renamed(rename, entry->name, entry->len, &name))
+			continue;
+		buf_done(&name);
+		return true;
+	}
+	return false;
+}
+
+static bool is_known(const struct rename *rename)
+{
+	struct mailbox *mailbox, *next;
+	struct buf name;
+
+	HASH_ITER (hh, rename->engine->mailboxes, mailbox, next) {
+		if (!renamed(rename, mailbox->name, mailbox->len, &name))
+			continue;
+		buf_done(&name);
+		return true;
+	}
+	return false;
+}
+
+/* A target as the check sees it. */
+struct place {
+	const char *name;
+	bool chosen, has_old, has_new;
+};
+
+static void look(const struct rename *rename, struct place places[3])
+{
+	struct engine *engine = rename->engine;
+
+	places[0] = (struct place){
+		.name = "local",
+		.chosen = rename->change->local,
+		.has_old = is_there(rename, &engine->local),
+		.has_new = is_selectable_at(&engine->local, &rename->to),
+	};
+	places[1] = (struct place){
+		.name = "remote",
+		.chosen = rename->change->remote,
+		.has_old = is_there(rename, &engine->remote),
+		.has_new = is_selectable_at(&engine->remote, &rename->to),
+	};
+	places[2] = (struct place){
+		.name = "database",
+		.chosen = rename->change->database,
+		.has_old = is_known(rename),
+		.has_new = engine_find_mailbox(engine, rename->to.data, rename->to.len) != NULL,
+	};
+}
+
+/* "local,database": where the old name is and the new one is not; NULL for nowhere. */
+static char *places_to_rename(const struct place places[3])
+{
+	char *list = NULL;
+
+	for (size_t i = 0; i < 3; i++) {
+		char *longer;
+
+		if (!places[i].chosen || !places[i].has_old || places[i].has_new)
+			continue;
+		longer = xasprintf("%s%s%s", list != NULL ? list : "", list != NULL ? "," : "",
+			places[i].name);
+		free(list);
+		list = longer;
+	}
+	return list;
+}
+
+static void say_taken(struct engine *engine, const struct place *place, const char *others)
+{
+	_cleanup_free_ char *hint = NULL;
+
+	/* To delete it would delete what was renamed by hand, or by us before we were cut off. */
+	if (!place->has_old && others != NULL)
+		hint = xasprintf(" If it is %s under its new name, run `interimap --target=%s "
+				 "--rename %s %s` instead.",
+			old_name(engine), others, old_name(engine), new_name(engine));
+	log_error((&(struct log_context){.side = place->name}),
+		"Mailbox %s exists. Run `interimap --target=%s --delete %s` to delete.%s",
+		new_name(engine), place->name, new_name(engine), hint != NULL ? hint : "");
+	change_refuse(engine, 0);
+}
+
+static void check_taken(const struct rename *rename)
+{
+	struct place places[3];
+	_cleanup_free_ char *others = NULL;
+
+	look(rename, places);
+	others = places_to_rename(places);
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (places[i].chosen && places[i].has_new)
+			say_taken(rename->engine, &places[i], others);
+}
+
+static void check_name_of(struct side *side, const struct mailbox_name *name, const char *text)
+{
+	_cleanup_free_ char *wire = side_wire_name(side, name->data, name->len);
+
+	if (wire != NULL)
+		return;
+	log_error(SIDE_CONTEXT(side, NULL), "the name %s cannot be expressed on this server", text);
+	change_refuse(side->engine, 0);
+}
+
+static int by_length(const void *one, const void *other)
+{
+	const struct mailbox *const *a = one, *const *b = other;
+
+	return ((*a)->len < (*b)->len) - ((*a)->len > (*b)->len);
+}
+
+static int rename_row(const struct rename *rename, const struct mailbox *mailbox)
+{
+	struct buf name;
+	int r;
+
+	if (!renamed(rename, mailbox->name, mailbox->len, &name))
+		return 0;
+	r = mailboxes_rename(rename->engine->db, mailbox->idx, buf_data(&name), buf_len(&name));
+	if (r == -EEXIST) {
+		_cleanup_free_ char *text = mailbox_for_person(
+			buf_data(&name), buf_len(&name), rename->engine->local.delimiter);
+
+		log_error((&(struct log_context){.side = "database"}),
+			"Mailbox %s exists. Run `interimap --target=database --delete %s` to "
+			"delete.",
+			text, text);
+		change_refuse(rename->engine, 0);
+	}
+	buf_done(&name);
+	return r == 0 ? 1 : r;
+}
+
+/* The longest first: one that is renamed to a place below itself does not meet its children.
+ * Returns how many rows were renamed, or -errno. */
+static int rename_rows(const struct rename *rename)
+{
+	struct engine *engine = rename->engine;
+	_cleanup_free_ struct mailbox **list =
+		xcalloc(HASH_COUNT(engine->mailboxes) + 1, sizeof(struct mailbox *));
+	struct mailbox *mailbox, *next;
+	size_t count = 0;
+	int renamed_rows = 0;
+
+	HASH_ITER (hh, engine->mailboxes, mailbox, next)
+		list[count++] = mailbox;
+	qsort(list, count, sizeof(struct mailbox *), by_length);
+	for (size_t i = 0; i < count; i++) {
+		int r = rename_row(rename, list[i]);
+
+		if (r < 0)
+			return r;
+		renamed_rows += r;
+	}
+	return renamed_rows;
+}
+
+/* Whether the database will take the new names: it is tried, and taken back. */
+static int check_rows(const struct rename *rename)
+{
+	int r = db_begin(rename->engine->db);
+
+	if (r < 0)
+		return r;
+	r = rename_rows(rename);
+	db_rollback(rename->engine->db);
+	return r == -EEXIST || r > 0 ? 0 : r;
+}
+
+static int check(const struct rename *rename)
+{
+	struct engine *engine = rename->engine;
+
+	if (rename->change->remote) {
+		check_name_of(&engine->remote, &rename->from, old_name(engine));
+		check_name_of(&engine->remote, &rename->to, new_name(engine));
+	}
+	check_taken(rename);
+	if (engine->change.failed[0] || !rename->change->database)
+		return 0;
+	return check_rows(rename);
+}
+
+static void say_half_done(struct engine *engine)
+{
+	const struct engine_change *change = engine->options->change;
+
+	if (!engine->change.local_renamed)
+		return;
+	log_error(SIDE_CONTEXT(&engine->local, NULL),
+		"Mailbox %s is renamed already. Run `interimap --target=remote%s --rename %s %s` "
+		"to go on, or `interimap --target=local --rename %s %s` to undo it",
+		old_name(engine), change->database ? ",database" : "", old_name(engine),
+		new_name(engine), new_name(engine), old_name(engine));
+}
+
+static bool on_renamed(struct request *request)
+{
+	struct engine *engine = request->side->engine;
+	_cleanup_free_ char *reason = NULL;
+
+	if (request->command.outcome == OUTCOME_LOST ||
+		request->command.outcome == OUTCOME_CANCELLED)
+		return false;
+	if (request->command.outcome == OUTCOME_OK) {
+		engine->change.done[0] = true;
+		if (request->side->remote)
+			engine->change.remote_renamed = true;
+		else
+			engine->change.local_renamed = true;
+		log_notice(SIDE_CONTEXT(request->side, NULL), "Renamed mailbox %s to %s",
+			old_name(engine), new_name(engine));
+		return true;
+	}
+	reason = command_reason(&request->command);
+	log_error(SIDE_CONTEXT(request->side, NULL), "Couldn't rename mailbox %s: %s",
+		old_name(engine), reason);
+	if (request->side->remote)
+		say_half_done(engine);
+	change_refuse(engine, 0);
+	return true;
+}
+
+static void rename_on(const struct rename *rename, struct side *side)
+{
+	_cleanup_free_ char *from = side_wire_name(side, rename->from.data, rename->from.len);
+	_cleanup_free_ char *to = side_wire_name(side, rename->to.data, rename->to.len);
+
+	if (from != NULL && to != NULL && is_there(rename, side))
+		change_submit(side, 0, "RENAME", from, to, on_renamed);
+}
+
+static int rename_known(const struct rename *rename)
+{
+	int r = rename_rows(rename);
+
+	if (r > 0)
+		rename->engine->change.done[0] = true;
+	if (r > 0)
+		log_notice((&(struct log_context){.side = "database"}), "Renamed mailbox %s to %s",
+			old_name(rename->engine), new_name(rename->engine));
+	return r;
+}
+
+static bool on_subscribed(struct request *request)
+{
+	struct engine *engine = request->side->engine;
+	_cleanup_free_ char *reason = NULL, *text = NULL;
+
+	if (request->command.outcome != OUTCOME_NO && request->command.outcome != OUTCOME_BAD)
+		return request->command.outcome == OUTCOME_OK;
+	reason = command_reason(&request->command);
+	text = command_describe(&request->command);
+	log_error(SIDE_CONTEXT(request->side, NULL), "the server refused %s (%s)", text, reason);
+	engine->incomplete = true;
+	return true;
+}
+
+static void move_subscriptions(const struct rename *rename, struct side *side)
+{
+	struct listing *listing =
+		side->remote ? &rename->engine->remote_listing : &rename->engine->local_listing;
+	struct listed *entry, *next;
+
+	HASH_ITER (hh, listing->entries, entry, next) {
+		_cleanup_free_ char *from = NULL, *to = NULL;
+		struct buf name;
+
+		if (!(entry->attributes & LIST_SUBSCRIBED) ||
+			!renamed(rename, entry->name, entry->len, &name))
+			continue;
+		from = side_wire_name(side, entry->name, entry->len);
+		to = side_wire_name(side, buf_data(&name), buf_len(&name));
+		buf_done(&name);
+		if (from == NULL || to == NULL)
+			continue;
+		change_submit(side, 0, "SUBSCRIBE", to, NULL, on_subscribed);
+		change_submit(side, 0, "UNSUBSCRIBE", from, NULL, on_subscribed);
+	}
+}
+
+static int rename_at(const struct rename *rename, enum change_stage stage)
+{
+	struct engine *engine = rename->engine;
+
+	switch (stage) {
+	case CHANGE_CHECK:
+		return check(rename);
+	case CHANGE_LOCAL:
+		if (rename->change->local)
+			rename_on(rename, &engine->local);
+		return 0;
+	case CHANGE_REMOTE:
+		if (rename->change->remote)
+			rename_on(rename, &engine->remote);
+		return 0;
+	case CHANGE_DATABASE:
+		return rename->change->database ? rename_known(rename) : 0;
+	case CHANGE_SUBSCRIPTIONS:
+	case CHANGE_OVER:
+		break;
+	}
+	return 0;
+}
+
+/* Where it was renamed, whatever became of the other side. */
+static void follow(const struct rename *rename)
+{
+	if (rename->engine->change.local_renamed)
+		move_subscriptions(rename, &rename->engine->local);
+	if (rename->engine->change.remote_renamed)
+		move_subscriptions(rename, &rename->engine->remote);
+}
+
+int engine_rename_at(struct engine *engine, enum change_stage stage)
+{
+	struct rename rename = {.engine = engine, .change = engine->options->change};
+	int r = 0;
+
+	if (!change_name(engine, 0, &rename.from) || !change_name(engine, 1, &rename.to)) {
+		if (stage == CHANGE_CHECK)
+			log_error(NULL, "Invalid mailbox name \"%s\"",
+				rename.from.data == NULL ? old_name(engine) : new_name(engine));
+		change_refuse(engine, 0);
+	} else if (stage == CHANGE_SUBSCRIPTIONS) {
+		follow(&rename);
+	} else if (!engine->change.failed[0]) {
+		r = rename_at(&rename, stage);
+	}
+	free(rename.from.data);
+	free(rename.to.data);
+	return r;
+}
