@@ -286,6 +286,7 @@ static bool try_login(struct session *session)
 static void authenticate(struct session *session)
 {
 	const char *const *mechanism = session->options->mechanisms;
+	const char *offered = session_capabilities(session);
 
 	if (session->options->username == NULL || session->options->password == NULL) {
 		fail(session, SESSION_FAILURE_REFUSED,
@@ -302,8 +303,8 @@ static void authenticate(struct session *session)
 	}
 	fail(session, SESSION_FAILURE_REFUSED,
 		"the server offers none of the configured authentication mechanisms (it offers: "
-		"%s)",
-		session_capabilities(session));
+		"%.*s)",
+		(int)strlen(offered) - 1, offered); /* a space ends it */
 }
 
 /* What continuous synchronisation stands on; false and a failure that names what is missing. */

@@ -44,9 +44,9 @@ struct session_options {
 };
 
 enum session_failure {
-	SESSION_FAILURE_NETWORK, /* may pass by itself: try again later */
-	SESSION_FAILURE_REFUSED, /* credentials, certificate, missing extension: a person must act
-				  */
+	SESSION_FAILURE_NETWORK, /* may pass by itself: try again later.  A wrong certificate too:
+				    the portal of a hotel shows one */
+	SESSION_FAILURE_REFUSED, /* credentials, missing extension: a person must act */
 };
 
 struct session_handler {
