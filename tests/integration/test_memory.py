@@ -42,7 +42,8 @@ def one(pair, interimap):
 def small(number):
     """A message that is made quickly."""
     return (f"From: ada@example.org\r\nSubject: number {number}\r\n"
-            f"Message-ID: <{number}@many.example.org>\r\n\r\n".encode() + b"a line of text\r\n" * 30,
+            f"Message-ID: <{number}@many.example.org>\r\n\r\n".encode()
+            + b"a line of text\r\n" * 30,
             ("\\Seen",) if number % 3 else (), messages.PRESENT - number)
 
 

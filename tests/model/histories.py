@@ -175,7 +175,8 @@ class History:
         self.seed, self.one, self.crashes, self.test = seed, one, crashes, test
         self.rng = random.Random(seed)
         known = collections.defaultdict(set) if crashes else None
-        self.sides = [Side("local", local, self.rng, known), Side("remote", remote, self.rng, known)]
+        self.sides = [Side("local", local, self.rng, known),
+                      Side("remote", remote, self.rng, known)]
         self.world = World()
         self.number = 0
         self.said = ""
