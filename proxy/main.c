@@ -67,21 +67,26 @@ static void on_interrupted(struct ev_loop *ev, ev_signal *watcher, int revents)
 	loop_stop(&program->loop);
 }
 
-static void set_up_log(const struct arguments *arguments, const struct account *account)
+/* False: the log file cannot be written, and was asked for. */
+static bool set_up_log(const struct arguments *arguments, const struct account *account)
 {
 	if (arguments->debug > 0)
 		log_set_level(LOG_LEVEL_DEBUG);
 	client_show_secrets(arguments->debug > 1);
 	log_set_quiet(arguments->quiet);
+	log_set_prefix(account->log_prefix);
 	if (account->logfile != NULL) {
 		int r = log_open_file(account->logfile);
 
-		if (r < 0)
-			log_warning(NULL, "cannot open the log file %s: %s", account->logfile,
+		if (r < 0) {
+			log_error(NULL, "cannot open the log file %s: %s", account->logfile,
 				strerror(-r));
+			return false;
+		}
 	}
 	for (size_t i = 0; account->warnings != NULL && account->warnings[i] != NULL; i++)
 		log_warning(NULL, "%s", account->warnings[i]);
+	return true;
 }
 
 /* A core would hold passwords and mail. */
@@ -183,12 +188,15 @@ int main(int argc, char *argv[])
 	/* interimap(1): who debugs wants to see what the command says. */
 	if (program.arguments.debug > 0)
 		program.account->local.null_stderr = program.account->remote.null_stderr = false;
-	set_up_log(&program.arguments, program.account);
-	loop_init(&program.loop);
-	program.worker = worker_new(&program.loop);
-	run(&program);
-	worker_free(program.worker);
-	loop_done(&program.loop);
+	program.status = EXIT_FAILURE;
+	if (set_up_log(&program.arguments, program.account)) {
+		loop_init(&program.loop);
+		program.worker = worker_new(&program.loop);
+		run(&program);
+		worker_free(program.worker);
+		loop_done(&program.loop);
+	}
+	log_set_prefix(NULL);
 	account_free(program.account);
 	log_close_file();
 	return program.status;

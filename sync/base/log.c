@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +12,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sync/base/buf.h"
 #include "sync/base/xalloc.h"
+
+static const char default_prefix[] = "%?n?%?m?%n(%m)&%n?: ?";
 
 static struct {
 	enum log_level level;
 	bool quiet;
 	int fd;
-} logger = {.level = LOG_LEVEL_INFO, .fd = -1};
+	const char *prefix;
+} logger = {.level = LOG_LEVEL_INFO, .fd = -1, .prefix = default_prefix};
 
 void log_set_level(enum log_level level)
 {
@@ -78,16 +83,86 @@ static void neutralise(char *s)
 			*s = '?';
 }
 
+void log_set_prefix(const char *format)
+{
+	logger.prefix = format != NULL ? format : default_prefix;
+}
+
+/* A prefix while it is expanded. */
+struct expansion {
+	const char *side, *mailbox; /* "" for none */
+	struct buf out;
+	unsigned skipped; /* open conditions from the first one on whose branch is not shown */
+	bool mailbox_shown;
+};
+
+static void put(struct expansion *expansion, const char *text)
+{
+	if (expansion->skipped == 0)
+		(void)buf_puts(&expansion->out, text);
+}
+
+/* What stands behind a "%"; returns its last character. */
+static const char *expand_specifier(struct expansion *expansion, const char *at)
+{
+	if (at[0] == '?' && at[1] != '\0' && at[2] == '?') {
+		const char *value = at[1] == 'n' ? expansion->side : expansion->mailbox;
+
+		if (expansion->skipped > 0 || value[0] == '\0')
+			expansion->skipped++;
+		return at + 2;
+	}
+	if (*at == 'n') {
+		put(expansion, expansion->side);
+	} else if (*at == 'm') {
+		put(expansion, expansion->mailbox);
+		expansion->mailbox_shown |= expansion->skipped == 0;
+	} else {
+		put(expansion, "%");
+	}
+	return at;
+}
+
+/*
+ * No stack is needed: in a branch that is shown "&" begins one that is not, and in one that is not
+ * shown the conditions within only have to be counted.
+ */
+static void expand(struct expansion *expansion, const char *format)
+{
+	for (const char *at = format; *at != '\0'; at++) {
+		if (*at == '%' && at[1] != '\0') {
+			at = expand_specifier(expansion, at + 1);
+		} else if (*at == '&' && expansion->skipped <= 1) {
+			expansion->skipped = !expansion->skipped;
+		} else if (*at == '?') {
+			expansion->skipped -= expansion->skipped > 0;
+		} else if (*at != '&') {
+			if (*at == '\\' && at[1] != '\0' && strchr("&?\\", at[1]) != NULL)
+				at++;
+			put(expansion, (const char[]){*at, '\0'});
+		}
+	}
+}
+
 static char *prefix(const struct log_context *context)
 {
 	const char *side = context != NULL ? context->side : NULL;
 	const char *mailbox = context != NULL ? context->mailbox : NULL;
+	struct expansion expansion = {
+		.side = side != NULL ? side : "",
+		.mailbox = mailbox != NULL ? mailbox : "",
+	};
+	char *text;
 
-	if (side != NULL && mailbox != NULL)
-		return xasprintf("%s(%s): ", side, mailbox);
-	if (side != NULL || mailbox != NULL)
-		return xasprintf("%s: ", side != NULL ? side : mailbox);
-	return xstrdup("");
+	buf_init(&expansion.out, SIZE_MAX);
+	expand(&expansion, logger.prefix);
+	if (side == NULL && mailbox != NULL && !expansion.mailbox_shown) {
+		(void)buf_puts(&expansion.out, mailbox);
+		(void)buf_puts(&expansion.out, ": ");
+	}
+	text = xmemdup0(buf_data(&expansion.out), buf_len(&expansion.out));
+	buf_done(&expansion.out);
+	return text;
 }
 
 static void write_file(const char *line)
@@ -108,7 +183,8 @@ void log_write(enum log_level level, const struct log_context *context, const ch
 	_cleanup_free_ char *head = NULL, *text = NULL, *line = NULL;
 	va_list ap;
 
-	if (level > logger.level)
+	if (level > logger.level ||
+		(logger.quiet && level > LOG_LEVEL_WARNING && level != LOG_LEVEL_DEBUG))
 		return;
 	va_start(ap, fmt);
 	text = xvasprintf(fmt, ap);
@@ -120,8 +196,6 @@ void log_write(enum log_level level, const struct log_context *context, const ch
 	if (logger.fd >= 0)
 		write_file(line);
 	if (level == LOG_LEVEL_DEBUG && logger.fd >= 0)
-		return;
-	if (logger.quiet && level > LOG_LEVEL_WARNING && level != LOG_LEVEL_DEBUG)
 		return;
 	(void)fprintf(stderr, "%s%s\n", journal_priority(level), line);
 }

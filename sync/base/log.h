@@ -16,15 +16,16 @@ enum log_level {
 	LOG_LEVEL_DEBUG
 };
 
-/* What a message is about; either may be NULL.  Shown as "side(mailbox): ", "side: " or "mailbox:
- * ". */
+/* What a message is about; either may be NULL.  Shown as the prefix says, by default
+ * "side(mailbox): " or "side: ". */
 struct log_context {
 	const char *side; /* "local", "remote", "database", "proxy" … */
 	const char *mailbox; /* as the user writes it */
 };
 
 /*
- * Messages up to `level` go to stderr.  With quiet set, only warnings and errors do.  Debug
+ * Messages up to `level` go to stderr.  With quiet set, only warnings and errors
+ * do, and debug messages.  Debug
  * messages go to the log file alone if there is one.
  */
 void log_set_level(enum log_level level);
@@ -35,6 +36,13 @@ bool log_is_debug(void);
  * on failure. */
 int log_open_file(const char *path);
 void log_close_file(void);
+
+/*
+ * The format of the prefix (log-prefix in interimap.conf(5)), which has been checked; borrowed.
+ * NULL: the default one.  A mailbox that it does not show is named all the same when a message is
+ * about no side.
+ */
+void log_set_prefix(const char *format);
 
 void log_write(enum log_level level, const struct log_context *context, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
