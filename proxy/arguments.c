@@ -10,100 +10,36 @@
 
 #include "sync/base/xalloc.h"
 
-enum option_id {
-	OPT_CONFIG = 256,
-	OPT_PROXY,
-	OPT_WATCH,
-	OPT_NOTIFY,
-	OPT_ALLOW,
-	OPT_DEBUG,
-	OPT_REPAIR,
-	OPT_DELETE,
-	OPT_RENAME,
-	OPT_TARGET,
-	OPT_VERSION
+/* One option: sets `flag`, or is taken by parse(), with its value or NULL. */
+struct entry {
+	const char *name;
+	int argument; /* no_argument … */
+	size_t flag; /* offset of a bool; of no meaning with parse() */
+	bool (*parse)(struct arguments *arguments, const char *value);
+	char letter; /* or '\0' */
+	const char *value, *help; /* for --help */
 };
 
-static const struct option options[] = {
-	{"config", required_argument, NULL, OPT_CONFIG},
-	{"proxy", no_argument, NULL, OPT_PROXY},
-	{"watch", optional_argument, NULL, OPT_WATCH},
-	{"notify", no_argument, NULL, OPT_NOTIFY},
-	{"allow-deletions", no_argument, NULL, OPT_ALLOW},
-	{"repair", no_argument, NULL, OPT_REPAIR},
-	{"delete", no_argument, NULL, OPT_DELETE},
-	{"rename", no_argument, NULL, OPT_RENAME},
-	{"target", required_argument, NULL, OPT_TARGET},
-	{"quiet", no_argument, NULL, 'q'},
-	{"debug", no_argument, NULL, OPT_DEBUG},
-	{"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, OPT_VERSION},
-	{0},
-};
+enum { INTERVAL_MAX = 365 * 24 * 60 * 60 };
 
-void arguments_print_help(void)
-{
-	(void)fputs(
-		"Usage: interimap [OPTION ...] [MAILBOX ...]\n"
-		"       interimap --proxy [OPTION ...]\n"
-		"Keep an IMAP account the same on two servers; with --proxy, serve it to mail "
-		"clients.\n"
-		"\n"
-		"      --proxy            serve mail clients on localhost, and keep synchronising\n"
-		"      --watch[=SECONDS]  keep synchronising, and look again at these intervals\n"
-		"      --notify           keep synchronising, told of changes by the servers "
-		"(NOTIFY)\n"
-		"      --allow-deletions MAILBOX ...\n"
-		"                         let an unusual mass of deletions in MAILBOX pass, once\n"
-		"      --config=FILE      use this configuration file\n"
-		"      --repair           compare everything with the database, and mend it\n"
-		"      --delete MAILBOX ...\n"
-		"                         delete the mailboxes on both servers and in the "
-		"database\n"
-		"      --rename SOURCE DEST\n"
-		"                         rename likewise\n"
-		"      --target=local|remote|database\n"
-		"                         delete or rename only there (may be repeated)\n"
-		"  -q, --quiet            say only what is wrong\n"
-		"      --debug            say what goes over the wire (twice: passwords too)\n"
-		"  -h, --help             this text\n"
-		"      --version          the version\n"
-		"\n"
-		"See interimap(1).\n",
-		stdout);
-}
+static const char digits[] = "0123456789";
 
 static bool parse_interval(struct arguments *arguments, const char *text)
 {
-	char *end;
 	unsigned long seconds;
 
+	arguments->watch = true;
 	if (text == NULL)
 		return true;
 	errno = 0;
-	seconds = strtoul(text, &end, 10);
-	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || seconds == 0 ||
-		seconds > 31536000) {
+	seconds = strtoul(text, NULL, 10);
+	if (errno != 0 || *text == '\0' || text[strspn(text, digits)] != '\0' ||
+		seconds > INTERVAL_MAX) {
 		(void)fprintf(
 			stderr, "interimap: --watch: \"%s\" is not a number of seconds\n", text);
 		return false;
 	}
 	arguments->interval = (unsigned)seconds;
-	return true;
-}
-
-/* getopt_long() takes abbreviations, which the options do not have: a later option would change
- * what they mean. */
-static bool is_abbreviated(const char *word)
-{
-	size_t len = strcspn(word, "=");
-
-	if (strncmp(word, "--", 2) != 0 || len <= 2)
-		return false;
-	for (const struct option *option = options; option->name != NULL; option++)
-		if (strlen(option->name) == len - 2 &&
-			strncmp(option->name, word + 2, len - 2) == 0)
-			return false;
 	return true;
 }
 
@@ -130,50 +66,113 @@ static bool parse_targets(struct arguments *arguments, const char *text)
 	}
 }
 
-static bool take_option(struct arguments *arguments, int option)
+static bool take_config(struct arguments *arguments, const char *value)
 {
-	switch (option) {
-	case OPT_CONFIG:
-		arguments->config = optarg;
-		return true;
-	case OPT_PROXY:
-		arguments->proxy = true;
-		return true;
-	case OPT_WATCH:
-		arguments->watch = true;
-		return parse_interval(arguments, optarg);
-	case OPT_NOTIFY:
-		arguments->notify = true;
-		return true;
-	case OPT_ALLOW:
-		arguments->allow_deletions = true;
-		return true;
-	case OPT_REPAIR:
-		arguments->repair = true;
-		return true;
-	case OPT_DELETE:
-		arguments->delete = true;
-		return true;
-	case OPT_RENAME:
-		arguments->rename = true;
-		return true;
-	case OPT_TARGET:
-		return parse_targets(arguments, optarg);
-	case OPT_DEBUG:
-		arguments->debug++;
-		return true;
-	case OPT_VERSION:
-		arguments->version = true;
-		return true;
-	case 'q':
-		arguments->quiet = true;
-		return true;
-	case 'h':
-		arguments->help = true;
-		return true;
-	default:
-		return false;
+	arguments->config = value;
+	return true;
+}
+
+static bool take_debug(struct arguments *arguments, const char *value)
+{
+	arguments->debug++;
+	return true;
+}
+
+#define FLAG(member) .flag = offsetof(struct arguments, member)
+
+static const struct entry entries[] = {
+	{"proxy", no_argument, FLAG(proxy), .value = "",
+		.help = "serve mail clients on localhost, and keep synchronising"},
+	{"watch", optional_argument, .parse = parse_interval, .value = "[=SECONDS]",
+		.help = "keep synchronising, and look again at these intervals"},
+	{"notify", no_argument, FLAG(notify), .value = "",
+		.help = "keep synchronising, told of changes by the servers"},
+	{"repair", no_argument, FLAG(repair), .value = "",
+		.help = "compare all messages with the database, and mend it"},
+	{"delete", no_argument, FLAG(delete), .value = " MAILBOX ...",
+		.help = "delete them on both servers and in the database"},
+	{"rename", no_argument, FLAG(rename), .value = " SOURCE DEST",
+		.help = "rename it, and what is below it, likewise"},
+	{"target", required_argument, .parse = parse_targets, .value = "=TARGET[,TARGET]",
+		.help = "delete or rename only there: local, remote, database"},
+	{"allow-deletions", no_argument, FLAG(allow_deletions), .value = " MAILBOX ...",
+		.help = "let an unusual mass of deletions there pass, once"},
+	{"config", required_argument, .parse = take_config, .value = "=FILE",
+		.help = "use this configuration file"},
+	{"quiet", no_argument, FLAG(quiet), .letter = 'q', .value = "",
+		.help = "say only what is wrong"},
+	{"debug", no_argument, .parse = take_debug, .value = "",
+		.help = "say what goes over the wire (twice: passwords too)"},
+	{"help", no_argument, FLAG(help), .letter = 'h', .value = "", .help = "this text"},
+	{"version", no_argument, FLAG(version), .value = "", .help = "the version"},
+};
+
+void arguments_print_help(void)
+{
+	(void)fputs("Usage: interimap [OPTION ...] [MAILBOX ...]\n"
+		    "       interimap [OPTION ...] --repair [MAILBOX ...]\n"
+		    "       interimap [OPTION ...] --delete MAILBOX ...\n"
+		    "       interimap [OPTION ...] --rename SOURCE DEST\n"
+		    "       interimap --proxy [OPTION ...]\n"
+		    "Keep an IMAP account the same on two servers; with --proxy, serve it to mail "
+		    "clients.\n"
+		    "\n",
+		stdout);
+	for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+		const struct entry *entry = &entries[i];
+		char letter[] = {'-', entry->letter, ',', '\0'};
+		_cleanup_free_ char *option = xasprintf("--%s%s", entry->name, entry->value);
+
+		(void)printf("  %3s %-30s %s\n", entry->letter != '\0' ? letter : "", option,
+			entry->help);
 	}
+	(void)fputs("\nSee interimap(1).\n", stdout);
+}
+
+/* getopt_long() takes abbreviations, which the options do not have: a later option would change
+ * what they mean. */
+static bool is_unknown(const char *word)
+{
+	size_t len = strcspn(word, "=");
+
+	if (strncmp(word, "--", 2) != 0 || len <= 2)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(entries); i++)
+		if (strlen(entries[i].name) == len - 2 &&
+			strncmp(entries[i].name, word + 2, len - 2) == 0)
+			return false;
+	return true;
+}
+
+static const struct entry *find(int option, int index)
+{
+	if (option == 0)
+		return &entries[index];
+	for (size_t i = 0; i < ARRAY_LEN(entries); i++)
+		if (entries[i].letter != '\0' && entries[i].letter == option)
+			return &entries[i];
+	return NULL; /* getopt_long() has said why */
+}
+
+/* A value that may be left out is also taken from the next word, if that is a number: as the Perl
+ * program does. */
+static const char *value_of(const struct entry *entry, int argc, char *argv[])
+{
+	const char *next = optind < argc ? argv[optind] : "";
+
+	if (entry->argument != optional_argument || optarg != NULL || *next == '\0' ||
+		next[strspn(next, digits)] != '\0')
+		return optarg;
+	optind++;
+	return next;
+}
+
+static bool take_option(struct arguments *arguments, const struct entry *entry, const char *value)
+{
+	if (entry->parse != NULL)
+		return entry->parse(arguments, value);
+	*(bool *)((char *)arguments + entry->flag) = true;
+	return true;
 }
 
 static size_t count_mailboxes(const struct arguments *arguments)
@@ -221,24 +220,36 @@ static bool check(const struct arguments *arguments)
 	return wrong == NULL;
 }
 
+static bool take_options(struct arguments *arguments, int argc, char *argv[])
+{
+	struct option options[ARRAY_LEN(entries) + 1] = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(entries); i++)
+		options[i] =
+			(struct option){.name = entries[i].name, .has_arg = entries[i].argument};
+	for (;;) {
+		int at = optind > 0 ? optind : 1, index = 0, option;
+		const struct entry *entry;
+
+		if (at < argc && is_unknown(argv[at])) {
+			(void)fprintf(stderr, "interimap: unknown option '%s'\n", argv[at]);
+			return false;
+		}
+		option = getopt_long(argc, argv, "+qh", options, &index);
+		if (option < 0)
+			return true;
+		entry = find(option, index);
+		if (entry == NULL || !take_option(arguments, entry, value_of(entry, argc, argv)))
+			return false;
+	}
+}
+
 bool arguments_parse(struct arguments *arguments, int argc, char *argv[])
 {
-	bool good = true;
+	bool good;
 
 	*arguments = (struct arguments){0};
-	for (;;) {
-		int at = optind > 0 ? optind : 1, option;
-
-		if (at < argc && is_abbreviated(argv[at])) {
-			(void)fprintf(stderr, "interimap: unknown option '%s'\n", argv[at]);
-			good = false;
-			break;
-		}
-		option = getopt_long(argc, argv, "+qh", options, NULL);
-		if (option < 0)
-			break;
-		good = take_option(arguments, option) && good;
-	}
+	good = take_options(arguments, argc, argv);
 	if (optind < argc)
 		arguments->mailboxes = (const char *const *)&argv[optind];
 	good = good && check(arguments);
