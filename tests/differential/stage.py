@@ -7,6 +7,7 @@ log-in, and started in a few milliseconds.  Scenarios about the network use a wh
 
 import collections
 import contextlib
+import functools
 import json
 import os
 import random
@@ -16,12 +17,13 @@ import signal
 import sqlite3
 import stat
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 
 from integration import messages
 from integration.dovecot import Dovecot
-from integration.imap import Imap, _fetched, flag_list, quote, split_name, text
+from integration.imap import Imap, _fetched, quote, split_name, text
 from integration.processes import Activity
 from integration.interimap import Interimap, imap, imaps, starttls, tunnel
 
@@ -92,6 +94,10 @@ class Outcome:
     out: list = field(default_factory=list)
 
 
+def _shell(line):
+    return subprocess.run(line, shell=True, check=True, capture_output=True, text=True).stdout
+
+
 class Servers:
     """Configurations of lone servers by (separator, format), and one whole server."""
 
@@ -99,22 +105,42 @@ class Servers:
         self.folder = folder
         self.certificates = certificates
         self._made = {}
+        self._lock = threading.Lock()   # scenarios run in several threads
 
     def get(self, side, separator, format):
         key = side, separator, format
-        if key not in self._made:
-            self._made[key] = Dovecot(os.path.join(self.folder, f"d{len(self._made)}"),
-                                      separator=separator, format=format)
-        return self._made[key]
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = Dovecot(os.path.join(self.folder, f"d{len(self._made)}"),
+                                          separator=separator, format=format)
+            return self._made[key]
 
     def whole(self):
         """A server on ports that anybody may log in to."""
+        with self._lock:
+            return self._whole()
+
+    def _whole(self):
         if "whole" not in self._made:
             server = Dovecot(os.path.join(self.folder, "w"), separator="/", format="sdbox",
                              tls=self.certificates,
                              extra="passdb {\n  driver = static\n  args = password=secret\n}")
             self._made["whole"] = server.start()
         return self._made["whole"]
+
+    @functools.lru_cache(maxsize=None)
+    def words(self):
+        """What stands for what in the options of scenarios."""
+        certificates = self.certificates
+        hashed = os.path.join(certificates.folder, "hashed")
+        os.makedirs(hashed, exist_ok=True)
+        _shell(f"cp {certificates.ca} {hashed}/ && openssl rehash {hashed}")
+        digest = (f"openssl x509 -in {certificates.cert} -pubkey -noout"
+                  " | openssl pkey -pubin -outform DER | openssl dgst -r -")
+        return {"@ca@": certificates.ca, "@other-ca@": certificates.other_ca,
+                "@ca-path@": hashed, "@imap-port@": str(self.whole().port),
+                "@spki@": _shell(digest + "sha256").split()[0],
+                "@spki512@": _shell(digest + "sha512").split()[0]}
 
     def stop(self):
         for server in self._made.values():
@@ -187,15 +213,23 @@ class Side:
         self.client.append_all(self.name(name),
                                [(body, (), messages.PRESENT) for body in bodies])
 
+    def dated(self, name, *dates):
+        """Messages with these INTERNALDATEs, seconds of UTC."""
+        self.client.append_all(self.name(name), [
+            (f"Subject: {date}\r\n\r\nof {self.rng}\r\n".encode(), (), date)
+            for date in dates])
+
     def flag(self, name, which, change, *flags):
         """`which`: "all", or indices into the UIDs; `change`: "+", "-" or ""."""
         uids = self._uids(name, which)
-        self.client.cmd("UID STORE", ",".join(map(str, uids)), change + "FLAGS.SILENT",
-                        flag_list(flags))
+        for at in range(0, len(uids), 500):
+            self.client.store(uids[at:at + 500], change, flags)
         self.client.cmd("UNSELECT")
 
     def expunge(self, name, which):
-        self.client.expunge(self._uids(name, which))
+        uids = self._uids(name, which)
+        for at in range(0, len(uids), 500):
+            self.client.expunge(uids[at:at + 500])
         self.client.cmd("UNSELECT")
 
     def move(self, name, which, target):
@@ -266,8 +300,7 @@ class Stage:
     def _value(self, value):
         if not isinstance(value, str) or "@" not in value:
             return value
-        known = {"@folder@": self.one.folder, "@ca@": self.servers.certificates.ca,
-                 "@other-ca@": self.servers.certificates.other_ca,
+        known = {"@folder@": self.one.folder, **self.servers.words(),
                  **{f"@{side}@": one.server.command(self.user)
                     for side, one in self.sides.items()}}
         for word, replacement in known.items():
@@ -338,7 +371,8 @@ class Stage:
     def _args(self, words):
         return [self._value(word) for word in words]
 
-    def step_run(self, *words, exit=0, env=None, says=None, silent=False, timeout=60):
+    def step_run(self, *words, exit=0, env=None, says=None, hides=None, silent=False,
+                 timeout=60):
         """Run to the end; `exit`: 0, 1 for any error, -9, or None for what may differ."""
         self.one.binary = self.binaries[min(self.count, 1)]
         self.count += 1

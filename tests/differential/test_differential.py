@@ -104,6 +104,8 @@ def expected(scenario, outcome, stage, name):
     for number, (keys, said, out) in enumerate(zip(runs, outcome.said, outcome.out), 1):
         if keys.get("says") and not re.search(keys["says"], said + out):
             yield f"run {number} does not say {keys['says']!r} but {said!r}"
+        if keys.get("hides") and re.search(keys["hides"], said + out):
+            yield f"run {number} does not hide {keys['hides']!r}"
         if keys.get("silent") and said + out:
             yield f"run {number} is not silent but says {said!r}"
 
