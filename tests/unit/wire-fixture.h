@@ -188,7 +188,7 @@ static inline char *end_log(void)
 	FILE *file = fopen(log_path, "r");
 
 	assert_non_null(file);
-	(void)fread(text, 1, (1 << 20) - 1, file);
+	assert_int_not_equal(fread(text, 1, (1 << 20) - 1, file), 0);
 	assert_int_equal(fclose(file), 0);
 	log_set_level(LOG_LEVEL_INFO);
 	log_close_file();
