@@ -7,6 +7,7 @@
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
+#include "sync/config/values.h"
 #include "sync/engine/engine-private.h"
 #include "sync/imap/mailbox.h"
 #include "sync/plan/mailboxes.h"
@@ -57,23 +58,6 @@ static void list_delimiter(struct side *side)
 	request_submit(request);
 }
 
-/* A pattern as a quoted string; the wildcards in it stay what they are. */
-static void put_pattern(struct command *command, const char *pattern, size_t len)
-{
-	struct buf quoted;
-
-	buf_init(&quoted, 2 * len + 2);
-	(void)buf_putc(&quoted, '"');
-	for (size_t i = 0; i < len; i++) {
-		if (pattern[i] == '"' || pattern[i] == '\\')
-			(void)buf_putc(&quoted, '\\');
-		(void)buf_putc(&quoted, pattern[i]);
-	}
-	(void)buf_putc(&quoted, '"');
-	command_printf(command, "%.*s", (int)buf_len(&quoted), buf_data(&quoted));
-	buf_done(&quoted);
-}
-
 static char *replace(const char *pattern, size_t len, char from, char to)
 {
 	char *copy = xmemdup0(pattern, len);
@@ -84,78 +68,105 @@ static char *replace(const char *pattern, size_t len, char from, char to)
 	return copy;
 }
 
-/* Names on the command line are written with the local delimiter. */
-static void put_names(struct command *command, struct side *side, const char *const *names)
+static void add_pattern(struct list_pattern **patterns, size_t *count, char *own_bytes, size_t len)
 {
+	*patterns = xreallocarray(*patterns, *count + 1, sizeof(**patterns));
+	(*patterns)[(*count)++] = (struct list_pattern){.bytes = own_bytes, .len = len};
+}
+
+/* Names on the command line are written with the local delimiter. */
+static void add_names(struct side *side, struct list_pattern **patterns, size_t *count)
+{
+	const char *const *names = side->engine->options->mailboxes;
 	const struct engine_change *change = side->engine->options->change;
 	char local_delimiter = side->engine->local.delimiter;
 
 	for (size_t i = 0; names[i] != NULL; i++) {
-		_cleanup_free_ char *pattern = replace(names[i], strlen(names[i]),
+		size_t len = strlen(names[i]);
+		char *pattern = replace(names[i], len,
 			local_delimiter != '\0' ? local_delimiter : '\1', side->delimiter);
 
-		if (i > 0)
-			command_puts(command, " ");
-		put_pattern(command, pattern, strlen(pattern));
+		add_pattern(patterns, count, pattern, len);
 		/* A rename takes the children along. */
 		if (i == 0 && change != NULL && change->kind == CHANGE_RENAME &&
-			side->delimiter != '\0') {
-			_cleanup_free_ char *below = xasprintf("%s%c*", pattern, side->delimiter);
-
-			command_puts(command, " ");
-			put_pattern(command, below, strlen(below));
-		}
+			side->delimiter != '\0')
+			add_pattern(patterns, count, xasprintf("%s%c*", pattern, side->delimiter),
+				len + 2);
 	}
 }
 
-/* Configured patterns have NUL for the delimiter. */
-static void put_patterns(struct command *command, struct side *side)
+/* What to ask the server for; configured patterns have NUL for the delimiter. */
+static struct list_pattern *make_patterns(struct side *side, size_t *ret_count)
 {
 	const struct engine_options *options = side->engine->options;
 	const struct account *account = options->account;
+	struct list_pattern *patterns = NULL;
+	size_t count = 0;
 
-	command_puts(command, "(");
 	if (options->mailboxes != NULL)
-		put_names(command, side, options->mailboxes);
-	else if (account->list_pattern_count == 0)
-		command_puts(command, "\"*\"");
-	for (size_t i = 0; options->mailboxes == NULL && i < account->list_pattern_count; i++) {
-		const struct list_pattern *configured = &account->list_patterns[i];
-		_cleanup_free_ char *pattern =
-			replace(configured->bytes, configured->len, '\0', side->delimiter);
+		add_names(side, &patterns, &count);
+	for (size_t i = 0; options->mailboxes == NULL && i < account->list_pattern_count; i++)
+		add_pattern(&patterns, &count,
+			replace(account->list_patterns[i].bytes, account->list_patterns[i].len,
+				'\0', side->delimiter),
+			account->list_patterns[i].len);
+	if (count == 0)
+		add_pattern(&patterns, &count, xstrdup("*"), 1);
+	*ret_count = count;
+	return patterns;
+}
 
-		if (i > 0)
+static void put_selection(struct command *command, const struct side *side)
+{
+	const struct account *account = side->engine->options->account;
+
+	if (side->engine->options->mailboxes != NULL || account->list_select_opts == NULL ||
+		account->list_select_opts[0] == NULL)
+		return;
+	command_puts(command, "(");
+	for (size_t i = 0; account->list_select_opts[i] != NULL; i++)
+		command_printf(command, "%s%s", i > 0 ? " " : "", account->list_select_opts[i]);
+	command_puts(command, ") ");
+}
+
+/* One LIST with as many of the patterns as a line may hold; how many that are. */
+static size_t list_some(struct side *side, const struct list_pattern *patterns, size_t count)
+{
+	enum { TAIL = 200 };
+	struct request *request =
+		request_new(&side->engine->barrier, side, sizeof(*request), listed);
+	struct command *command = &request->command;
+	size_t done = 0;
+
+	command->untagged = on_listed;
+	command_puts(command, "LIST ");
+	put_selection(command, side);
+	command_mailbox(command, side->reference);
+	command_puts(command, " (");
+	do {
+		if (done > 0)
 			command_puts(command, " ");
-		put_pattern(command, pattern, configured->len);
-	}
-	command_puts(command, ")");
+		command_astring(command, patterns[done].bytes, patterns[done].len);
+		done++;
+	} while (done < count &&
+		 command_line_length(command) + 2 * patterns[done].len + TAIL < LIMIT_COMMAND_LINE);
+	command_printf(command,
+		") RETURN (SUBSCRIBED%s STATUS (UIDVALIDITY UIDNEXT HIGHESTMODSEQ))",
+		side_has(side, "SPECIAL-USE") ? " SPECIAL-USE" : "");
+	request_submit(request);
+	return done;
 }
 
 static void list_mailboxes(struct side *side)
 {
-	const struct account *account = side->engine->options->account;
-	struct request *request =
-		request_new(&side->engine->barrier, side, sizeof(*request), listed);
-	struct command *command = &request->command;
+	size_t count, done = 0;
+	struct list_pattern *patterns = make_patterns(side, &count);
 
 	listing_clear(listing_of(side));
 	listing_of(side)->asked = true;
-	command->untagged = on_listed;
-	command_puts(command, "LIST ");
-	if (side->engine->options->mailboxes == NULL && account->list_select_opts != NULL &&
-		account->list_select_opts[0] != NULL) {
-		command_puts(command, "(");
-		for (size_t i = 0; account->list_select_opts[i] != NULL; i++)
-			command_printf(
-				command, "%s%s", i > 0 ? " " : "", account->list_select_opts[i]);
-		command_puts(command, ") ");
-	}
-	command_mailbox(command, side->reference);
-	command_puts(command, " ");
-	put_patterns(command, side);
-	command_printf(command, " RETURN (SUBSCRIBED%s STATUS (UIDVALIDITY UIDNEXT HIGHESTMODSEQ))",
-		side_has(side, "SPECIAL-USE") ? " SPECIAL-USE" : "");
-	request_submit(request);
+	while (done < count)
+		done += list_some(side, patterns + done, count - done);
+	list_patterns_free(patterns, count);
 }
 
 /* Whether a pattern depends on a delimiter, which then must be known before. */
