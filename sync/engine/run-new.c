@@ -84,9 +84,11 @@ static bool searched(struct request *request)
 
 static void search_side(struct run_side *side)
 {
+	/* A repair must know exactly what is there. */
+	uint64_t beyond = side->run->repair && side->run->first ? 0 : RUN_SEARCH_BEYOND;
 	struct run_request *request;
 
-	if (side->items_complete || seqset_count(&side->fresh) <= RUN_SEARCH_BEYOND)
+	if (side->items_complete || seqset_count(&side->fresh) <= beyond)
 		return;
 	run_select(side);
 	request = request_new(&side->run->barrier, side->side, sizeof(*request), searched);

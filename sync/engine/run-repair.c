@@ -9,7 +9,9 @@
  * reported a change become the union, since nobody can tell which of them is newer.
  *
  * Then messages without a pair are looked for (GAPS), paired by content (adoption), and what was
- * paired so is looked up as well, for its flags.  Whatever is left is copied as any new message.
+ * paired so is looked up as well, for its flags.  Whatever is left is copied as any new message;
+ * only now, when none of it has a twin and all pairs were looked up, UIDNEXT goes back to before
+ * it, so that a plain run finishes what an interrupted repair left.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -252,53 +254,74 @@ bool run_audited(struct run *run)
 	return run->failure == NULL;
 }
 
-/* The message that is left becomes a new one: the database must not say that it was replicated. */
-static int make_new(struct run_side *side, uint32_t uid)
-{
-	struct mailbox_state state = *run_base(side);
-
-	if (uid >= state.uidnext)
-		return 0;
-	state.uidnext = uid;
-	*run_base(side) = state;
-	return mailboxes_set_state(
-		side->run->engine->db, side->run->mailbox->idx, side->side->remote, &state);
-}
-
 static int write_apart(struct audit *audit)
 {
 	struct run *run = audit->run;
 	int r = 0;
 
-	for (size_t i = 0; i < audit->apart_count && r >= 0; i++) {
+	for (size_t i = 0; i < audit->apart_count && r >= 0; i++)
 		r = mapping_delete(run->engine->db, run->mailbox->idx, audit->apart[i]);
-		if (r >= 0 && seqset_contains(&audit->local.said, audit->apart[i].local))
-			r = make_new(&run->local, audit->apart[i].local);
-		if (r >= 0 && seqset_contains(&audit->remote.said, audit->apart[i].remote))
-			r = make_new(&run->remote, audit->apart[i].remote);
-	}
 	return r;
 }
 
-/*
- * In one transaction, and only now that all pairs were looked up: an interrupted repair is resumed
- * by a plain run, which takes for deleted what is missing beyond UIDNEXT.
- */
+/* Commits what was written in a transaction, or takes it back. */
+static bool finish(struct run *run, int r)
+{
+	if (run_database_failed(run, r)) {
+		db_rollback(run->engine->db);
+		return false;
+	}
+	return !run_database_failed(run, db_commit(run->engine->db));
+}
+
 bool run_audit_write(struct run *run)
 {
 	struct audit *audit = run->audit;
-	struct db *db = run->engine->db;
 
 	if (audit->apart_count == 0)
 		return true;
-	if (run_database_failed(run, db_begin(db)))
+	if (run_database_failed(run, db_begin(run->engine->db)))
 		return false;
-	if (run_database_failed(run, write_apart(audit))) {
-		db_rollback(db);
+	if (!finish(run, write_apart(audit)))
 		return false;
-	}
 	audit->apart_count = 0;
-	return !run_database_failed(run, db_commit(db));
+	return true;
+}
+
+/* Where UIDNEXT has to go back to. */
+static struct mailbox_state lowered(struct run_side *side)
+{
+	struct mailbox_state state = *run_base(side);
+
+	if (!seqset_is_empty(&side->fresh) && side->fresh.ranges[0].first < state.uidnext)
+		state.uidnext = side->fresh.ranges[0].first;
+	return state;
+}
+
+static int write_state(struct run_side *side, const struct mailbox_state *state)
+{
+	return mailboxes_set_state(
+		side->run->engine->db, side->run->mailbox->idx, side->side->remote, state);
+}
+
+bool run_audit_lower(struct run *run)
+{
+	struct mailbox_state local = lowered(&run->local), remote = lowered(&run->remote);
+	int r;
+
+	if (local.uidnext == run_base(&run->local)->uidnext &&
+		remote.uidnext == run_base(&run->remote)->uidnext)
+		return true;
+	if (run_database_failed(run, db_begin(run->engine->db)))
+		return false;
+	r = write_state(&run->local, &local);
+	if (r >= 0)
+		r = write_state(&run->remote, &remote);
+	if (!finish(run, r))
+		return false;
+	*run_base(&run->local) = local;
+	*run_base(&run->remote) = remote;
+	return true;
 }
 
 bool run_audit_adopted(struct run *run)

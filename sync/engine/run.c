@@ -222,6 +222,8 @@ static enum step dangling(struct run *run)
 
 static enum step ask(struct run *run)
 {
+	if (run->repair && run->first && !run_audit_lower(run))
+		return STEP_FAILED;
 	run_new_metadata(run);
 	run_confirm(run);
 	return next(run, RUN_PLAN);

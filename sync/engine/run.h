@@ -158,6 +158,9 @@ bool run_audit_ask(struct run *run);
 bool run_audited(struct run *run);
 /* All pairs were looked up: those whose messages were lost are taken apart.  False: failed. */
 bool run_audit_write(struct run *run);
+/* Only messages without a twin are left unpaired: the database no longer says that they were
+ * replicated.  False: failed. */
+bool run_audit_lower(struct run *run);
 /* Messages were paired by content: there are pairs to look up again; false the second time. */
 bool run_audit_adopted(struct run *run);
 /* Names the messages that had no pair, before they are copied. */
