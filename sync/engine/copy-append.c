@@ -300,15 +300,38 @@ void copier_append_now(struct copier *copier, struct copy_message *message)
 		submit(copier, alone);
 }
 
-void copier_append_arrived(struct copier *copier)
+/*
+ * Takes the messages of one APPEND off the head of those that arrived; NULL if none is due.  The
+ * copies have the order of the originals: servers may answer FETCHes that are under way together in
+ * pieces and in another order (Dovecot does when it has to wait for us to read), so what overtook
+ * others waits for them.  It waits within the credit.
+ */
+static struct copy_message *take_group(struct copier *copier)
 {
-	struct copy_message *messages = take(copier->arrived);
+	const struct items *items = &copier->source->items;
+	struct copy_message *messages = NULL, *message;
+	uint64_t bytes = 0;
+	unsigned count = 0;
+
+	while (copier->settled < copier->next && items->list[copier->settled].arrived)
+		copier->settled++;
+	while ((message = copier->arrived) != NULL &&
+		message->item < &items->list[copier->settled] && count < COPY_GROUP_MESSAGES &&
+		(count == 0 || bytes + spool_size(message->spool) <= COPY_GROUP_BYTES)) {
+		DL_DELETE(copier->arrived, message);
+		DL_APPEND(messages, message);
+		bytes += spool_size(message->spool);
+		count++;
+	}
+	copier->arrived_count -= count;
+	copier->arrived_bytes -= bytes;
+	return messages;
+}
+
+static void append_group(struct copier *copier, struct copy_message *messages)
+{
 	struct copy_message *message, *next;
 
-	copier->arrived_count = 0;
-	copier->arrived_bytes = 0;
-	if (messages == NULL)
-		return;
 	if (!commit_intents(copier, messages)) {
 		free_messages(messages);
 		return;
@@ -323,6 +346,29 @@ void copier_append_arrived(struct copier *copier)
 	}
 }
 
+void copier_append_arrived(struct copier *copier)
+{
+	struct copy_message *messages;
+
+	while ((messages = take_group(copier)) != NULL)
+		append_group(copier, messages);
+}
+
+/* By their place among the items, from the end: most come in order. */
+static void insert_arrived(struct copier *copier, struct copy_message *message)
+{
+	struct copy_message *before = copier->arrived != NULL ? copier->arrived->prev : NULL;
+
+	while (before != NULL && before->item > message->item)
+		before = before == copier->arrived ? NULL : before->prev;
+	if (before == NULL)
+		DL_PREPEND(copier->arrived, message);
+	else
+		DL_APPEND_ELEM(copier->arrived, before, message);
+	copier->arrived_count++;
+	copier->arrived_bytes += spool_size(message->spool);
+}
+
 void copier_arrived(struct copier *copier, struct copy_message *message)
 {
 	message->body_over = true;
@@ -332,9 +378,7 @@ void copier_arrived(struct copier *copier, struct copy_message *message)
 	}
 	if (message->appending)
 		return;
-	DL_APPEND(copier->arrived, message);
-	copier->arrived_count++;
-	copier->arrived_bytes += spool_size(message->spool);
+	insert_arrived(copier, message);
 	if (copier->arrived_count >= COPY_GROUP_MESSAGES ||
 		copier->arrived_bytes >= COPY_GROUP_BYTES)
 		copier_append_arrived(copier);

@@ -29,7 +29,7 @@ void copier_leave(struct copier *copier, uint32_t uid);
 /* The message is there as a whole (its APPEND may have begun before): it is appended with the next
  * group. */
 void copier_arrived(struct copier *copier, struct copy_message *message);
-/* Appends what has arrived. */
+/* Appends what has arrived, as far as nothing is missing before it. */
 void copier_append_arrived(struct copier *copier);
 /* Begins the APPEND of a message that is still arriving. */
 void copier_append_now(struct copier *copier, struct copy_message *message);

@@ -85,8 +85,10 @@ static struct spool *on_body_begun(struct side_view *view, uint32_t uid, uint64_
 	copier->arriving = message_new(copier, item, size);
 	if (item != NULL)
 		item->arrived = true;
-	if (item != NULL && size > LIMIT_SPOOL_MEMORY)
+	if (item != NULL && size > LIMIT_SPOOL_MEMORY) {
+		copier_append_arrived(copier);
 		copier_append_now(copier, copier->arriving);
+	}
 	return copier->arriving->spool;
 }
 
@@ -154,6 +156,7 @@ static bool on_fetched(struct request *request)
 
 		if (item->arrived)
 			continue;
+		item->arrived = true;
 		copier_release_credit(copier, item);
 		/* The next pass asks for it again, unless it was expunged meanwhile. */
 		copier_leave(copier, item->uid);

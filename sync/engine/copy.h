@@ -31,9 +31,10 @@ enum {
 struct copier {
 	struct run_side *source;
 	size_t next; /* the first item not yet asked for */
+	size_t settled; /* the first item not yet dealt with: what arrives behind it waits */
 	struct copy_message
 		*arriving; /* its body comes in now, or is complete and its response is not */
-	struct copy_message *arrived; /* whole, to be appended together (utlist) */
+	struct copy_message *arrived; /* whole, to be appended together (utlist), by UID */
 	size_t arrived_count;
 	uint64_t arrived_bytes;
 	unsigned fetches, appends; /* under way */
