@@ -18,7 +18,7 @@ from .stage import Servers, Stage
 PERL = "/usr/bin/interimap"
 ALL = scenarios.load()
 # Parts of an Outcome that are compared, besides the exit statuses.
-PARTS = "local", "remote", "subscribed", "rows", "cached", "mapping", "files"
+PARTS = "local", "remote", "order", "subscribed", "rows", "cached", "mapping", "files"
 
 pytestmark = pytest.mark.skipif(not os.path.exists(PERL), reason=f"{PERL} is not installed")
 
@@ -58,6 +58,11 @@ def part(outcome, name):
     if name in SIDES:
         seen = getattr(outcome, name)
         return {**contents(seen), "not selectable": seen.others}
+    if name == "order":
+        # Of the messages by UID, since mail clients show them so.
+        return {f"{side} {mailbox}": [found[uid][0][:8] for uid in sorted(found)]
+                for side in SIDES
+                for mailbox, found in getattr(outcome, side).mailboxes.items()}
     if name == "subscribed":
         return {side: getattr(outcome, side).subscribed for side in SIDES}
     return getattr(outcome, name)
@@ -119,7 +124,7 @@ def compared(scenario, outcomes, name):
         return
     if name == "ours":
         free = set(ours.free)
-        free |= set(SIDES) | {"mapping"} if ours.expect else set()
+        free |= {*SIDES, "order", "mapping"} if ours.expect else set()
         free |= {"subscribed"} if "subscribed" in ours.expect else set()
         free |= {"rows", "cached"} if ours.rows is not None else set()
         parts = [one for one in PARTS if one not in free]
