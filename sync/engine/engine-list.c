@@ -280,6 +280,17 @@ static bool check_hierarchies(struct engine *engine)
 	return false;
 }
 
+static void say_unusable(struct engine *engine, const struct side *side, size_t count)
+{
+	if (count == 0)
+		return;
+	engine->incomplete = true;
+	if (!engine->first_done)
+		log_error(SIDE_CONTEXT(side, NULL),
+			"left alone: %zu mailbox(es) whose name is too long or holds a line break",
+			count);
+}
+
 bool engine_prepare(struct engine *engine)
 {
 	const char *ignore = engine->options->account->ignore_mailbox;
@@ -290,6 +301,8 @@ bool engine_prepare(struct engine *engine)
 		log_error(NULL, "a server lists more than %d mailboxes", LIMIT_MAILBOXES);
 		return false;
 	}
+	say_unusable(engine, &engine->local, engine->local_listing.unusable);
+	say_unusable(engine, &engine->remote, engine->remote_listing.unusable);
 	if (!engine->schema_ready && db_prepare_schema(engine->db, engine->local.delimiter,
 					     engine->remote.delimiter) < 0) {
 		log_error((&(struct log_context){.side = "database"}), "%s", db_error(engine->db));

@@ -33,14 +33,24 @@ struct listed *listing_find(struct listing *listing, const char *name, size_t le
 	return listed;
 }
 
+static bool is_unusable(struct slice wire)
+{
+	for (size_t i = 0; i < wire.len; i++)
+		if (wire.data[i] == '\0' || wire.data[i] == '\r' || wire.data[i] == '\n')
+			return true;
+	return wire.len > LIMIT_MAILBOX_NAME;
+}
+
 static void take_list(
 	struct listing *listing, const struct response *response, const char *reference)
 {
 	struct listed *listed;
 	struct mailbox_name name;
 
-	if (!mailbox_from_wire(response->list.name, response->list.delimiter, reference, &name))
+	if (!mailbox_from_wire(response->list.name, response->list.delimiter, reference, &name)) {
+		listing->unusable += is_unusable(response->list.name);
 		return;
+	}
 	listed = listing_find(listing, name.data, name.len);
 	if (listed != NULL) {
 		listed->attributes |= response->list.attributes;

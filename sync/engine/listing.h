@@ -23,6 +23,7 @@ struct listing {
 	bool asked; /* the LIST was sent */
 	bool complete; /* the LIST was answered OK */
 	bool overflow; /* more than LIMIT_MAILBOXES */
+	size_t unusable; /* names that are too long, or hold a NUL, CR or LF */
 };
 
 void listing_clear(struct listing *listing);
