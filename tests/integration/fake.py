@@ -12,7 +12,7 @@ import ssl
 import threading
 from dataclasses import dataclass, field
 
-from .imap import ImapError, parse, split_name
+from .imap import ImapError, parse, quote
 from .ports import free_port
 
 CAPABILITIES = ("IMAP4rev1 LITERAL+ SASL-IR ENABLE UIDPLUS LIST-EXTENDED LIST-STATUS CONDSTORE"
@@ -63,12 +63,12 @@ class Box:
 
 
 class Fake:
-    """A server on a port of its own; `boxes` maps names (delimiter "/") to Box."""
+    """A server on a port of its own; `boxes` maps names as on the wire (as latin-1) to Box."""
 
     def __init__(self, boxes=None, context=None, implicit=False, greeting="OK", host="127.0.0.1",
                  capabilities=CAPABILITIES, answers=None):
         self.boxes = {"INBOX": Box()} if boxes is None else boxes
-        self.subscribed = set()
+        self.delimiter = "/"                # None: a flat list
         self.context = context
         self.implicit = implicit
         self.greeting = greeting
@@ -113,6 +113,11 @@ class Fake:
         """What clients named in the TLS handshake (SNI), None for nothing."""
         return [connection.server_name for connection in self.connections]
 
+    def sent(self, verb):
+        """The words of each command of that name."""
+        return [words for connection in self.connections for name, words in connection.commands
+                if name == verb]
+
     def verbs(self):
         return [line.split(b" ")[1].upper().decode("latin-1") for line in self.lines if b" " in line]
 
@@ -135,6 +140,7 @@ class Connection:
         self.server = server
         self.socket = client
         self.lines = []
+        self.commands = []          # (name, words)
         self.tls_error = None       # why the handshake failed
         self.server_name = self.version = self.cipher = None
         self.over = threading.Event()
@@ -232,6 +238,7 @@ class Connection:
         if verb == "UID":
             verb += " " + words[1].upper()
             words = words[1:]
+        self.commands.append((verb, words[1:]))
         own = self.server.answers.get(verb)
         if own is not None and own(self, tag, words[1:]):
             return True
@@ -274,21 +281,23 @@ class Connection:
         self.start_tls()
 
     def do_list(self, tag, *words):
+        delimiter = quote(self.server.delimiter) if self.server.delimiter else "NIL"
         if words[-1] == b"" or words[-1] == "":
-            self.say('* LIST (\\Noselect) "/" ""')
+            self.say(f'* LIST (\\Noselect) {delimiter} ""')
         else:
             for name, box in self.server.boxes.items():
-                self.say(f'* LIST () "/" {name}', self._status(name, box))
+                self.say(f"* LIST () {delimiter} ".encode() + _wire(name), self._status(name, box))
         self.ok(tag)
 
     @staticmethod
     def _status(name, box):
-        return (f"* STATUS {name} (UIDVALIDITY {box.uidvalidity} UIDNEXT {box.uidnext}"
-                f" HIGHESTMODSEQ {box.modseq})")
+        return b"* STATUS " + _wire(name) + (
+            f" (UIDVALIDITY {box.uidvalidity} UIDNEXT {box.uidnext} HIGHESTMODSEQ {box.modseq})").encode()
 
-    def _find(self, word):
-        name = word.decode() if isinstance(word, bytes) else word
-        return "/".join(split_name(name, "/"))
+    @staticmethod
+    def _find(word):
+        name = word.decode("latin-1") if isinstance(word, bytes) else word
+        return "INBOX" if name.upper() == "INBOX" else name
 
     def do_status(self, tag, word, _):
         name = self._find(word)
@@ -296,7 +305,7 @@ class Connection:
         self.ok(tag)
 
     def do_create(self, tag, word):
-        self.server.boxes[self._find(word)] = Box()
+        self.server.boxes[self._find(word)] = Box(uidvalidity=len(self.server.boxes) + 1)
         self.ok(tag)
 
     def do_select(self, tag, word, parameters=()):
@@ -421,6 +430,14 @@ class Connection:
             self.say(f"* {len(box.mails)} EXISTS")
         text = str(uids[0]) if len(uids) == 1 else f"{uids[0]}:{uids[-1]}"
         self.ok(tag, f"[APPENDUID {box.uidvalidity} {text}] taken")
+
+
+def _wire(name):
+    """A mailbox name as an atom where it is one, else as a literal."""
+    if re.fullmatch(r"[\w./&,+-]+", name, re.ASCII):
+        return name.encode()
+    data = name.encode("latin-1")
+    return b"{%d}\r\n" % len(data) + data
 
 
 def _message_id(body):
