@@ -18,7 +18,7 @@ MAY_USE = {
     "sync/imap": {"sync/base", "sync/net"},
     "sync/state": {"sync/base"},
     "sync/plan": {"sync/base"} | TYPES,
-    "sync/engine": SYNC - {"sync/config", "sync/command"} | {"sync/config/account.h"},
+    "sync/engine": SYNC - {"sync/config", "sync/command"} | {"sync/config/account.h", "sync/config/values.h"},
     "sync/config": {"sync/base", "sync/net", "sync/imap", "sync/plan/messages.h"},
     "sync/command": SYNC,
     "proxy": {"sync/base", "sync/net", "sync/imap", "sync/config", "sync/command"}
