@@ -123,6 +123,10 @@ void engine_list(struct engine *engine, struct side *side);
 /* When all that was asked is answered: true if there is more to ask, now that both delimiters are
  * known. */
 bool engine_list_on(struct engine *engine);
+/* engine-doubt.c: asks once more for what was listed without a STATUS; false if there is (now)
+ * nothing to ask. */
+bool engine_doubt(struct engine *engine);
+/* engine-list.c: */
 /* Both lists are there: decides, and submits what is to be created and subscribed.  False: cannot
  * go on. */
 bool engine_tree_begin(struct engine *engine);

@@ -146,7 +146,7 @@ static enum step connected(struct engine *engine)
 		log_error(NULL, "%s", engine->barrier.reason);
 		return give_up(engine);
 	}
-	if (engine_list_on(engine))
+	if (engine_list_on(engine) || engine_doubt(engine))
 		return STEP_WAIT;
 	if (!begin_tree(engine)) {
 		engine_over(engine, false); /* nothing that a new connection would mend */

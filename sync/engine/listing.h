@@ -22,6 +22,7 @@ struct listing {
 	struct listed *entries; /* uthash by name */
 	bool asked; /* the LIST was sent */
 	bool complete; /* the LIST was answered OK */
+	bool doubted; /* what was listed without a STATUS was asked for once more */
 	bool overflow; /* more than LIMIT_MAILBOXES */
 	size_t unusable; /* names that are too long, or hold a NUL, CR or LF */
 };
