@@ -109,6 +109,16 @@ class Fake:
         """All that clients said, literals left out."""
         return [line for connection in self.connections for line in connection.lines]
 
+    def tell(self, line):
+        """Say something unasked, on all connections that are open."""
+        for connection in self.connections:
+            if not connection.over.is_set():
+                connection.say(line)
+
+    def status(self, name):
+        """The STATUS response of a mailbox as it is now."""
+        return Connection._status(name, self.boxes[name])
+
     def server_names(self):
         """What clients named in the TLS handshake (SNI), None for nothing."""
         return [connection.server_name for connection in self.connections]
@@ -264,7 +274,7 @@ class Connection:
     def do_noop(self, tag):
         self.ok(tag)
 
-    do_enable = do_subscribe = do_check = lambda self, tag, *_: self.ok(tag)
+    do_enable = do_subscribe = do_unsubscribe = do_check = do_notify = lambda self, tag, *_: self.ok(tag)
 
     def do_login(self, tag, *_):
         self.ok(tag, f"[CAPABILITY {self._capabilities()}] welcome")
