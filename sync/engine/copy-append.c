@@ -85,20 +85,29 @@ static void release_append(struct request *request)
 		release_message(message);
 }
 
+/* As the original says it: local UIDs first, and an arrow to where the copies are. */
 static void log_added(struct append_request *append, const char *uids)
 {
+	enum { SHOWN = 4096 };
 	struct run_side *target = append->run.side;
-	_cleanup_free_ char *sources = xasprintf("%" PRIu32, append->messages->item->uid);
+	const struct copy_message *message;
+	bool remote = target->side->remote;
+	struct seqset sources;
+	struct buf text;
+	size_t index = 0;
 
-	if (append->count > 1) {
-		char *both = xasprintf("%s…%" PRIu32, sources, append->messages->prev->item->uid);
-
-		free(sources);
-		sources = both;
-	}
+	seqset_init(&sources);
+	buf_init(&text, SHOWN);
+	DL_FOREACH (append->messages, message)
+		(void)seqset_add(&sources, message->item->uid);
+	seqset_format(&sources, &index, SHOWN, &text);
 	log_info(SIDE_CONTEXT(target->side, target->run->mailbox->display),
-		"Added %zu UID(s) %s %s %s", append->count, uids,
-		target->side->remote ? "->" : "<-", sources);
+		"Added %zu UID(s) %.*s %s %.*s", append->count,
+		remote ? (int)buf_len(&text) : (int)strlen(uids), remote ? buf_data(&text) : uids,
+		remote ? "->" : "<-", remote ? (int)strlen(uids) : (int)buf_len(&text),
+		remote ? uids : buf_data(&text));
+	buf_done(&text);
+	seqset_done(&sources);
 }
 
 static int settle(struct append_request *append, const uint32_t *uids)
