@@ -345,7 +345,10 @@ int db_open(const char *path, bool create, struct db **ret, char **ret_reason)
 
 	r = in_memory ? 0 : make_file(path, create);
 	if (r < 0) {
-		*ret_reason = xasprintf("%s: %s", path, strerror(-r));
+		*ret_reason = xasprintf("%s: %s%s", path, strerror(-r),
+			r == -ENOENT && !create ? " (run interimap once without --watch and "
+						  "--notify to make it)"
+						: "");
 		return r;
 	}
 	db = xcalloc(1, sizeof(*db));
