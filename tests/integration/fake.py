@@ -6,6 +6,7 @@ It knows what the program needs of QRESYNC, LIST-STATUS and UIDPLUS, keeps every
 name to a function of (connection, tag, words) that returns True when it has answered.
 """
 
+import bisect
 import re
 import socket
 import ssl
@@ -35,6 +36,8 @@ class Box:
     modseq: int = 1
     mails: dict = field(default_factory=dict)       # uid -> Mail
     gone: list = field(default_factory=list)        # (uid, modseq)
+    _order: list = field(default_factory=list)
+    _order_of: int = -1
 
     def touch(self):
         self.modseq += 1
@@ -58,8 +61,14 @@ class Box:
         self.mails[uid].flags = frozenset(flags)
         self.mails[uid].modseq = self.touch()
 
+    def order(self):
+        """The UIDs in order."""
+        if len(self._order) != len(self.mails) or self._order_of != self.modseq:
+            self._order, self._order_of = sorted(self.mails), self.modseq
+        return self._order
+
     def number(self, uid):
-        return sorted(self.mails).index(uid) + 1
+        return bisect.bisect_left(self.order(), uid) + 1
 
 
 class Fake:
@@ -274,7 +283,11 @@ class Connection:
     def do_noop(self, tag):
         self.ok(tag)
 
-    do_enable = do_subscribe = do_unsubscribe = do_check = do_notify = lambda self, tag, *_: self.ok(tag)
+    def do_enable(self, tag, *words):
+        self.say("* ENABLED " + " ".join(words))
+        self.ok(tag)
+
+    do_subscribe = do_unsubscribe = do_check = do_notify = lambda self, tag, *_: self.ok(tag)
 
     def do_login(self, tag, *_):
         self.ok(tag, f"[CAPABILITY {self._capabilities()}] welcome")
@@ -353,13 +366,13 @@ class Connection:
 
     def _uids(self, text):
         """The UIDs of a set that exist."""
-        uids = sorted(self._box.mails)
+        uids = self._box.order()
         found = set()
         for part in text.split(","):
             ends = [(uids[-1] if uids else 0) if end == "*" else int(end)
                     for end in part.split(":")]
-            low, high = min(ends), max(ends)
-            found.update(uid for uid in uids if low <= uid <= high)
+            found.update(uids[bisect.bisect_left(uids, min(ends)):
+                              bisect.bisect_right(uids, max(ends))])
         return sorted(found)
 
     def _fetched(self, uid, items):
