@@ -388,16 +388,33 @@ static void submit_tree(struct engine *engine, struct side *side,
 	request_submit(&tree->request);
 }
 
+/* Every account has an INBOX (RFC 3501 section 5.1): a list without it, when the other side has it,
+ * comes from a server whose storage is not there. */
+static bool lacks_inbox(struct side *side)
+{
+	struct side *other = side->remote ? &side->engine->local : &side->engine->remote;
+
+	return listing_find(listing_of(side), "INBOX", 5) == NULL &&
+	       listing_find(listing_of(other), "INBOX", 5) != NULL;
+}
+
 static void say_missing(
-	struct engine *engine, const struct plan_mailbox *operation, const char *side)
+	struct engine *engine, const struct plan_mailbox *operation, struct side *side)
 {
 	struct mailbox *mailbox = engine_find_mailbox(engine, operation->name, operation->len);
+	bool is_inbox = mailbox_name_equal(operation->name, operation->len, "INBOX", 5);
 
 	engine->incomplete = true;
-	if (mailbox == NULL || mailbox->missing_said)
+	if (mailbox == NULL || mailbox->missing_said || (!is_inbox && lacks_inbox(side)))
 		return;
 	mailbox->missing_said = true;
-	log_error((&(struct log_context){.side = side, .mailbox = mailbox->display}),
+	if (is_inbox) {
+		log_error(SIDE_CONTEXT(side, mailbox->display),
+			"the server does not list it: is its storage there? Nothing is deleted for "
+			"what it does not list");
+		return;
+	}
+	log_error(SIDE_CONTEXT(side, mailbox->display),
 		"the mailbox disappeared. If it was deleted or renamed there, run `interimap "
 		"--delete %s` to delete it here as well",
 		mailbox->display);
@@ -425,10 +442,10 @@ static void begin_operation(struct engine *engine, const struct plan_mailbox *op
 		submit_tree(engine, &engine->remote, operation, "UNSUBSCRIBE");
 		break;
 	case MAILBOX_MISSING_LOCAL:
-		say_missing(engine, operation, "local");
+		say_missing(engine, operation, &engine->local);
 		break;
 	case MAILBOX_MISSING_REMOTE:
-		say_missing(engine, operation, "remote");
+		say_missing(engine, operation, &engine->remote);
 		break;
 	case MAILBOX_REMEMBER:
 	case MAILBOX_SET_SUBSCRIBED:

@@ -163,10 +163,39 @@ static void begin_idle(struct side *side)
 	request_submit(request);
 }
 
+static unsigned interval(struct engine *engine)
+{
+	bool pushed =
+		engine->options->push && can_notify(&engine->local) && can_notify(&engine->remote);
+
+	if (engine->options->interval > 0)
+		return engine->options->interval;
+	return pushed ? INTERVAL_PUSHED : INTERVAL_POLLED;
+}
+
+/* The timer runs on through what happens meanwhile, unless the interval is another one now. */
+static void arm_sweep(struct engine *engine)
+{
+	ev_tstamp repeat = interval(engine);
+
+	if (ev_is_active(&engine->sweep) && engine->sweep.repeat == repeat)
+		return;
+	engine->sweep.repeat = repeat;
+	ev_timer_again(engine->loop->ev, &engine->sweep);
+}
+
 static bool on_notify(struct request *request)
 {
-	if (request->command.outcome == OUTCOME_NO || request->command.outcome == OUTCOME_BAD)
-		request->side->overflowed = true;
+	struct side *side = request->side;
+
+	if (request->command.outcome != OUTCOME_NO && request->command.outcome != OUTCOME_BAD)
+		return true;
+	log_debug(SIDE_CONTEXT(side, NULL), "the server refused NOTIFY");
+	side->overflowed = true;
+	if (side->engine->phase == ENGINE_REST) { /* else the next rest begins with it */
+		begin_idle(side);
+		arm_sweep(side->engine);
+	}
 	return true;
 }
 
@@ -243,16 +272,6 @@ enum step watch_check(struct engine *engine)
 	return engine->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
 }
 
-static unsigned interval(struct engine *engine)
-{
-	bool pushed =
-		engine->options->push && can_notify(&engine->local) && can_notify(&engine->remote);
-
-	if (engine->options->interval > 0)
-		return engine->options->interval;
-	return pushed ? INTERVAL_PUSHED : INTERVAL_POLLED;
-}
-
 static void say_up_to_date(struct engine *engine)
 {
 	if (engine->first_done)
@@ -277,9 +296,7 @@ enum step watch_checked(struct engine *engine)
 		begin_push(&engine->local);
 		begin_push(&engine->remote);
 	}
-	engine->sweep.repeat = interval(engine);
-	if (!ev_is_active(&engine->sweep))
-		ev_timer_again(engine->loop->ev, &engine->sweep);
+	arm_sweep(engine);
 	return STEP_AGAIN;
 }
 

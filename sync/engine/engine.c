@@ -144,7 +144,10 @@ static enum step connected(struct engine *engine)
 		return STEP_WAIT;
 	if (engine->barrier.refused) {
 		log_error(NULL, "%s", engine->barrier.reason);
-		return give_up(engine);
+		engine->incomplete = true;
+		/* Of a new look at the lists nothing hangs: the next one comes with the interval.
+		 */
+		return engine->first_done ? watch_check(engine) : give_up(engine);
 	}
 	if (engine_list_on(engine) || engine_doubt(engine))
 		return STEP_WAIT;

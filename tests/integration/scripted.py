@@ -160,7 +160,7 @@ class Meddler(_Server):
         self._dropped = []
         self.refused = 0
 
-    def refuse(self, pattern, answer, times=1):
+    def answer(self, pattern, answer, times=1):
         """Answer these commands with e.g. b"NO [LIMIT] too many"."""
         self._rules.append(_Rule(pattern, times, lambda: ("refuse", answer)))
 

@@ -222,7 +222,7 @@ def test_client_goes_away(proxy):
         raw = proxy.raw()
         raw.say('a LOGIN me "local secret"\r\ns SELECT INBOX\r\n')
         raw.lines("s ")
-        assert len(stores(proxy)) > idle
+        eventually(lambda: len(stores(proxy)) > idle)
         raw.say(action)
         raw.socket.close()
         eventually(lambda: len(stores(proxy)) <= idle)
