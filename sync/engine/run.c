@@ -231,8 +231,10 @@ static enum step ask(struct run *run)
 
 static enum step decide(struct run *run)
 {
-	if (!run->has_plan)
+	if (!run->has_plan) {
 		run_confirmed(run);
+		run_pair_twins(run);
+	}
 	if (!run_plan(run))
 		return STEP_FAILED;
 	if (run->barrier.waiting > 0)

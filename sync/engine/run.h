@@ -190,6 +190,10 @@ void run_new_search(struct run *run);
 /* Takes the batch of this pass and asks for its metadata; submits requests or none. */
 void run_new_metadata(struct run *run);
 
+/* run-twins.c */
+/* Pairs new messages that are on both sides, before they are copied. */
+void run_pair_twins(struct run *run);
+
 /* run-apply.c */
 /* Asks again for exactly the vanished messages; submits requests or none. */
 void run_confirm(struct run *run);

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The same message, new on both sides: another program was interrupted between copying and writing
+ * it down, or both servers were given it.  Copied both ways, each side would hold it twice; so what
+ * agrees in Message-ID, size and date is paired instead.  A message without a Message-ID is not:
+ * two different ones of a size may well come within a second.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/run.h"
+
+static bool is_named(const struct identity *identity)
+{
+	uint8_t nothing[sizeof(identity->digest)];
+
+	identity_digest("", 0, nothing);
+	return memcmp(identity->digest, nothing, sizeof(nothing)) != 0;
+}
+
+static bool is_twin(const struct item *one, const struct item *other)
+{
+	return memcmp(one->identity.digest, other->identity.digest, sizeof(one->identity.digest)) ==
+		       0 &&
+	       one->identity.size == other->identity.size &&
+	       one->identity.date == other->identity.date;
+}
+
+static struct item *find_twin(const struct run *run, const struct item *local)
+{
+	for (size_t i = 0; i < run->remote.items.count; i++) {
+		struct item *remote = &run->remote.items.list[i];
+
+		if (!remote->arrived && is_twin(local, remote))
+			return remote;
+	}
+	return NULL;
+}
+
+/* Their flags are merged like any that changed on both sides. */
+static void merge_flags(struct run_side *side, const struct item *item)
+{
+	if (!changes_add(&side->changes, item->uid, item->flags))
+		side->overflow = true;
+}
+
+static int pair(struct run *run, uint64_t *ret_count)
+{
+	int r = 0;
+
+	*ret_count = 0;
+	for (size_t i = 0; i < run->local.items.count && r >= 0; i++) {
+		struct item *local = &run->local.items.list[i];
+		struct item *remote = is_named(&local->identity) ? find_twin(run, local) : NULL;
+
+		if (remote == NULL)
+			continue;
+		local->arrived = remote->arrived = true;
+		merge_flags(&run->local, local);
+		merge_flags(&run->remote, remote);
+		r = mapping_insert(run->engine->db, run->mailbox->idx,
+			(struct uid_pair){.local = local->uid, .remote = remote->uid});
+		(*ret_count)++;
+	}
+	return r;
+}
+
+static void drop_paired(struct run_side *side)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < side->items.count; i++)
+		if (!side->items.list[i].arrived)
+			side->items.list[kept++] = side->items.list[i];
+	side->items.count = kept;
+	changes_settle(&side->changes);
+}
+
+void run_pair_twins(struct run *run)
+{
+	uint64_t count = 0;
+
+	if (!run->engine->adopt || run->local.items.count == 0 || run->remote.items.count == 0)
+		return;
+	if (run_database_failed(run, db_begin(run->engine->db)))
+		return;
+	if (run_database_failed(run, pair(run, &count))) {
+		db_rollback(run->engine->db);
+		return;
+	}
+	if (run_database_failed(run, db_commit(run->engine->db)))
+		return;
+	drop_paired(&run->local);
+	drop_paired(&run->remote);
+	if (count > 0)
+		log_notice(RUN_CONTEXT(run),
+			"%llu new message(s) are on both sides already: not copied",
+			(unsigned long long)count);
+}
