@@ -3,18 +3,12 @@
 #ifndef INTERIMAP_PROXY_BACKEND_H
 #define INTERIMAP_PROXY_BACKEND_H
 
-#include "sync/config/account.h"
-
 struct backend;
 struct buf;
 struct loop;
-struct store;
+struct server;
 struct stream;
 struct worker;
-
-/* How to connect to the local store of an account; shared by all connections. */
-struct store *store_new(const struct account *account, char **ret_reason);
-struct store *store_free(struct store *store);
 
 struct backend_handler {
 	/* Once, from the loop: the store has accepted us, or `reason` is a sentence without a full
@@ -23,8 +17,11 @@ struct backend_handler {
 	void (*failed)(struct backend_handler *handler, const char *reason);
 };
 
-/* The store is borrowed, and must outlive it. */
-struct backend *backend_new(struct loop *loop, struct worker *worker, struct store *store,
+/*
+ * The store (sync/config/server.h) is borrowed, and must outlive it.  Just logged in: it is the
+ * client that decides about ENABLE, and the relay must see the bytes uncompressed.
+ */
+struct backend *backend_new(struct loop *loop, struct worker *worker, const struct server *store,
 	struct backend_handler *handler);
 /* Drops the connection unless its stream was taken.  Accepts NULL. */
 struct backend *backend_free(struct backend *backend);

@@ -10,12 +10,12 @@
 #include <utlist.h>
 
 #include "proxy/auth.h"
-#include "proxy/backend.h"
 #include "proxy/listener.h"
 #include "proxy/session.h"
 #include "sync/base/log.h"
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
+#include "sync/config/server.h"
 #include "sync/engine/hint.h"
 #include "sync/net/tls.h"
 
@@ -30,7 +30,7 @@ struct client {
 struct proxy {
 	struct proxy_context shared;
 	struct auth *auth;
-	struct store *store;
+	struct server *store;
 	struct tls_context *tls;
 	struct listener *listener;
 	struct listener_handler handler;
@@ -148,7 +148,7 @@ static bool prepare(struct proxy *proxy, const struct account *account, char **r
 	if (!prepare_tls(proxy, options, ret_reason) ||
 		!prepare_password(proxy, account, ret_reason))
 		return false;
-	proxy->store = store_new(account, ret_reason);
+	proxy->store = server_new(&account->local, "local", ret_reason);
 	if (proxy->store == NULL)
 		return false;
 	proxy->listener = listener_new(proxy->shared.loop, &listen, &proxy->handler, ret_reason);
@@ -188,7 +188,7 @@ struct proxy *proxy_free(struct proxy *proxy)
 	}
 	listener_free(proxy->listener);
 	auth_free(proxy->auth);
-	store_free(proxy->store);
+	server_free(proxy->store);
 	tls_free(proxy->tls);
 	wipe(proxy->new_password);
 	free(proxy->password_file);

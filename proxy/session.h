@@ -9,7 +9,7 @@ struct auth;
 struct hint_receiver;
 struct loop;
 struct proxy_session;
-struct store;
+struct server;
 struct tls_context;
 struct worker;
 
@@ -18,7 +18,7 @@ struct proxy_context {
 	struct loop *loop;
 	struct worker *worker;
 	struct auth *auth;
-	struct store *store;
+	struct server *store;
 	const struct tls_context *tls; /* NULL: no TLS is offered */
 	struct hint_receiver *receiver;
 };

@@ -40,8 +40,8 @@ static bool prepare_servers(struct sync *sync, const struct account *account, ch
 		*ret_reason = xasprintf("%s: %s", side, reason);
 		return false;
 	}
-	sync->local_options = server_session_options(sync->local);
-	sync->remote_options = server_session_options(sync->remote);
+	sync->local_options = *server_session_options(sync->local);
+	sync->remote_options = *server_session_options(sync->remote);
 	sync->local_options.enable_qresync = sync->remote_options.enable_qresync = true;
 	return true;
 }

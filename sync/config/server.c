@@ -76,7 +76,13 @@ struct server *server_free(struct server *server)
 	return NULL;
 }
 
-struct session_options server_session_options(const struct server *server)
+const struct session_options *server_session_options(const struct server *server)
 {
-	return server->options;
+	return &server->options;
+}
+
+void server_trim_log(const struct server *server)
+{
+	if (server->embedded != NULL)
+		embedded_trim_log(server->embedded);
 }

@@ -18,6 +18,9 @@ struct server *server_free(struct server *server);
 
 /* Options for a mail client's connection: just logged in.  Set enable_qresync for the engine's.
  * Valid as long as the server. */
-struct session_options server_session_options(const struct server *server);
+const struct session_options *server_session_options(const struct server *server);
+
+/* Empties what the embedded store had to say when it has grown large; for each new connection. */
+void server_trim_log(const struct server *server);
 
 #endif

@@ -21,6 +21,8 @@
 #include "proxy/auth.h"
 #include "proxy/backend.h"
 #include "proxy/session.h"
+#include "sync/config/account.h"
+#include "sync/config/server.h"
 #include "sync/base/buf.h"
 #include "sync/base/limits.h"
 #include "sync/base/log.h"
@@ -83,7 +85,7 @@ static void start(struct fixture *fixture, const char *store, const char *hash)
 		.loop = &fixture->loop,
 		.worker = fixture->worker,
 		.auth = auth_new(fixture->worker, "joe", hash == NULL ? "secret" : NULL, hash),
-		.store = store_new(fixture->account, &reason),
+		.store = server_new(&fixture->account->local, "local", &reason),
 	};
 	assert_non_null(fixture->context.store);
 }
@@ -125,7 +127,7 @@ static int teardown(void **state)
 		buf_done(&client->in);
 	}
 	auth_free(fixture->context.auth);
-	store_free(fixture->context.store);
+	server_free(fixture->context.store);
 	worker_free(fixture->worker);
 	account_free(fixture->account);
 	loop_done(&fixture->loop);
