@@ -10,13 +10,6 @@
 
 enum { REFINE_AT_ONCE = 500 };
 
-static struct run_side *side_of(struct command *command)
-{
-	return container_of(
-		container_of(command, struct request, command), struct run_request, request)
-		->side;
-}
-
 bool run_adopt_wanted(struct run *run)
 {
 	uint64_t mapped = 0;
@@ -34,7 +27,7 @@ bool run_adopt_wanted(struct run *run)
 
 static bool on_identity(struct command *command, struct response *response)
 {
-	struct run_side *side = side_of(command);
+	struct run_side *side = run_side_of(command);
 	struct identity identity;
 
 	if (!identity_from_fetch(response, &identity))
@@ -72,7 +65,7 @@ void run_adopt_list(struct run *run)
 
 static bool on_header(struct command *command, struct response *response)
 {
-	struct run_side *side = side_of(command);
+	struct run_side *side = run_side_of(command);
 	const unsigned needed = FETCH_UID | FETCH_HEADER;
 	uint8_t digest[16];
 

@@ -14,16 +14,9 @@
  * was. */
 enum { INBOX_EMPTIED = 20 };
 
-static struct run_side *side_of(struct command *command)
-{
-	return container_of(
-		container_of(command, struct request, command), struct run_request, request)
-		->side;
-}
-
 static bool on_alive(struct command *command, struct response *response)
 {
-	struct run_side *side = side_of(command);
+	struct run_side *side = run_side_of(command);
 
 	if (response->type != RESPONSE_FETCH || !(response->fetch.items & FETCH_UID) ||
 		!seqset_contains(&side->gone, response->fetch.uid))
@@ -149,16 +142,9 @@ static struct plan_side plan_side(const struct run_side *side)
 
 static bool on_known(struct command *command, struct response *response)
 {
-	struct run_side *side = side_of(command);
-	const unsigned needed = FETCH_UID | FETCH_FLAGS;
-	const struct flags *flags;
+	struct run_side *side = run_side_of(command);
 
-	if (response->type != RESPONSE_FETCH || (response->fetch.items & needed) != needed)
-		return false;
-	flags = flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);
-	if (flags == NULL || !changes_add(&side->known, response->fetch.uid, flags))
-		side->overflow = true;
-	return true;
+	return run_take_flags(side, &side->known, response);
 }
 
 static void ask_known(struct run_side *side, const struct seqset *uids)

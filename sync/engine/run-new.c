@@ -4,13 +4,6 @@
 #include "sync/engine/engine-private.h"
 #include "sync/engine/run.h"
 
-static struct run_side *side_of(struct command *command)
-{
-	return container_of(
-		container_of(command, struct request, command), struct run_request, request)
-		->side;
-}
-
 struct gap_finder {
 	struct run_side *side;
 	uint32_t from; /* the next UID not yet accounted for */
@@ -62,7 +55,7 @@ static bool find_fresh(struct run_side *side)
 
 static bool on_search(struct command *command, struct response *response)
 {
-	struct run_side *side = side_of(command);
+	struct run_side *side = run_side_of(command);
 
 	if (response->type != RESPONSE_SEARCH && response->type != RESPONSE_ESEARCH)
 		return false;
@@ -111,7 +104,7 @@ void run_new_search(struct run *run)
 
 static bool on_metadata(struct command *command, struct response *response)
 {
-	struct run_side *side = side_of(command);
+	struct run_side *side = run_side_of(command);
 
 	if (response->type != RESPONSE_FETCH || !(response->fetch.items & FETCH_SIZE))
 		return false;

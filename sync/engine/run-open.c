@@ -13,21 +13,29 @@ static struct run_side *side_of(struct view *view)
 	return container_of(container_of(view, struct side_view, view), struct run_side, view);
 }
 
+bool run_take_flags(struct run_side *side, struct changes *changes, const struct response *response)
+{
+	const unsigned needed = FETCH_UID | FETCH_FLAGS;
+	const struct flags *flags;
+
+	if (response->type != RESPONSE_FETCH || (response->fetch.items & needed) != needed)
+		return false;
+	flags = flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);
+	if (flags == NULL || !changes_add(changes, response->fetch.uid, flags))
+		side->overflow = true;
+	return true;
+}
+
 static void on_fetched(struct view *view, struct response *response)
 {
 	struct run_side *side = side_of(view);
-	const unsigned needed = FETCH_UID | FETCH_FLAGS;
-	const struct flags *flags;
 
 	/* Whatever makes the server speak of a message, it is not gone. */
 	if ((response->fetch.items & FETCH_UID) &&
 		seqset_contains(&side->gone, response->fetch.uid))
 		(void)seqset_add(&side->alive, response->fetch.uid);
-	if (!side->reading || (response->fetch.items & needed) != needed)
-		return;
-	flags = flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);
-	if (flags == NULL || !changes_add(&side->changes, response->fetch.uid, flags))
-		side->overflow = true;
+	if (side->reading)
+		(void)run_take_flags(side, &side->changes, response);
 }
 
 static void on_vanished(struct view *view, const struct seqset *uids, bool earlier)
@@ -57,9 +65,7 @@ static bool on_selected(struct request *request)
 
 static bool on_metadata(struct command *command, struct response *response)
 {
-	struct run_side *side = container_of(
-		container_of(command, struct request, command), struct run_request, request)
-					->side;
+	struct run_side *side = run_side_of(command);
 
 	if (response->type != RESPONSE_FETCH || !(response->fetch.items & FETCH_SIZE))
 		return false;

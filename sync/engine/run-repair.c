@@ -52,19 +52,11 @@ static struct audit_side *audit_side(struct run_side *side)
 
 static bool on_flags(struct command *command, struct response *response)
 {
-	struct run_side *side = container_of(
-		container_of(command, struct request, command), struct run_request, request)
-					->side;
-	const unsigned needed = FETCH_UID | FETCH_FLAGS;
-	const struct flags *flags;
+	struct run_side *side = run_side_of(command);
 
-	if (response->type != RESPONSE_FETCH || (response->fetch.items & needed) != needed ||
-		!seqset_contains(&audit_side(side)->asked, response->fetch.uid))
-		return false;
-	flags = flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);
-	if (flags == NULL || !changes_add(&audit_side(side)->listed, response->fetch.uid, flags))
-		side->overflow = true;
-	return true;
+	return response->type == RESPONSE_FETCH &&
+	       seqset_contains(&audit_side(side)->asked, response->fetch.uid) &&
+	       run_take_flags(side, &audit_side(side)->listed, response);
 }
 
 static bool add_pair(void *context, struct uid_pair pair)

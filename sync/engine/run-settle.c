@@ -23,13 +23,6 @@ static const double PAUSE_SECONDS = 0.7;
 
 enum { LOOKS_MIN = 2, LOOKS_MAX = 20 };
 
-static struct run_side *side_of(struct command *command)
-{
-	return container_of(
-		container_of(command, struct request, command), struct run_request, request)
-		->side;
-}
-
 static bool is_mapped(struct run_side *side, uint32_t uid)
 {
 	_cleanup_free_ struct uid_pair *pairs = NULL;
@@ -71,7 +64,7 @@ static struct intent *find_intent(
 
 static bool on_found(struct command *command, struct response *response)
 {
-	struct run_side *target = side_of(command);
+	struct run_side *target = run_side_of(command);
 	struct run *run = target->run;
 	uint32_t uid = response->fetch.uid;
 	struct identity identity;
@@ -183,15 +176,10 @@ bool run_settle_looked(struct run *run)
 
 static bool on_flags(struct command *command, struct response *response)
 {
-	struct run_side *side = side_of(command);
-	const unsigned needed = FETCH_UID | FETCH_FLAGS;
-	const struct flags *flags;
+	struct run_side *side = run_side_of(command);
 
-	if (response->type != RESPONSE_FETCH || (response->fetch.items & needed) != needed)
+	if (!run_take_flags(side, &side->changes, response))
 		return false;
-	flags = flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);
-	if (flags == NULL || !changes_add(&side->changes, response->fetch.uid, flags))
-		side->overflow = true;
 	(void)seqset_add(&side->alive, response->fetch.uid);
 	return true;
 }

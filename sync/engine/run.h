@@ -16,6 +16,7 @@
 #define INTERIMAP_ENGINE_RUN_H
 
 #include "sync/base/loop.h"
+#include "sync/base/xalloc.h"
 #include "sync/engine/changes.h"
 #include "sync/engine/copy.h"
 #include "sync/engine/mailbox.h"
@@ -116,6 +117,18 @@ struct run_request {
 	struct request request;
 	struct run_side *side;
 };
+
+/* The side of a command that is a run_request. */
+static inline struct run_side *run_side_of(struct command *command)
+{
+	struct request *request = container_of(command, struct request, command);
+
+	return container_of(request, struct run_request, request)->side;
+}
+
+/* Notes the flags that a FETCH tells; false if it tells none. */
+bool run_take_flags(
+	struct run_side *side, struct changes *changes, const struct response *response);
 
 /* Makes sure that the mailbox is selected by the commands that follow. */
 void run_select(struct run_side *side);
