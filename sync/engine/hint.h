@@ -11,6 +11,7 @@ enum hint_kind {
 	HINT_EXPUNGED, /* a client removed messages there */
 	HINT_TREE, /* mailboxes or subscriptions */
 	HINT_UNKNOWN, /* look at everything */
+	HINT_SELECTED, /* a client has opened it: it comes before all that waits */
 };
 
 struct hint_receiver {

@@ -11,7 +11,7 @@ import tree
 TYPES = {"sync/imap/flags.h", "sync/imap/mailbox.h", "sync/imap/seqset.h", "sync/imap/slice.h"}
 SYNC = {"sync/base", "sync/net", "sync/imap", "sync/state", "sync/plan", "sync/engine",
         "sync/config", "sync/command"}
-ENGINE_FOR_PROXY = {"sync/engine/hint.h", "sync/engine/change.h"}
+ENGINE_FOR_PROXY = {"sync/engine/action.h", "sync/engine/hint.h", "sync/engine/change.h"}
 MAY_USE = {
     "sync/base": set(),
     "sync/net": {"sync/base"},
