@@ -25,6 +25,7 @@ struct db {
 	size_t statement_count;
 	bool has_intents; /* the table `intent` exists */
 	bool has_late; /* the table `late` exists */
+	bool has_actions; /* the table `action` exists */
 	bool has_adoption; /* the temporary table `listed` exists */
 	unsigned long commits_before, commits_after;
 	unsigned long crash_at, crash_after; /* 0: never */

@@ -61,6 +61,14 @@ static const char create_late[] =
 	"digest BLOB NOT NULL, size UNSIGNED BIGINT NOT NULL, date BIGINT NOT NULL, "
 	"since BIGINT NOT NULL);";
 
+/* AUTOINCREMENT: the order outlives those that are done. */
+static const char create_action[] =
+	"CREATE TABLE IF NOT EXISTS action ("
+	"id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "
+	"verb TEXT NOT NULL, certain BOOLEAN NOT NULL, begun BOOLEAN NOT NULL, "
+	"mailbox BLOB NOT NULL, target BLOB, "
+	"uidvalidity UNSIGNED INT NOT NULL, source_uids TEXT, target_uids TEXT);";
+
 static const char create_listed[] =
 	"CREATE TEMP TABLE IF NOT EXISTS listed ("
 	"idx INTEGER NOT NULL, remote BOOLEAN NOT NULL, uid UNSIGNED INT NOT NULL, "
@@ -87,57 +95,58 @@ static int table_exists(struct db *db, const char *name, bool *ret_exists)
 	return 0;
 }
 
-int schema_find_intents(struct db *db, bool *ret_exists)
+/* A table of our own, and whether it is known to exist. */
+static int find_table(struct db *db, const char *name, bool *known, bool *ret_exists)
 {
-	bool exists = db->has_intents;
-	int r = exists ? 0 : table_exists(db, "intent", &exists);
+	bool exists = *known;
+	int r = exists ? 0 : table_exists(db, name, &exists);
 
 	if (r == 0)
-		*ret_exists = db->has_intents = exists;
+		*ret_exists = *known = exists;
 	return r;
+}
+
+static int need_table(struct db *db, const char *sql, bool *known)
+{
+	int r = *known ? 0 : db_execute(db, sql);
+
+	*known = r == 0;
+	return r;
+}
+
+int schema_find_intents(struct db *db, bool *ret_exists)
+{
+	return find_table(db, "intent", &db->has_intents, ret_exists);
 }
 
 int schema_need_intents(struct db *db)
 {
-	int r = 0;
-
-	if (!db->has_intents) {
-		r = db_execute(db, create_intent);
-		db->has_intents = r == 0;
-	}
-	return r;
+	return need_table(db, create_intent, &db->has_intents);
 }
 
 int schema_find_late(struct db *db, bool *ret_exists)
 {
-	bool exists = db->has_late;
-	int r = exists ? 0 : table_exists(db, "late", &exists);
-
-	if (r == 0)
-		*ret_exists = db->has_late = exists;
-	return r;
+	return find_table(db, "late", &db->has_late, ret_exists);
 }
 
 int schema_need_late(struct db *db)
 {
-	int r = 0;
+	return need_table(db, create_late, &db->has_late);
+}
 
-	if (!db->has_late) {
-		r = db_execute(db, create_late);
-		db->has_late = r == 0;
-	}
-	return r;
+int schema_find_actions(struct db *db, bool *ret_exists)
+{
+	return find_table(db, "action", &db->has_actions, ret_exists);
+}
+
+int schema_need_actions(struct db *db)
+{
+	return need_table(db, create_action, &db->has_actions);
 }
 
 int schema_need_adoption(struct db *db)
 {
-	int r = 0;
-
-	if (!db->has_adoption) {
-		r = db_execute(db, create_listed);
-		db->has_adoption = r == 0;
-	}
-	return r;
+	return need_table(db, create_listed, &db->has_adoption);
 }
 
 static int check_references(struct db *db)

@@ -14,6 +14,9 @@ int schema_need_intents(struct db *db);
 /* The same for the table `late`. */
 int schema_find_late(struct db *db, bool *ret_exists);
 int schema_need_late(struct db *db);
+/* And for the table `action`. */
+int schema_find_actions(struct db *db, bool *ret_exists);
+int schema_need_actions(struct db *db);
 /* Makes the temporary table of adopt.h unless it exists. */
 int schema_need_adoption(struct db *db);
 
