@@ -75,6 +75,7 @@ enum {
 	/* Accounts */
 	LIMIT_MAILBOXES = 100000, /* mailboxes listed by one server */
 	LIMIT_MAILBOX_NAME = 4096, /* bytes of a mailbox name */
+	LIMIT_DEEDS = 100000, /* actions of mail clients that wait for the remote side */
 };
 
 #endif

@@ -91,3 +91,8 @@ struct hint_receiver *sync_hints(struct sync *sync)
 {
 	return engine_hints(sync->engine);
 }
+
+struct action_receiver *sync_actions(struct sync *sync)
+{
+	return engine_actions(sync->engine);
+}

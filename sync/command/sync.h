@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 struct account;
+struct action_receiver;
 struct engine_change;
 struct hint_receiver;
 struct loop;
@@ -41,5 +42,6 @@ struct sync *sync_new(struct loop *loop, struct worker *worker, const struct acc
 struct sync *sync_free(struct sync *sync);
 
 struct hint_receiver *sync_hints(struct sync *sync);
+struct action_receiver *sync_actions(struct sync *sync);
 
 #endif

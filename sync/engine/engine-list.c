@@ -202,20 +202,24 @@ bool engine_list_on(struct engine *engine)
 	return true;
 }
 
-/* The plan's input. */
-static struct plan_listed *plan_input(struct listing *listing, size_t *ret_count)
+/* The plan's input; what a refused deed of a client holds is left out. */
+static struct plan_listed *plan_input(
+	const struct journal *journal, struct listing *listing, size_t *ret_count)
 {
 	struct plan_listed *input = xcalloc(HASH_COUNT(listing->entries), sizeof(*input));
 	struct listed *entry, *next;
 	size_t count = 0;
 
-	HASH_ITER (hh, listing->entries, entry, next)
+	HASH_ITER (hh, listing->entries, entry, next) {
+		if (journal_reserves(journal, entry->name, entry->len))
+			continue;
 		input[count++] = (struct plan_listed){
 			.name = entry->name,
 			.len = entry->len,
 			.selectable = listed_is_selectable(entry),
 			.subscribed = (entry->attributes & LIST_SUBSCRIBED) != 0,
 		};
+	}
 	*ret_count = count;
 	return input;
 }
@@ -248,10 +252,13 @@ static struct plan_known *known_input(struct engine *engine, size_t *ret_count)
 	struct mailbox *mailbox, *next;
 	size_t count = 0;
 
-	HASH_ITER (hh, engine->mailboxes, mailbox, next)
+	HASH_ITER (hh, engine->mailboxes, mailbox, next) {
+		if (journal_reserves(&engine->journal, mailbox->name, mailbox->len))
+			continue;
 		input[count++] = (struct plan_known){.name = mailbox->name,
 			.len = mailbox->len,
 			.subscribed = mailbox->subscribed};
+	}
 	*ret_count = count;
 	return input;
 }
@@ -259,9 +266,11 @@ static struct plan_known *known_input(struct engine *engine, size_t *ret_count)
 static void make_plan(struct engine *engine)
 {
 	size_t local_count, remote_count, known_count;
-	_cleanup_free_ struct plan_listed *local = plan_input(&engine->local_listing, &local_count);
+	const struct journal *journal = &engine->journal;
+	_cleanup_free_ struct plan_listed *local =
+		plan_input(journal, &engine->local_listing, &local_count);
 	_cleanup_free_ struct plan_listed *remote =
-		plan_input(&engine->remote_listing, &remote_count);
+		plan_input(journal, &engine->remote_listing, &remote_count);
 	_cleanup_free_ struct plan_known *known = known_input(engine, &known_count);
 
 	free(take(engine->tree));
@@ -454,16 +463,13 @@ static void begin_operation(struct engine *engine, const struct plan_mailbox *op
 	}
 }
 
-bool engine_tree_begin(struct engine *engine)
+void engine_tree_begin(struct engine *engine)
 {
-	if (!engine_prepare(engine))
-		return false;
 	make_plan(engine);
 	free(engine->tree_failed);
 	engine->tree_failed = xcalloc(engine->tree_count, sizeof(*engine->tree_failed));
 	for (size_t i = 0; i < engine->tree_count; i++)
 		begin_operation(engine, &engine->tree[i]);
-	return true;
 }
 
 static int remember(struct engine *engine, const struct plan_mailbox *operation)

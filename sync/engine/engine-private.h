@@ -10,6 +10,7 @@
 
 #include "sync/base/loop.h"
 #include "sync/engine/engine.h"
+#include "sync/engine/journal.h"
 #include "sync/engine/listing.h"
 #include "sync/engine/mailbox.h"
 #include "sync/engine/request.h"
@@ -18,10 +19,12 @@
 #include "sync/state/db.h"
 
 struct flag_pool;
+struct replay;
 struct run;
 
 enum engine_phase {
 	ENGINE_CONNECT, /* both sessions are being made, and both list */
+	ENGINE_REPLAY, /* what mail clients did comes before the lists are compared */
 	ENGINE_TREE, /* mailboxes are created and subscribed */
 	ENGINE_WORK, /* runs */
 	ENGINE_CHECK, /* STATUS of the mailboxes that were worked on: did something come meanwhile?
@@ -78,6 +81,9 @@ struct engine {
 	struct mailbox *queue; /* to be run (utlist) */
 	struct run *runs; /* under way (utlist) */
 	unsigned runs_count;
+	struct journal journal; /* what mail clients do */
+	struct replay *replay; /* under way */
+	bool replayed; /* something was, so that the lists are out of date */
 	bool schema_ready;
 	bool relist; /* look at both lists again */
 	bool incomplete; /* something was left undone */
@@ -113,6 +119,10 @@ void engine_warn_dropped(
 /* engine.c */
 struct mailbox *engine_find_mailbox(struct engine *engine, const char *name, size_t len);
 void engine_queue_mailbox(struct engine *engine, struct mailbox *mailbox);
+/* A client has opened it: it comes before all that waits. */
+void engine_prefer_mailbox(struct engine *engine, struct mailbox *mailbox);
+/* It is not in the database any more; no run works on it. */
+void engine_forget_mailbox(struct engine *engine, struct mailbox *mailbox);
 void engine_over(struct engine *engine, bool complete);
 void engine_connect(struct engine *engine);
 /* Gives up both connections, and goes on as after a loss. */
@@ -127,9 +137,8 @@ bool engine_list_on(struct engine *engine);
  * nothing to ask. */
 bool engine_doubt(struct engine *engine);
 /* engine-list.c: */
-/* Both lists are there: decides, and submits what is to be created and subscribed.  False: cannot
- * go on. */
-bool engine_tree_begin(struct engine *engine);
+/* Both lists are there, and prepared: decides, and submits what is to be created and subscribed. */
+void engine_tree_begin(struct engine *engine);
 /* It is done: mailboxes become known, and those that are not up to date are queued. */
 bool engine_tree_end(struct engine *engine);
 

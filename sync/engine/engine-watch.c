@@ -217,18 +217,6 @@ static void begin_push(struct side *side)
 
 /* Work is over */
 
-static void leave_mailbox(struct side *side)
-{
-	struct request *request;
-
-	if (!client_selects(side_client(side)) || !side_has(side, "UNSELECT"))
-		return;
-	request = request_new(&side->engine->barrier, side, sizeof(*request), ignore_refusal);
-	request->command.kind = COMMAND_UNSELECT;
-	command_puts(&request->command, "UNSELECT");
-	request_submit(request);
-}
-
 static bool on_status(struct command *command, struct response *response)
 {
 	struct side *side = container_of(command, struct request, command)->side;
@@ -261,7 +249,7 @@ enum step watch_check(struct engine *engine)
 	engine->phase = ENGINE_CHECK;
 	barrier_reset(&engine->barrier);
 	for (int i = 0; i < 2; i++)
-		leave_mailbox(sides(engine, i));
+		side_unselect(sides(engine, i), &engine->barrier);
 	HASH_ITER (hh, engine->mailboxes, mailbox, next) {
 		if (!mailbox->check)
 			continue;
@@ -312,6 +300,7 @@ static void on_sweep(struct ev_loop *ev, ev_timer *timer, int revents)
 {
 	struct engine *engine = container_of(timer, struct engine, sweep);
 
+	journal_retry(&engine->journal);
 	engine->relist = true;
 	task_wake(&engine->task);
 }
@@ -384,6 +373,11 @@ static void on_hint(struct hint_receiver *receiver, enum hint_kind kind, const c
 	if (wire != NULL)
 		mailbox = find_wire(
 			&engine->local, (struct slice){.data = wire, .len = strlen(wire)});
+	if (kind == HINT_SELECTED) {
+		if (mailbox != NULL)
+			engine_prefer_mailbox(engine, mailbox);
+		return;
+	}
 	if (kind == HINT_TREE || kind == HINT_UNKNOWN || mailbox == NULL) {
 		relist_soon(engine);
 		return;

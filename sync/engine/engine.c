@@ -8,6 +8,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/replay.h"
 #include "sync/engine/run.h"
 #include "sync/imap/flags.h"
 
@@ -28,6 +29,24 @@ void engine_queue_mailbox(struct engine *engine, struct mailbox *mailbox)
 	mailbox->queued = true;
 	DL_APPEND(engine->queue, mailbox);
 	task_wake(&engine->task);
+}
+
+void engine_prefer_mailbox(struct engine *engine, struct mailbox *mailbox)
+{
+	mailbox->preferred = mailbox->queued || mailbox->running;
+	if (mailbox->queued) {
+		DL_DELETE(engine->queue, mailbox);
+		DL_PREPEND(engine->queue, mailbox);
+		task_wake(&engine->task);
+	}
+}
+
+void engine_forget_mailbox(struct engine *engine, struct mailbox *mailbox)
+{
+	if (mailbox->queued)
+		DL_DELETE(engine->queue, mailbox);
+	HASH_DEL(engine->mailboxes, mailbox);
+	mailbox_free(mailbox);
 }
 
 void engine_credit_released(struct engine *engine)
@@ -79,7 +98,10 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 	engine->runs_count--;
 	mailbox->running = false;
 	mailbox->check = true;
-	if (ok) {
+	if (run->straddled) {
+		mailbox->again = ok = true; /* begun again, when the clients are done */
+	} else if (ok) {
+		mailbox->preferred = false;
 		mailbox->deletions_allowed = mailbox->failed = false;
 		mailbox_note_reached(mailbox);
 	} else {
@@ -93,12 +115,22 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 	task_wake(&engine->task);
 }
 
+/* A mailbox that a client has opened waits for nobody. */
+static bool may_start(const struct engine *engine, const struct mailbox *mailbox)
+{
+	return (mailbox->preferred || engine->runs_count < ENGINE_RUNS_MAX) &&
+	       !journal_holds(&engine->journal, mailbox);
+}
+
 static void start_runs(struct engine *engine)
 {
-	while (engine->queue != NULL && engine->runs_count < ENGINE_RUNS_MAX) {
-		struct mailbox *mailbox = engine->queue;
+	struct mailbox *mailbox, *next;
+
+	DL_FOREACH_SAFE (engine->queue, mailbox, next) {
 		struct run *run;
 
+		if (!may_start(engine, mailbox))
+			continue;
 		DL_DELETE(engine->queue, mailbox);
 		mailbox->queued = false;
 		mailbox->running = true;
@@ -128,14 +160,93 @@ static enum step give_up(struct engine *engine)
 	return STEP_AGAIN;
 }
 
-static bool begin_tree(struct engine *engine)
+static void queue_concerned(struct engine *engine, const struct deed *deed)
 {
-	if (engine->options->change == NULL)
-		return engine_tree_begin(engine);
-	if (!engine_prepare(engine))
-		return false;
-	engine_change_begin(engine);
-	return true;
+	struct mailbox *mailbox, *next;
+
+	HASH_ITER (hh, engine->mailboxes, mailbox, next)
+		if (journal_deed_concerns(deed, mailbox->name, mailbox->len))
+			engine_queue_mailbox(engine, mailbox);
+}
+
+static void replay_finished(struct replay *replay, struct deed *deed, enum replay_end end)
+{
+	struct engine *engine = container_of(deed->journal, struct engine, journal);
+
+	engine->replay = NULL;
+	task_wake(&engine->task);
+	switch (end) {
+	case REPLAY_DONE:
+		/* Of the lists that are about to be compared; or of their names. */
+		engine->replayed |= engine->phase == ENGINE_REPLAY ||
+				    (deed->kind != ACTION_MOVE && deed->kind != ACTION_COPY);
+		queue_concerned(engine, deed);
+		journal_settle(&engine->journal, deed);
+		break;
+	case REPLAY_REFUSED:
+		engine->incomplete = deed->refused = true;
+		break;
+	case REPLAY_LOST:
+		break;
+	case REPLAY_BROKEN:
+		engine->incomplete = true;
+		engine_over(engine, false);
+		break;
+	}
+}
+
+/* A run that is in the middle of its mailboxes is waited for; it goes no further than its pass. */
+static bool is_in_use(const struct engine *engine, const struct deed *deed)
+{
+	const struct run *run;
+
+	DL_FOREACH (engine->runs, run)
+		if (journal_deed_concerns(deed, run->mailbox->name, run->mailbox->len))
+			return true;
+	return false;
+}
+
+/* True while something is, or is about to be, replayed. */
+static bool replay(struct engine *engine)
+{
+	struct deed *deed;
+
+	if (engine->replay != NULL)
+		return true;
+	deed = journal_next(&engine->journal);
+	if (deed != NULL && !is_in_use(engine, deed))
+		engine->replay = replay_new(engine, deed, replay_finished);
+	return deed != NULL;
+}
+
+static enum step begin_tree(struct engine *engine)
+{
+	if (engine->options->change != NULL)
+		engine_change_begin(engine);
+	else
+		engine_tree_begin(engine);
+	engine->phase = ENGINE_TREE;
+	return engine->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
+}
+
+static enum step relist(struct engine *engine)
+{
+	watch_pause(engine);
+	engine->relist = engine->replayed = false;
+	engine->phase = ENGINE_CONNECT;
+	barrier_reset(&engine->barrier);
+	engine_list(engine, &engine->local);
+	engine_list(engine, &engine->remote);
+	return STEP_WAIT;
+}
+
+/* What mail clients did comes first: the lists show its results on one side only. */
+static enum step replaying(struct engine *engine)
+{
+	if (engine->options->change == NULL &&
+		(replay(engine) || journal_holds_tree(&engine->journal)))
+		return STEP_WAIT;
+	return engine->replayed ? relist(engine) : begin_tree(engine);
 }
 
 static enum step connected(struct engine *engine)
@@ -151,12 +262,12 @@ static enum step connected(struct engine *engine)
 	}
 	if (engine_list_on(engine) || engine_doubt(engine))
 		return STEP_WAIT;
-	if (!begin_tree(engine)) {
+	if (!engine_prepare(engine) || !journal_load(&engine->journal)) {
 		engine_over(engine, false); /* nothing that a new connection would mend */
 		return STEP_AGAIN;
 	}
-	engine->phase = ENGINE_TREE;
-	return engine->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
+	engine->phase = ENGINE_REPLAY;
+	return STEP_AGAIN;
 }
 
 static enum step log_out(struct engine *engine)
@@ -205,31 +316,24 @@ static void renew_flags(struct engine *engine)
 
 static enum step work(struct engine *engine)
 {
+	bool replays = replay(engine);
+
 	start_runs(engine);
-	if (engine->runs != NULL || engine->queue != NULL)
+	if (engine->runs != NULL || engine->queue != NULL || replays)
 		return STEP_WAIT;
 	renew_flags(engine);
+	if (engine->replayed)
+		return relist(engine);
 	if (!engine->options->stay)
 		return log_out(engine);
 	return watch_check(engine);
-}
-
-static enum step relist(struct engine *engine)
-{
-	watch_pause(engine);
-	engine->relist = false;
-	engine->phase = ENGINE_CONNECT;
-	barrier_reset(&engine->barrier);
-	engine_list(engine, &engine->local);
-	engine_list(engine, &engine->remote);
-	return STEP_WAIT;
 }
 
 static enum step rest(struct engine *engine)
 {
 	if (engine->relist)
 		return relist(engine);
-	if (engine->queue == NULL)
+	if (engine->queue == NULL && journal_next(&engine->journal) == NULL)
 		return STEP_WAIT;
 	watch_pause(engine);
 	engine->phase = ENGINE_WORK;
@@ -253,6 +357,8 @@ static enum step engine_step(struct task *task)
 	switch (engine->phase) {
 	case ENGINE_CONNECT:
 		return connected(engine);
+	case ENGINE_REPLAY:
+		return replaying(engine);
 	case ENGINE_TREE:
 		return tree_done(engine);
 	case ENGINE_WORK:
@@ -291,7 +397,8 @@ static void on_poll_logout(struct ev_loop *ev, ev_timer *timer, int revents)
 void engine_connect(struct engine *engine)
 {
 	engine->phase = ENGINE_CONNECT;
-	engine->relist = false;
+	engine->relist = engine->replayed = false;
+	journal_retry(&engine->journal);
 	barrier_reset(&engine->barrier);
 	side_connect(&engine->local);
 	side_connect(&engine->remote);
@@ -351,7 +458,9 @@ static enum step fall(struct task *task)
 	side_disconnect(&engine->remote);
 	DL_FOREACH (engine->runs, run)
 		run_connection_lost(run);
-	if (engine->runs != NULL)
+	if (engine->replay != NULL)
+		replay_connection_lost(engine->replay);
+	if (engine->runs != NULL || engine->replay != NULL)
 		return STEP_AGAIN; /* until they have ended */
 	DL_FOREACH_SAFE (engine->queue, mailbox, next) {
 		DL_DELETE(engine->queue, mailbox);
@@ -392,6 +501,7 @@ struct engine *engine_new(struct loop *loop, struct worker *worker,
 	side_init(&engine->remote, engine, true, options->remote, account->remote.list_reference,
 		account->remote.compress);
 	watch_init(engine);
+	journal_init(&engine->journal, engine);
 	engine_connect(engine);
 	return engine;
 }
@@ -403,6 +513,7 @@ static void end_runs(struct engine *engine)
 
 	DL_FOREACH_SAFE (engine->runs, run, next)
 		run_abandon(run);
+	engine->replay = replay_abandon(engine->replay);
 }
 
 struct engine *engine_free(struct engine *engine)
@@ -423,6 +534,7 @@ struct engine *engine_free(struct engine *engine)
 		HASH_DEL(engine->mailboxes, mailbox);
 		mailbox_free(mailbox);
 	}
+	journal_done(&engine->journal);
 	listing_clear(&engine->local_listing);
 	listing_clear(&engine->remote_listing);
 	barrier_done(&engine->barrier);
@@ -438,4 +550,14 @@ struct engine *engine_free(struct engine *engine)
 struct hint_receiver *engine_hints(struct engine *engine)
 {
 	return &engine->hints;
+}
+
+struct action_receiver *engine_actions(struct engine *engine)
+{
+	return &engine->journal.receiver;
+}
+
+unsigned engine_actions_waiting(const struct engine *engine)
+{
+	return engine->journal.deeds_count;
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "sync/engine/action.h"
 #include "sync/engine/change.h"
 #include "sync/engine/hint.h"
 #include "sync/imap/session.h"
@@ -50,5 +51,8 @@ struct engine *engine_free(struct engine *engine);
 
 /* Where the proxy tells what its clients did. */
 struct hint_receiver *engine_hints(struct engine *engine);
+struct action_receiver *engine_actions(struct engine *engine);
+/* What they did and is not yet done on the remote side. */
+unsigned engine_actions_waiting(const struct engine *engine);
 
 #endif

@@ -98,12 +98,22 @@ void listing_take(struct listing *listing, const struct response *response, char
 		take_status(listing, &response->status, delimiter, reference);
 }
 
-bool listing_ignore(struct listing *listing, const char *regex)
+static pcre2_code *compile(const char *regex)
 {
 	int error;
 	PCRE2_SIZE offset;
-	pcre2_code *code =
-		pcre2_compile((PCRE2_SPTR)regex, PCRE2_ZERO_TERMINATED, 0, &error, &offset, NULL);
+
+	return pcre2_compile((PCRE2_SPTR)regex, PCRE2_ZERO_TERMINATED, 0, &error, &offset, NULL);
+}
+
+static bool matches(pcre2_code *code, pcre2_match_data *match, const char *name, size_t len)
+{
+	return pcre2_match(code, (PCRE2_SPTR)name, len, 0, 0, match, NULL) >= 0;
+}
+
+bool listing_ignore(struct listing *listing, const char *regex)
+{
+	pcre2_code *code = compile(regex);
 	pcre2_match_data *match;
 	struct listed *listed, *next;
 
@@ -111,10 +121,24 @@ bool listing_ignore(struct listing *listing, const char *regex)
 		return false;
 	match = pcre2_match_data_create_from_pattern(code, NULL);
 	HASH_ITER (hh, listing->entries, listed, next)
-		if (pcre2_match(code, (PCRE2_SPTR)listed->name, listed->len, 0, 0, match, NULL) >=
-			0)
+		if (matches(code, match, listed->name, listed->len))
 			drop(listing, listed);
 	pcre2_match_data_free(match);
 	pcre2_code_free(code);
 	return true;
+}
+
+bool listing_is_ignored(const char *regex, const char *name, size_t len)
+{
+	pcre2_code *code = compile(regex);
+	pcre2_match_data *match;
+	bool ignored;
+
+	if (code == NULL)
+		return false;
+	match = pcre2_match_data_create_from_pattern(code, NULL);
+	ignored = matches(code, match, name, len);
+	pcre2_match_data_free(match);
+	pcre2_code_free(code);
+	return ignored;
 }

@@ -35,6 +35,8 @@ void listing_take(struct listing *listing, const struct response *response, char
 /* Removes the entries whose name matches the regular expression (PCRE); false when that is not
  * valid (it was checked before). */
 bool listing_ignore(struct listing *listing, const char *regex);
+/* Whether it would. */
+bool listing_is_ignored(const char *regex, const char *name, size_t len);
 
 static inline bool listed_is_selectable(const struct listed *listed)
 {

@@ -6,14 +6,21 @@
 #include "sync/base/xalloc.h"
 #include "sync/imap/mailbox.h"
 
+void mailbox_set_name(struct mailbox *mailbox, const char *name, size_t len, char delimiter)
+{
+	free(mailbox->name);
+	free(mailbox->display);
+	mailbox->name = xmemdup0(name, len);
+	mailbox->len = len;
+	mailbox->display = mailbox_for_person(name, len, delimiter);
+}
+
 struct mailbox *mailbox_new(const struct mailbox_row *row, char delimiter)
 {
 	struct mailbox *mailbox = xcalloc(1, sizeof(*mailbox));
 
 	mailbox->idx = row->idx;
-	mailbox->name = xmemdup0(row->name, row->len);
-	mailbox->len = row->len;
-	mailbox->display = mailbox_for_person(row->name, row->len, delimiter);
+	mailbox_set_name(mailbox, row->name, row->len, delimiter);
 	mailbox->local.base = row->local;
 	mailbox->remote.base = row->remote;
 	return mailbox;

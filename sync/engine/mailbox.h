@@ -30,6 +30,8 @@ struct mailbox {
 	bool queued; /* a run waits to start */
 	bool running;
 	bool again; /* changed while it was running */
+	bool preferred; /* a client has opened it: it comes before others */
+	unsigned disturbed; /* counts what clients did that a pass must not straddle (journal.h) */
 	bool failed; /* its last run did */
 	bool check; /* was run: look whether something came meanwhile */
 	bool missing_said; /* that it disappeared */
@@ -40,6 +42,8 @@ struct mailbox {
 
 struct mailbox *mailbox_new(const struct mailbox_row *row, char delimiter);
 struct mailbox *mailbox_free(struct mailbox *mailbox);
+/* It was renamed. */
+void mailbox_set_name(struct mailbox *mailbox, const char *name, size_t len, char delimiter);
 
 static inline struct mailbox_side *mailbox_side(struct mailbox *mailbox, bool remote)
 {

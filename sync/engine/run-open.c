@@ -105,7 +105,7 @@ static void open_side(struct run_side *side)
 	side->view.view.vanished = on_vanished;
 	side->reading = true;
 	side->overflow = false;
-	run_unselect(side);
+	side_unselect(side->side, &side->run->barrier);
 	request = request_new(&side->run->barrier, side->side, sizeof(*request), on_selected);
 	request->side = side;
 	request->request.command.kind = COMMAND_SELECT;

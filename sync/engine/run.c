@@ -69,41 +69,7 @@ bool run_database_failed(struct run *run, int r)
 
 void run_select(struct run_side *side)
 {
-	struct client *client = side_client(side->side);
-	struct request *request;
-
-	if (client_last_view(client) == &side->view.view)
-		return;
-	run_unselect(side);
-	request = request_new(&side->run->barrier, side->side, sizeof(*request), NULL);
-	request->command.kind = COMMAND_SELECT;
-	request->command.view = &side->view.view;
-	command_puts(&request->command, "SELECT ");
-	command_mailbox(&request->command, side->wire_name);
-	request_submit(request);
-}
-
-static bool unselected(struct request *request)
-{
-	return true; /* the SELECT behind it says all that matters */
-}
-
-/*
- * Leaves the mailbox selected before in a command of its own.  If the SELECT that follows is
- * refused, the commands pipelined behind it then find no mailbox at all, whatever the server thinks
- * that a refused SELECT means.
- */
-void run_unselect(struct run_side *side)
-{
-	struct client *client = side_client(side->side);
-	struct request *request;
-
-	if (!client_selects(client) || !side_has(side->side, "UNSELECT"))
-		return;
-	request = request_new(&side->run->barrier, side->side, sizeof(*request), unselected);
-	request->command.kind = COMMAND_UNSELECT;
-	command_puts(&request->command, "UNSELECT");
-	request_submit(request);
+	side_select(side->side, &side->run->barrier, &side->view, side->wire_name);
 }
 
 void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
@@ -141,8 +107,19 @@ static void clear_pass(struct run_side *side)
 	side->items_complete = false;
 }
 
+/* What a client does there is in one side of what this pass sees, or will be. */
+static bool is_disturbed(struct run *run)
+{
+	run->straddled = run->disturbed != run->mailbox->disturbed ||
+			 journal_holds(&run->engine->journal, run->mailbox);
+	return run->straddled;
+}
+
 static enum step begin_pass(struct run *run)
 {
+	run->disturbed = run->mailbox->disturbed;
+	if (is_disturbed(run))
+		return STEP_DONE;
 	if (run->passes++ >= RUN_PASSES_MAX)
 		return run_fail(run, "it keeps changing; the rest is left for the next run");
 	run->again = run->reread = false;
@@ -239,6 +216,8 @@ static enum step decide(struct run *run)
 		return STEP_FAILED;
 	if (run->barrier.waiting > 0)
 		return STEP_WAIT; /* flags had to be asked for: decide again with them */
+	if (is_disturbed(run))
+		return STEP_DONE;
 	run_apply(run);
 	if (run->audit != NULL)
 		run_audit_announce(run);

@@ -80,6 +80,8 @@ struct run {
 	bool regressed; /* a server's HIGHESTMODSEQ went back: what it reports cannot be all */
 	bool doubt; /* messages were appended without our learning their UIDs: SETTLE again */
 	bool adopted; /* pairs were made by content: their flags may differ, quietly */
+	unsigned disturbed; /* mailbox->disturbed when the pass began */
+	bool straddled; /* a client did something that it must not decide without: over for now */
 	bool ending; /* failed, while commands are still under way */
 	bool reread; /* changes were not carried out in full: HIGHESTMODSEQ stays, so that they come
 			again */
@@ -132,8 +134,6 @@ bool run_take_flags(
 
 /* Makes sure that the mailbox is selected by the commands that follow. */
 void run_select(struct run_side *side);
-/* Leaves the mailbox selected before, if any. */
-void run_unselect(struct run_side *side);
 /* UID FETCH of the set, split to line limits. `untagged` takes the responses. */
 void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
 	const char *items, bool (*untagged)(struct command *, struct response *));

@@ -120,6 +120,39 @@ char *side_wire_name(const struct side *side, const char *name, size_t len)
 	return mailbox_to_wire(name, len, side->delimiter, side->reference);
 }
 
+static bool unselected(struct request *request)
+{
+	return true; /* the SELECT behind it says all that matters */
+}
+
+void side_unselect(struct side *side, struct barrier *barrier)
+{
+	struct request *request;
+
+	if (!client_selects(side_client(side)) || !side_has(side, "UNSELECT"))
+		return;
+	request = request_new(barrier, side, sizeof(*request), unselected);
+	request->command.kind = COMMAND_UNSELECT;
+	command_puts(&request->command, "UNSELECT");
+	request_submit(request);
+}
+
+void side_select(
+	struct side *side, struct barrier *barrier, struct side_view *view, const char *wire_name)
+{
+	struct request *request;
+
+	if (client_last_view(side_client(side)) == &view->view)
+		return;
+	side_unselect(side, barrier);
+	request = request_new(barrier, side, sizeof(*request), NULL);
+	request->command.kind = COMMAND_SELECT;
+	request->command.view = &view->view;
+	command_puts(&request->command, "SELECT ");
+	command_mailbox(&request->command, wire_name);
+	request_submit(request);
+}
+
 void side_forget_view(struct side *side, struct side_view *view)
 {
 	if (side->receiving == view) {

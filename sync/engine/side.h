@@ -14,6 +14,7 @@
 #include "sync/imap/session.h"
 #include "sync/imap/view.h"
 
+struct barrier;
 struct engine;
 struct side;
 
@@ -66,6 +67,16 @@ bool side_has(const struct side *side, const char *capability);
 
 /* Name on that side's wire; NULL when it cannot be expressed there.  Owned by the caller. */
 char *side_wire_name(const struct side *side, const char *name, size_t len);
+
+/* Makes sure that the mailbox is selected by the commands that follow. */
+void side_select(
+	struct side *side, struct barrier *barrier, struct side_view *view, const char *wire_name);
+/*
+ * Leaves the mailbox selected before, if any, in a command of its own.  If the SELECT that follows
+ * is refused, the commands pipelined behind it then find no mailbox at all, whatever the server
+ * thinks that a refused SELECT means.
+ */
+void side_unselect(struct side *side, struct barrier *barrier);
 
 /* The view is no longer used. */
 void side_forget_view(struct side *side, struct side_view *view);

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/engine/journal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "sync/base/limits.h"
+#include "sync/base/xalloc.h"
+#include "sync/config/account.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/subtree.h"
+#include "sync/state/actions.h"
+
+/* A command that takes longer no longer keeps the engine away: the ordinary sync then finds what
+ * there is. */
+static const double PATIENCE_SECONDS = 30;
+
+/* A command of a client that the store has not answered. */
+struct announced {
+	struct announced *prev, *next;
+	uint64_t ticket;
+	enum action_kind kind;
+	struct mailbox_name from, to; /* data NULL where there is none, or it is outside of ours */
+	ev_tstamp until; /* it keeps the engine away */
+};
+
+static const char *const verbs[] = {
+	[ACTION_MOVE] = "MOVE",
+	[ACTION_COPY] = "COPY",
+	[ACTION_APPEND] = "APPEND",
+	[ACTION_CREATE] = "CREATE",
+	[ACTION_DELETE] = "DELETE",
+	[ACTION_RENAME] = "RENAME",
+	[ACTION_SUBSCRIBE] = "SUBSCRIBE",
+	[ACTION_UNSUBSCRIBE] = "UNSUBSCRIBE",
+};
+
+static struct journal *journal_of(struct action_receiver *receiver)
+{
+	return container_of(receiver, struct journal, receiver);
+}
+
+/* Before the first connection the delimiter is unknown, but then nothing runs, either. */
+static struct mailbox_name read_name(const struct journal *journal, const char *wire)
+{
+	const struct side *local = &journal->engine->local;
+	struct mailbox_name name = {0};
+
+	if (wire == NULL || !mailbox_from_wire((struct slice){.data = wire, .len = strlen(wire)},
+				    local->delimiter, local->reference, &name))
+		name = (struct mailbox_name){0};
+	return name;
+}
+
+/* Whether what happens to `from` and `to` in this way happens to that mailbox. */
+static bool concerns(enum action_kind kind, const struct mailbox_name *from,
+	const struct mailbox_name *to, const char *name, size_t len)
+{
+	bool is_from = from->data != NULL && mailbox_name_equal(from->data, from->len, name, len);
+	bool is_to = to->data != NULL && mailbox_name_equal(to->data, to->len, name, len);
+
+	if (kind == ACTION_RENAME)
+		return (from->data != NULL && subtree_has(from, name, len)) ||
+		       (to->data != NULL && subtree_has(to, name, len));
+	if (kind == ACTION_SUBSCRIBE || kind == ACTION_UNSUBSCRIBE)
+		return false;
+	return is_from || is_to;
+}
+
+bool journal_deed_concerns(const struct deed *deed, const char *name, size_t len)
+{
+	return concerns(deed->kind, &deed->from, &deed->to, name, len);
+}
+
+/* A pass that is under way there must not go on as if nothing had happened. */
+static void disturb(struct journal *journal, enum action_kind kind, const struct mailbox_name *from,
+	const struct mailbox_name *to)
+{
+	struct mailbox *mailbox, *next;
+
+	HASH_ITER (hh, journal->engine->mailboxes, mailbox, next)
+		if (concerns(kind, from, to, mailbox->name, mailbox->len))
+			mailbox->disturbed++;
+}
+
+static bool is_patient(const struct journal *journal, const struct announced *announced)
+{
+	return announced->until > ev_now(journal->engine->loop->ev);
+}
+
+static bool changes_tree(enum action_kind kind)
+{
+	return kind == ACTION_CREATE || kind == ACTION_DELETE || kind == ACTION_RENAME;
+}
+
+bool journal_holds_tree(const struct journal *journal)
+{
+	const struct announced *announced;
+
+	DL_FOREACH (journal->announced, announced)
+		if (changes_tree(announced->kind) && is_patient(journal, announced))
+			return true;
+	return false;
+}
+
+bool journal_holds(const struct journal *journal, const struct mailbox *mailbox)
+{
+	const struct announced *announced;
+	const struct deed *deed;
+
+	DL_FOREACH (journal->announced, announced)
+		if (is_patient(journal, announced) &&
+			concerns(announced->kind, &announced->from, &announced->to, mailbox->name,
+				mailbox->len))
+			return true;
+	DL_FOREACH (journal->deeds, deed)
+		if (journal_deed_concerns(deed, mailbox->name, mailbox->len))
+			return true;
+	return false;
+}
+
+bool journal_reserves(const struct journal *journal, const char *name, size_t len)
+{
+	const struct deed *deed;
+
+	DL_FOREACH (journal->deeds, deed)
+		if (deed->refused && journal_deed_concerns(deed, name, len))
+			return true;
+	return false;
+}
+
+/* The next that runs out of patience, if any. */
+static void arm(struct journal *journal)
+{
+	struct ev_loop *ev = journal->engine->loop->ev;
+	const struct announced *announced;
+	ev_tstamp next = 0;
+
+	ev_timer_stop(ev, &journal->patience);
+	DL_FOREACH (journal->announced, announced)
+		if (is_patient(journal, announced) && (next == 0 || announced->until < next))
+			next = announced->until;
+	if (next == 0)
+		return;
+	ev_timer_set(&journal->patience, next - ev_now(ev) + 0.001, 0.);
+	ev_timer_start(ev, &journal->patience);
+}
+
+static void on_patience_over(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct journal *journal = container_of(timer, struct journal, patience);
+
+	arm(journal);
+	task_wake(&journal->engine->task);
+}
+
+static void forget_names(struct mailbox_name *from, struct mailbox_name *to)
+{
+	free(take(from->data));
+	free(take(to->data));
+}
+
+static void announce(
+	struct action_receiver *receiver, uint64_t ticket, const struct client_action *action)
+{
+	struct journal *journal = journal_of(receiver);
+	struct announced *announced = xcalloc(1, sizeof(*announced));
+
+	announced->ticket = ticket;
+	announced->kind = action->kind;
+	announced->from = read_name(journal, action->mailbox);
+	announced->to = read_name(journal, action->target);
+	announced->until = ev_now(journal->engine->loop->ev) + PATIENCE_SECONDS;
+	DL_APPEND(journal->announced, announced);
+	disturb(journal, announced->kind, &announced->from, &announced->to);
+	arm(journal);
+}
+
+static void add_deed(struct journal *journal, const struct action *action, enum action_kind kind)
+{
+	struct deed *deed = xcalloc(1, sizeof(*deed));
+
+	deed->journal = journal;
+	deed->id = action->id;
+	deed->kind = kind;
+	deed->certain = action->certain;
+	deed->begun = action->begun;
+	deed->uidvalidity = action->uidvalidity;
+	deed->from = read_name(journal, action->mailbox);
+	deed->to = read_name(journal, action->target);
+	DL_APPEND(journal->deeds, deed);
+	journal->deeds_count++;
+}
+
+/* "5:7,3" for 5 6 7 3. */
+static char *format_uids(const uint32_t *uids, size_t count)
+{
+	struct buf text;
+
+	buf_init(&text, 24 * (count + 1));
+	for (size_t i = 0; i < count;) {
+		size_t last = i;
+
+		while (last + 1 < count && uids[last + 1] == uids[last] + 1)
+			last++;
+		(void)buf_printf(&text, last > i ? "%s%u:%u" : "%s%u", i > 0 ? "," : "", uids[i],
+			uids[last]);
+		i = last + 1;
+	}
+	return buf_steal(&text);
+}
+
+/* In the database before the client hears of it. */
+static void record(struct journal *journal, const struct client_action *done, bool certain,
+	const struct copied_uids *copied)
+{
+	_cleanup_free_ char *source = NULL, *target = NULL;
+	struct action action = {
+		.certain = certain,
+		.mailbox = (char *)done->mailbox,
+		.target = (char *)done->target,
+	};
+
+	if (copied != NULL) {
+		source = format_uids(copied->source, copied->count);
+		target = format_uids(copied->target, copied->count);
+		action.source_uids = source;
+		action.target_uids = target;
+		action.uidvalidity = copied->uidvalidity;
+	}
+	(void)snprintf(action.verb, sizeof(action.verb), "%s", verbs[done->kind]);
+	if (actions_insert(journal->engine->db, &action) < 0) {
+		log_error((&(struct log_context){.side = "database"}),
+			"%s: what a mail client did (%s) is replicated as its result only",
+			db_error(journal->engine->db), action.verb);
+		return;
+	}
+	if (journal->loaded)
+		add_deed(journal, &action, done->kind);
+}
+
+/* Whether it is worth remembering what was done. */
+static bool is_deed(const struct client_action *action, enum action_result result,
+	const struct copied_uids *copied)
+{
+	switch (action->kind) {
+	case ACTION_MOVE:
+	case ACTION_COPY:
+		return result == ACTION_DONE && copied != NULL && copied->count > 0;
+	case ACTION_APPEND:
+		return false;
+	case ACTION_CREATE:
+	case ACTION_SUBSCRIBE:
+	case ACTION_UNSUBSCRIBE:
+		return result == ACTION_DONE;
+	case ACTION_DELETE:
+	case ACTION_RENAME:
+		return result != ACTION_REFUSED;
+	}
+	return false;
+}
+
+static void outcome(struct action_receiver *receiver, uint64_t ticket,
+	const struct client_action *action, enum action_result result,
+	const struct copied_uids *copied)
+{
+	struct journal *journal = journal_of(receiver);
+	struct announced *announced;
+
+	DL_FOREACH (journal->announced, announced)
+		if (announced->ticket == ticket)
+			break;
+	if (announced == NULL)
+		return;
+	if (is_deed(action, result, copied) && journal->deeds_count < LIMIT_DEEDS)
+		record(journal, action, result == ACTION_DONE, copied);
+	disturb(journal, announced->kind, &announced->from, &announced->to);
+	DL_DELETE(journal->announced, announced);
+	forget_names(&announced->from, &announced->to);
+	free(announced);
+	arm(journal);
+	task_wake(&journal->engine->task);
+}
+
+void journal_init(struct journal *journal, struct engine *engine)
+{
+	*journal = (struct journal){
+		.engine = engine, .receiver = {.announce = announce, .outcome = outcome}};
+	ev_init(&journal->patience, on_patience_over);
+}
+
+static void free_deed(struct journal *journal, struct deed *deed)
+{
+	DL_DELETE(journal->deeds, deed);
+	journal->deeds_count--;
+	forget_names(&deed->from, &deed->to);
+	free(deed);
+}
+
+void journal_done(struct journal *journal)
+{
+	struct announced *announced, *after;
+	struct deed *deed, *next;
+
+	ev_timer_stop(journal->engine->loop->ev, &journal->patience);
+	DL_FOREACH_SAFE (journal->announced, announced, after) {
+		DL_DELETE(journal->announced, announced);
+		forget_names(&announced->from, &announced->to);
+		free(announced);
+	}
+	DL_FOREACH_SAFE (journal->deeds, deed, next)
+		free_deed(journal, deed);
+}
+
+static bool find_kind(const char *verb, enum action_kind *ret_kind)
+{
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (strcmp(verbs[i], verb) == 0) {
+			*ret_kind = (enum action_kind)i;
+			return true;
+		}
+	return false;
+}
+
+bool journal_load(struct journal *journal)
+{
+	struct action *actions = NULL;
+	size_t count = 0;
+
+	if (journal->loaded)
+		return true;
+	if (actions_load(journal->engine->db, &actions, &count) < 0) {
+		log_error((&(struct log_context){.side = "database"}), "%s",
+			db_error(journal->engine->db));
+		return false;
+	}
+	for (size_t i = 0; i < count; i++) {
+		enum action_kind kind;
+
+		if (find_kind(actions[i].verb, &kind))
+			add_deed(journal, &actions[i], kind);
+	}
+	if (count > 0)
+		log_info(NULL, "%zu action(s) of mail clients wait to be done on the remote side",
+			count);
+	actions_free(actions, count);
+	journal->loaded = true;
+	return true;
+}
+
+/* In order: what is behind a refused deed may need it only if it is about the same mailboxes. */
+static bool waits_for(const struct deed *deed, const struct deed *refused)
+{
+	return (deed->from.data != NULL &&
+		       journal_deed_concerns(refused, deed->from.data, deed->from.len)) ||
+	       (deed->to.data != NULL &&
+		       journal_deed_concerns(refused, deed->to.data, deed->to.len));
+}
+
+static bool is_blocked(const struct journal *journal, const struct deed *deed)
+{
+	const struct deed *before;
+
+	DL_FOREACH (journal->deeds, before) {
+		if (before == deed)
+			return false;
+		if (before->refused && waits_for(deed, before))
+			return true;
+	}
+	return false;
+}
+
+struct deed *journal_next(struct journal *journal)
+{
+	struct deed *deed;
+
+	DL_FOREACH (journal->deeds, deed)
+		if (!deed->refused && !is_blocked(journal, deed))
+			return deed;
+	return NULL;
+}
+
+void journal_retry(struct journal *journal)
+{
+	struct deed *deed;
+
+	DL_FOREACH (journal->deeds, deed)
+		deed->refused = false;
+}
+
+void journal_settle(struct journal *journal, struct deed *deed)
+{
+	disturb(journal, deed->kind, &deed->from, &deed->to);
+	free_deed(journal, deed);
+}
+
+struct mailbox_name journal_present_name(const struct deed *deed, const struct mailbox_name *name)
+{
+	struct mailbox_name present = {.data = xmemdup0(name->data, name->len), .len = name->len};
+
+	for (deed = deed->next; deed != NULL && present.data != NULL; deed = deed->next) {
+		struct buf renamed;
+
+		if (deed->from.data == NULL)
+			continue;
+		if (deed->kind == ACTION_DELETE &&
+			mailbox_name_equal(
+				deed->from.data, deed->from.len, present.data, present.len)) {
+			free(take(present.data));
+		} else if (deed->kind == ACTION_RENAME && deed->to.data != NULL &&
+			   subtree_renamed(
+				   &deed->from, &deed->to, present.data, present.len, &renamed)) {
+			free(present.data);
+			present.len = buf_len(&renamed);
+			present.data = xmemdup0(buf_data(&renamed), present.len);
+			buf_done(&renamed);
+		}
+	}
+	return present;
+}

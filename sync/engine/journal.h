@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What mail clients do (action.h): announced and not yet answered, or done locally and waiting to
+ * be done on the remote side.  The latter are called deeds, and are in the database.
+ *
+ * The journal says which mailboxes are to be left alone meanwhile: a run that saw half of a move
+ * would delete and upload what is only to be moved.
+ */
+#ifndef INTERIMAP_ENGINE_JOURNAL_H
+#define INTERIMAP_ENGINE_JOURNAL_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sync/engine/action.h"
+#include "sync/imap/mailbox.h"
+
+struct announced;
+struct engine;
+struct journal;
+struct mailbox;
+
+/* Done locally, in the database, and not yet on the remote side. */
+struct deed {
+	struct deed *prev, *next; /* utlist, in order */
+	struct journal *journal;
+	int64_t id;
+	enum action_kind kind;
+	bool certain; /* the store said OK */
+	bool begun; /* commands of it may have reached the remote side */
+	bool refused; /* by the remote side: its mailboxes are held until it is tried again */
+	bool said; /* … which a person has been told */
+	struct mailbox_name from, to; /* data is NULL where there is none */
+	uint32_t uidvalidity; /* of the local target */
+};
+
+struct journal {
+	struct engine *engine;
+	struct action_receiver receiver;
+	struct announced *announced; /* utlist */
+	struct deed *deeds; /* utlist */
+	unsigned deeds_count;
+	bool loaded; /* what an earlier life left in the database */
+	ev_timer patience; /* with commands that are not answered */
+};
+
+void journal_init(struct journal *journal, struct engine *engine);
+void journal_done(struct journal *journal);
+
+/* Reads what waits in the database, once both delimiters are known; false: the database failed. */
+bool journal_load(struct journal *journal);
+/* The first deed that may be replayed; NULL for none. */
+struct deed *journal_next(struct journal *journal);
+/* Those that were refused are tried once more. */
+void journal_retry(struct journal *journal);
+/* It is no longer in the database: forgets it. */
+void journal_settle(struct journal *journal, struct deed *deed);
+/* What happened since the deed has made of a local name: the caller's, or data NULL when it was
+ * deleted. */
+struct mailbox_name journal_present_name(const struct deed *deed, const struct mailbox_name *name);
+
+/* No run may begin, or decide, while this is true of its mailbox. */
+bool journal_holds(const struct journal *journal, const struct mailbox *mailbox);
+bool journal_deed_concerns(const struct deed *deed, const char *name, size_t len);
+/* A client is changing the tree: a list that is asked for now may be true or not. */
+bool journal_holds_tree(const struct journal *journal);
+/* A refused deed wants the name to be left as it is on both sides. */
+bool journal_reserves(const struct journal *journal, const char *name, size_t len);
+
+#endif

@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * MOVE and COPY: the same messages are moved or copied on the remote side, a chunk at a time, and
+ * the database pairs what both COPYUIDs say.
+ *
+ * Before a chunk is sent, an intent (intents.h) is committed for each message: as if it were about
+ * to be appended.  So a run of the target finds out what became of a command that was never
+ * answered: SETTLE pairs what arrived, and what did not is copied like any new message.  That also
+ * means that a MOVE may be sent again (what it moved is not there any more), and that a COPY must
+ * not.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/limits.h"
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/items.h"
+#include "sync/engine/journal.h"
+#include "sync/engine/replay-private.h"
+#include "sync/imap/seqset.h"
+#include "sync/state/actions.h"
+#include "sync/state/mapping.h"
+
+enum phase { BEGIN, CHECKED, CHUNK, IDENTIFIED, SEND, SENT };
+
+static bool is_move(const struct replay *replay)
+{
+	return replay->deed->kind == ACTION_MOVE;
+}
+
+/* RFC 6851.  Without it the messages are copied, and a run of the source sees that they are gone
+ * here, and expunges them there. */
+static bool moves(const struct replay *replay)
+{
+	return is_move(replay) && side_has(&replay->engine->remote, "MOVE");
+}
+
+/* The ordinary sync does what is left. */
+static enum step leave(struct replay *replay, const char *reason)
+{
+	log_debug(NULL, "not replayed: %s", reason);
+	return replay_over(replay, REPLAY_DONE);
+}
+
+static bool load_uids(struct replay *replay)
+{
+	struct messages *messages = &replay->messages;
+	_cleanup_free_ char *source = NULL, *target = NULL;
+	size_t count = 0;
+
+	if (replay_database_failed(replay,
+		    actions_load_uids(replay->engine->db, replay->deed->id, &source, &target)))
+		return false;
+	return source != NULL && target != NULL &&
+	       seqset_expand((struct slice){.data = source, .len = strlen(source)},
+		       LIMIT_COPIED_UIDS, &messages->source_uids, &messages->count) &&
+	       seqset_expand((struct slice){.data = target, .len = strlen(target)},
+		       LIMIT_COPIED_UIDS, &messages->target_uids, &count) &&
+	       count == messages->count;
+}
+
+static bool find_mailboxes(struct replay *replay)
+{
+	const struct deed *deed = replay->deed;
+	struct messages *messages = &replay->messages;
+
+	if (deed->from.data == NULL || deed->to.data == NULL)
+		return false;
+	messages->source = engine_find_mailbox(replay->engine, deed->from.data, deed->from.len);
+	messages->target = engine_find_mailbox(replay->engine, deed->to.data, deed->to.len);
+	if (messages->source == NULL || messages->target == NULL)
+		return false;
+	messages->target_wire =
+		side_wire_name(&replay->engine->remote, deed->to.data, deed->to.len);
+	return messages->target_wire != NULL;
+}
+
+static bool on_target_status(struct command *command, struct response *response)
+{
+	struct messages *messages = &replay_of(command)->messages;
+
+	if (response->type != RESPONSE_STATUS)
+		return false;
+	messages->remote_uidvalidity = response->status.uidvalidity;
+	messages->remote_uidnext = response->status.uidnext;
+	return true;
+}
+
+static bool on_source_status(struct command *command, struct response *response)
+{
+	struct replay *replay = replay_of(command);
+
+	if (response->type != RESPONSE_STATUS)
+		return false;
+	replay->tree.local_uidvalidity = response->status.uidvalidity;
+	return true;
+}
+
+static bool no_matter(struct request *request)
+{
+	return true;
+}
+
+static void ask_status(struct replay *replay, struct side *side, const char *wire,
+	const char *items, bool (*untagged)(struct command *, struct response *))
+{
+	struct replay_request *request = replay_request(replay, side, no_matter);
+
+	request->request.command.untagged = untagged;
+	command_puts(&request->request.command, "STATUS ");
+	command_mailbox(&request->request.command, wire);
+	command_printf(&request->request.command, " (%s)", items);
+	request_submit(&request->request);
+}
+
+static enum step begin(struct replay *replay)
+{
+	const struct deed *deed = replay->deed;
+	struct messages *messages = &replay->messages;
+	_cleanup_free_ char *wire = NULL;
+
+	if (!find_mailboxes(replay))
+		return leave(replay, "a mailbox of it is not synchronised");
+	if (messages->target->local.base.uidvalidity != 0 &&
+		messages->target->local.base.uidvalidity != deed->uidvalidity)
+		return leave(replay, "the target's UIDVALIDITY is another one");
+	if (!load_uids(replay))
+		return replay->end == REPLAY_BROKEN ? STEP_DONE
+						    : leave(replay, "its UIDs make no pairs");
+	ask_status(replay, &replay->engine->remote, messages->target_wire, "UIDVALIDITY UIDNEXT",
+		on_target_status);
+	wire = side_wire_name(&replay->engine->local, deed->from.data, deed->from.len);
+	if (wire != NULL)
+		ask_status(replay, &replay->engine->local, wire, "UIDVALIDITY", on_source_status);
+	return replay_next(replay, CHECKED);
+}
+
+/* The pairs in the database are those of certain UIDVALIDITYs. */
+static enum step check(struct replay *replay)
+{
+	struct messages *messages = &replay->messages;
+	uint32_t remote = messages->target->remote.base.uidvalidity;
+	uint32_t local_source = replay->tree.local_uidvalidity; /* 0: it has gone meanwhile */
+
+	if (messages->remote_uidvalidity == 0 || messages->remote_uidnext == 0)
+		return leave(replay, "the remote side does not have the target");
+	if (remote != 0 && remote != messages->remote_uidvalidity)
+		return leave(replay, "the target's UIDVALIDITY is another one on the remote side");
+	if (local_source != 0 && local_source != messages->source->local.base.uidvalidity)
+		return leave(replay, "the source's UIDVALIDITY is another one");
+	messages->chunk = xcalloc(REPLAY_CHUNK, sizeof(*messages->chunk));
+	return replay_next(replay, CHUNK);
+}
+
+/* Whether a local UID is mapped; false too when the database failed. */
+static bool find_pair(
+	struct replay *replay, const struct mailbox *mailbox, uint32_t uid, struct uid_pair *ret)
+{
+	_cleanup_free_ struct uid_pair *pairs = NULL;
+	size_t count = 0;
+
+	if (replay_database_failed(replay, mapping_in_range(replay->engine->db, mailbox->idx, false,
+						   uid, uid, &pairs, &count)) ||
+		count == 0)
+		return false;
+	*ret = pairs[0];
+	return true;
+}
+
+static void add_to_chunk(struct replay *replay, size_t i)
+{
+	struct messages *messages = &replay->messages;
+	struct uid_pair source, target;
+
+	if (!find_pair(replay, messages->source, messages->source_uids[i], &source) ||
+		find_pair(replay, messages->target, messages->target_uids[i], &target))
+		return; /* not on the remote side yet; or replayed before */
+	messages->chunk[messages->chunk_count++] = (struct moved){
+		.local_source = messages->source_uids[i],
+		.local_target = messages->target_uids[i],
+		.remote_source = source.remote,
+	};
+}
+
+static int by_remote_source(const void *one, const void *other)
+{
+	const struct moved *a = one, *b = other;
+
+	return (a->remote_source > b->remote_source) - (a->remote_source < b->remote_source);
+}
+
+static struct moved *find_moved(const struct messages *messages, uint32_t remote_source)
+{
+	const struct moved key = {.remote_source = remote_source};
+
+	return bsearch(&key, messages->chunk, messages->chunk_count, sizeof(key), by_remote_source);
+}
+
+static bool on_local_identity(struct command *command, struct response *response)
+{
+	struct messages *messages = &replay_of(command)->messages;
+	struct identity identity;
+
+	if (!identity_from_fetch(response, &identity))
+		return false;
+	for (size_t i = 0; i < messages->chunk_count; i++)
+		if (messages->chunk[i].local_target == response->fetch.uid) {
+			messages->chunk[i].identity = identity;
+			messages->chunk[i].identified = true;
+		}
+	return true;
+}
+
+static bool on_remote_identity(struct command *command, struct response *response)
+{
+	struct messages *messages = &replay_of(command)->messages;
+	struct identity identity;
+	struct moved *moved;
+
+	if (!identity_from_fetch(response, &identity))
+		return false;
+	moved = find_moved(messages, response->fetch.uid);
+	if (moved != NULL) {
+		moved->identity = identity;
+		moved->identified = true;
+	}
+	return true;
+}
+
+static void put_set(struct command *command, const struct seqset *set)
+{
+	size_t index = 0;
+	struct buf text;
+
+	buf_init(&text, LIMIT_COMMAND_LINE);
+	seqset_format(set, &index, LIMIT_COMMAND_LINE - 200, &text);
+	command_printf(command, "%.*s", (int)buf_len(&text), buf_data(&text));
+	buf_done(&text);
+}
+
+/* The local targets, or the remote sources, of those not yet identified, or of all. */
+static void collect(
+	const struct messages *messages, bool remote, bool unidentified, struct seqset *set)
+{
+	seqset_init(set);
+	for (size_t i = 0; i < messages->chunk_count; i++) {
+		const struct moved *moved = &messages->chunk[i];
+
+		if (!unidentified || !moved->identified)
+			(void)seqset_add(set, remote ? moved->remote_source : moved->local_target);
+	}
+}
+
+static void fetch_identities(struct replay *replay, bool remote, const char *wire)
+{
+	struct side *side = remote ? &replay->engine->remote : &replay->engine->local;
+	struct replay_request *request;
+	struct seqset set;
+
+	collect(&replay->messages, remote, true, &set);
+	if (!seqset_is_empty(&set)) {
+		side_select(side, &replay->barrier,
+			remote ? &replay->remote_view : &replay->local_view, wire);
+		request = replay_request(replay, side, no_matter);
+		request->request.command.untagged = remote ? on_remote_identity : on_local_identity;
+		command_puts(&request->request.command, "UID FETCH ");
+		put_set(&request->request.command, &set);
+		command_printf(&request->request.command, " (%s)", FETCH_IDENTITY);
+		request_submit(&request->request);
+	}
+	seqset_done(&set);
+}
+
+/* Asked of the local store, where that costs nothing, as long as the messages are still there. */
+static void identify_locally(struct replay *replay)
+{
+	struct mailbox_name present = journal_present_name(replay->deed, &replay->deed->to);
+	_cleanup_free_ char *wire = NULL;
+
+	if (present.data != NULL)
+		wire = side_wire_name(&replay->engine->local, present.data, present.len);
+	free(present.data);
+	if (wire != NULL)
+		fetch_identities(replay, false, wire);
+}
+
+static enum step finish(struct replay *replay)
+{
+	const struct messages *messages = &replay->messages;
+
+	/* A client did delete them from the source, whatever a restart made us forget. */
+	if (is_move(replay))
+		messages->source->deletions_allowed = true;
+	if (messages->done > 0)
+		log_info(SIDE_CONTEXT(&replay->engine->remote, messages->source->display),
+			"%s %" PRIu64 " message(s) to %s", is_move(replay) ? "Moved" : "Copied",
+			messages->done, messages->target->display);
+	return replay_over(replay, REPLAY_DONE);
+}
+
+static enum step take_chunk(struct replay *replay)
+{
+	struct messages *messages = &replay->messages;
+
+	messages->chunk_count = 0;
+	while (messages->next < messages->count && messages->chunk_count < REPLAY_CHUNK &&
+		replay->end != REPLAY_BROKEN)
+		add_to_chunk(replay, messages->next++);
+	if (replay->end == REPLAY_BROKEN)
+		return STEP_DONE;
+	if (messages->chunk_count == 0)
+		return finish(replay);
+	qsort(messages->chunk, messages->chunk_count, sizeof(*messages->chunk), by_remote_source);
+	identify_locally(replay);
+	return replay_next(replay, IDENTIFIED);
+}
+
+static enum step identified(struct replay *replay)
+{
+	const struct deed *deed = replay->deed;
+	_cleanup_free_ char *wire =
+		side_wire_name(&replay->engine->remote, deed->from.data, deed->from.len);
+
+	barrier_reset(&replay->barrier);
+	if (wire == NULL)
+		return leave(replay, "its source has no name on the remote side");
+	fetch_identities(replay, true, wire);
+	return replay_next(replay, SEND);
+}
+
+/* One that is in doubt since an earlier life, or -EEXIST if it must be left to a run. */
+static int find_intent(struct replay *replay, struct moved *moved)
+{
+	struct messages *messages = &replay->messages;
+	_cleanup_free_ struct intent *intents = NULL;
+	size_t count = 0;
+	int r = intents_load(replay->engine->db, messages->target->idx, &intents, &count);
+
+	if (r < 0)
+		return r;
+	if (!moves(replay))
+		return -EEXIST;
+	for (size_t i = 0; i < count; i++)
+		if (intents[i].to_remote && intents[i].source_uid == moved->local_target)
+			moved->intent = intents[i].id;
+	return moved->intent != 0 ? 0 : -EEXIST;
+}
+
+static int intend(struct replay *replay, struct moved *moved)
+{
+	struct messages *messages = &replay->messages;
+	struct intent intent = {
+		.mailbox = messages->target->idx,
+		.to_remote = true,
+		.source_uid = moved->local_target,
+		.target_uidvalidity = messages->remote_uidvalidity,
+		.target_uidnext = messages->remote_uidnext,
+		.identity = moved->identity,
+	};
+	int r = intents_insert(replay->engine->db, &intent);
+
+	if (r == -EEXIST)
+		return find_intent(replay, moved);
+	moved->intent = intent.id;
+	return r;
+}
+
+/* Keeps those of the chunk that are to be sent. */
+static int intend_all(struct replay *replay)
+{
+	struct messages *messages = &replay->messages;
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < messages->chunk_count && r >= 0; i++) {
+		struct moved moved = messages->chunk[i];
+
+		if (!moved.identified)
+			continue; /* not there any more */
+		r = intend(replay, &moved);
+		if (r == 0)
+			messages->chunk[kept++] = moved;
+		else if (r == -EEXIST)
+			r = 0;
+	}
+	messages->chunk_count = kept;
+	return r;
+}
+
+static bool intend_chunk(struct replay *replay)
+{
+	struct db *db = replay->engine->db;
+	int r = db_begin(db);
+
+	if (r >= 0)
+		r = intend_all(replay);
+	if (r >= 0)
+		r = replay_begin(replay);
+	if (r >= 0)
+		r = db_commit(db);
+	if (r < 0)
+		db_rollback(db);
+	return !replay_database_failed(replay, r);
+}
+
+static void keep_copyuid(
+	struct messages *messages, uint32_t uidvalidity, char *own_source, char *own_target)
+{
+	free(messages->copied_source);
+	free(messages->copied_target);
+	messages->copied_uidvalidity = uidvalidity;
+	messages->copied_source = own_source;
+	messages->copied_target = own_target;
+}
+
+/* MOVE tells it ahead of its answer (RFC 6851 section 4.3). */
+static bool on_untagged(struct command *command, struct response *response)
+{
+	if (response->type != RESPONSE_CONDITION || response->code != CODE_COPYUID)
+		return false;
+	keep_copyuid(&replay_of(command)->messages, response->uidvalidity,
+		slice_dup(response->source_uids), slice_dup(response->uids));
+	return true;
+}
+
+static bool on_sent(struct request *request)
+{
+	struct command *command = &request->command;
+
+	if (command->outcome == OUTCOME_OK && command->code == CODE_COPYUID)
+		keep_copyuid(&replay_of(command)->messages, command->uidvalidity,
+			take(command->source_uids), take(command->uids));
+	return false;
+}
+
+static enum step send_chunk(struct replay *replay)
+{
+	struct side *remote = &replay->engine->remote;
+	const struct deed *deed = replay->deed;
+	_cleanup_free_ char *wire = side_wire_name(remote, deed->from.data, deed->from.len);
+	struct replay_request *request;
+	struct seqset set;
+
+	barrier_reset(&replay->barrier);
+	if (!intend_chunk(replay))
+		return STEP_DONE;
+	if (replay->messages.chunk_count == 0)
+		return replay_next(replay, CHUNK);
+	keep_copyuid(&replay->messages, 0, NULL, NULL);
+	side_select(remote, &replay->barrier, &replay->remote_view, wire);
+	request = replay_request(replay, remote, on_sent);
+	request->request.command.untagged = moves(replay) ? on_untagged : NULL;
+	collect(&replay->messages, true, false, &set);
+	command_printf(&request->request.command, "UID %s ", moves(replay) ? "MOVE" : "COPY");
+	put_set(&request->request.command, &set);
+	seqset_done(&set);
+	command_puts(&request->request.command, " ");
+	command_mailbox(&request->request.command, replay->messages.target_wire);
+	request_submit(&request->request);
+	return replay_next(replay, SENT);
+}
+
+/* Gives the messages their new remote UIDs; false if what the server said cannot be used. */
+static bool read_copyuid(struct messages *messages)
+{
+	_cleanup_free_ uint32_t *source = NULL, *target = NULL;
+	size_t source_count = 0, target_count = 0;
+	const char *from = messages->copied_source, *to = messages->copied_target;
+
+	if (from == NULL || to == NULL ||
+		messages->copied_uidvalidity != messages->remote_uidvalidity ||
+		!seqset_expand((struct slice){.data = from, .len = strlen(from)}, REPLAY_CHUNK,
+			&source, &source_count) ||
+		!seqset_expand((struct slice){.data = to, .len = strlen(to)}, REPLAY_CHUNK, &target,
+			&target_count) ||
+		source_count != target_count)
+		return false;
+	for (size_t i = 0; i < source_count; i++) {
+		struct moved *moved = find_moved(messages, source[i]);
+
+		if (moved != NULL)
+			moved->remote_target = target[i];
+	}
+	return true;
+}
+
+static struct intent intent_of(const struct replay *replay, const struct moved *moved)
+{
+	return (struct intent){
+		.id = moved->intent,
+		.mailbox = replay->messages.target->idx,
+		.to_remote = true,
+		.source_uid = moved->local_target,
+	};
+}
+
+/* The pair of the source becomes one of the target. */
+static int settle(struct replay *replay, const struct moved *moved)
+{
+	struct messages *messages = &replay->messages;
+	const struct intent intent = intent_of(replay, moved);
+	struct db *db = replay->engine->db;
+	int r = 0;
+
+	if (moves(replay))
+		r = mapping_delete(db, messages->source->idx,
+			(struct uid_pair){
+				.local = moved->local_source, .remote = moved->remote_source});
+	if (r == 0)
+		r = intents_settle(db, &intent,
+			(struct uid_pair){
+				.local = moved->local_target, .remote = moved->remote_target});
+	if (r == -EEXIST) /* a server that gives a UID twice: a run finds out */
+		r = intents_drop(db, &intent);
+	messages->done++;
+	return r;
+}
+
+/* The first messages of a mailbox: the pairs are those of these UIDVALIDITYs. */
+static int remember_side(struct replay *replay, bool remote, uint32_t uidvalidity)
+{
+	struct mailbox *target = replay->messages.target;
+	struct mailbox_state *base = &mailbox_side(target, remote)->base;
+	struct mailbox_state first = {.uidvalidity = uidvalidity};
+	int r = 0;
+
+	if (base->uidvalidity != 0)
+		return 0;
+	r = mailboxes_set_state(replay->engine->db, target->idx, remote, &first);
+	if (r == 0)
+		*base = first;
+	return r;
+}
+
+/* What the server did not name was not there; unless an earlier command may have moved it, which a
+ * run then finds out. */
+static int write_chunk(struct replay *replay, bool told, bool in_doubt)
+{
+	const struct messages *messages = &replay->messages;
+	int r = remember_side(replay, false, replay->deed->uidvalidity);
+
+	if (r == 0)
+		r = remember_side(replay, true, messages->remote_uidvalidity);
+	for (size_t i = 0; i < messages->chunk_count && r == 0; i++) {
+		const struct moved *moved = &messages->chunk[i];
+		const struct intent intent = intent_of(replay, moved);
+
+		if (told && moved->remote_target != 0)
+			r = settle(replay, moved);
+		else if (!in_doubt)
+			r = intents_drop(replay->engine->db, &intent);
+	}
+	return r;
+}
+
+static bool commit_chunk(struct replay *replay, bool told, bool in_doubt)
+{
+	struct db *db = replay->engine->db;
+	int r = db_begin(db);
+
+	if (r >= 0)
+		r = write_chunk(replay, told, in_doubt);
+	if (r >= 0)
+		r = db_commit(db);
+	if (r < 0)
+		db_rollback(db);
+	return !replay_database_failed(replay, r);
+}
+
+static enum step sent(struct replay *replay)
+{
+	struct messages *messages = &replay->messages;
+	bool refused = replay->barrier.refused;
+	bool told = read_copyuid(messages);
+	/* A refused MOVE may have moved some; and what an intent of an earlier life is about may
+	 * have been moved then. */
+	bool in_doubt = refused ? moves(replay) : !told || messages->resumed;
+
+	if (!commit_chunk(replay, told, in_doubt))
+		return STEP_DONE;
+	if (!refused)
+		return replay_next(replay, CHUNK);
+	log_warning(SIDE_CONTEXT(&replay->engine->remote, messages->source->display),
+		"%s: what a mail client %s to %s is copied there instead", replay->barrier.reason,
+		is_move(replay) ? "moved" : "copied", messages->target->display);
+	return finish(replay);
+}
+
+enum step replay_messages_step(struct replay *replay)
+{
+	switch ((enum phase)replay->phase) {
+	case BEGIN:
+		replay->messages.resumed = replay->deed->begun;
+		return begin(replay);
+	case CHECKED:
+		return check(replay);
+	case CHUNK:
+		return take_chunk(replay);
+	case IDENTIFIED:
+		return identified(replay);
+	case SEND:
+		return send_chunk(replay);
+	case SENT:
+		return sent(replay);
+	}
+	abort();
+}
+
+void replay_messages_done(struct replay *replay)
+{
+	struct messages *messages = &replay->messages;
+
+	keep_copyuid(messages, 0, NULL, NULL);
+	free(messages->target_wire);
+	free(messages->source_uids);
+	free(messages->target_uids);
+	free(messages->chunk);
+}

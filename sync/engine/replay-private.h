@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* The replay's files: replay.c (its life), replay-messages.c (MOVE and COPY), replay-tree.c
+ * (mailboxes and subscriptions). */
+#ifndef INTERIMAP_ENGINE_REPLAY_PRIVATE_H
+#define INTERIMAP_ENGINE_REPLAY_PRIVATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sync/base/loop.h"
+#include "sync/engine/replay.h"
+#include "sync/engine/request.h"
+#include "sync/engine/side.h"
+#include "sync/state/intents.h"
+
+struct mailbox;
+
+enum {
+	/* Messages of one MOVE or COPY: their UIDs fit into a line whatever they are. */
+	REPLAY_CHUNK = 500,
+};
+
+/* A message that was moved or copied. */
+struct moved {
+	uint32_t local_source, local_target, remote_source;
+	uint32_t remote_target; /* once it is known */
+	struct identity identity;
+	bool identified;
+	int64_t intent; /* its id; 0 for none */
+};
+
+struct messages {
+	struct mailbox *source, *target;
+	char *target_wire; /* remote */
+	uint32_t *source_uids, *target_uids; /* local, all of the deed */
+	size_t count, next;
+	struct moved *chunk; /* sorted by remote_source */
+	size_t chunk_count;
+	uint32_t remote_uidvalidity, remote_uidnext; /* of the target, before */
+	/* What COPYUID said; owned. */
+	uint32_t copied_uidvalidity;
+	char *copied_source, *copied_target;
+	bool resumed; /* commands of an earlier life may have done part of it */
+	uint64_t done; /* messages */
+};
+
+struct tree {
+	bool had_old, had_new; /* listed on the remote side; … */
+	bool local_has_old, local_has_new;
+	uint32_t local_uidvalidity; /* 0: it is not there */
+	uint32_t remote_uidvalidity, remote_uidnext; /* likewise */
+	bool strangers; /* messages there that were never here */
+	enum response_code code; /* of the answer */
+	char *taken; /* a name that the database has already; owned */
+};
+
+struct replay {
+	struct task task;
+	struct barrier barrier;
+	struct engine *engine;
+	struct deed *deed;
+	int phase;
+	bool ending; /* while commands are still under way */
+	enum replay_end end;
+	struct side_view local_view, remote_view;
+	struct messages messages;
+	struct tree tree;
+	enum step (*step)(struct replay *replay);
+	void (*finished)(struct replay *replay, struct deed *deed, enum replay_end end);
+};
+
+/* A command of the replay. */
+struct replay_request {
+	struct request request;
+	struct replay *replay;
+};
+
+struct replay_request *replay_request(
+	struct replay *replay, struct side *side, bool (*completed)(struct request *));
+struct replay *replay_of(struct command *command);
+/* Phase by phase: WAIT if anything was submitted, else straight on. */
+enum step replay_next(struct replay *replay, int phase);
+/* The last step: the deed goes from the database, unless it stays. */
+enum step replay_over(struct replay *replay, enum replay_end end);
+/* The deed is refused: says so once, with what to do, and keeps it. */
+enum step replay_refuse(struct replay *replay, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* True when the database failed: said, and the replay is to end as broken. */
+bool replay_database_failed(struct replay *replay, int r);
+/* Commits that commands of the deed may reach the remote side from now on; within the caller's
+ * transaction, if any. */
+int replay_begin(struct replay *replay);
+/* For a person: a name in the database's form. */
+char *replay_display(const struct replay *replay, const struct mailbox_name *name);
+
+enum step replay_messages_step(struct replay *replay);
+void replay_messages_done(struct replay *replay);
+enum step replay_tree_step(struct replay *replay);
+void replay_tree_done(struct replay *replay);
+
+#endif

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * CREATE, DELETE, RENAME, SUBSCRIBE and UNSUBSCRIBE.  What the database says follows in the
+ * transaction that takes the deed out of it; when a line is lost in between, the next attempt asks
+ * what is there.
+ *
+ * A mailbox is only deleted with messages that were once here: whoever deleted it here cannot have
+ * meant others.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/config/account.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/journal.h"
+#include "sync/engine/replay-private.h"
+#include "sync/engine/subtree.h"
+#include "sync/state/actions.h"
+#include "sync/state/mapping.h"
+
+enum phase { BEGIN, ASKED, SEARCHED, SENT };
+
+/* The ordinary sync does what there is to do. */
+static enum step leave(struct replay *replay)
+{
+	return replay_over(replay, REPLAY_DONE);
+}
+
+static char *remote_wire(const struct replay *replay, const struct mailbox_name *name)
+{
+	if (name->data == NULL)
+		return NULL;
+	return side_wire_name(&replay->engine->remote, name->data, name->len);
+}
+
+static bool on_answer(struct request *request)
+{
+	struct replay *replay = replay_of(&request->command);
+
+	replay->tree.code = request->command.code;
+	return false;
+}
+
+/* "VERB from [to]" to the remote side; the last command of the deed. */
+static enum step send(struct replay *replay, const char *verb)
+{
+	struct side *remote = &replay->engine->remote;
+	_cleanup_free_ char *from = remote_wire(replay, &replay->deed->from);
+	_cleanup_free_ char *to = remote_wire(replay, &replay->deed->to);
+	struct replay_request *request;
+
+	if (from == NULL || (to == NULL && replay->deed->to.data != NULL))
+		return replay_refuse(replay,
+			"the name cannot be expressed on this server: %s it "
+			"there by hand",
+			verb);
+	if (replay_database_failed(replay, replay_begin(replay)))
+		return STEP_DONE;
+	/* It must not be selected by ourselves. */
+	side_unselect(remote, &replay->barrier);
+	request = replay_request(replay, remote, on_answer);
+	command_printf(&request->request.command, "%s ", verb);
+	command_mailbox(&request->request.command, from);
+	if (to != NULL) {
+		command_puts(&request->request.command, " ");
+		command_mailbox(&request->request.command, to);
+	}
+	request_submit(&request->request);
+	return replay_next(replay, SENT);
+}
+
+/* Writes what the deed means for the database, and takes the deed out of it. */
+static bool commit(struct replay *replay, int (*write)(struct replay *replay))
+{
+	struct db *db = replay->engine->db;
+	int r = db_begin(db);
+
+	if (r >= 0)
+		r = write(replay);
+	if (r >= 0)
+		r = actions_drop(db, replay->deed->id);
+	if (r >= 0)
+		r = db_commit(db);
+	if (r < 0)
+		db_rollback(db);
+	return r != -EEXIST && !replay_database_failed(replay, r);
+}
+
+static struct mailbox *known(const struct replay *replay)
+{
+	const struct mailbox_name *name = &replay->deed->from;
+
+	return name->data != NULL ? engine_find_mailbox(replay->engine, name->data, name->len)
+				  : NULL;
+}
+
+/* --- CREATE --- */
+
+/* Whether a new mailbox is among those that are synchronised is for the server's LIST to say,
+ * unless that asks for all. */
+static bool is_in_scope(const struct replay *replay)
+{
+	const struct engine_options *options = replay->engine->options;
+	const struct account *account = options->account;
+
+	return options->mailboxes == NULL && account->list_pattern_count == 0 &&
+	       (account->list_select_opts == NULL || account->list_select_opts[0] == NULL) &&
+	       (account->ignore_mailbox == NULL ||
+		       !listing_is_ignored(account->ignore_mailbox, replay->deed->from.data,
+			       replay->deed->from.len));
+}
+
+static int write_created(struct replay *replay)
+{
+	const struct mailbox_name *name = &replay->deed->from;
+	struct mailbox_row row = {.name = name->data, .len = name->len};
+	struct mailbox *mailbox;
+	int r = mailboxes_insert(replay->engine->db, name->data, name->len, false, &row.idx);
+
+	if (r < 0)
+		return r;
+	mailbox = mailbox_new(&row, replay->engine->local.delimiter);
+	HASH_ADD_KEYPTR(hh, replay->engine->mailboxes, mailbox->name, mailbox->len, mailbox);
+	return 0;
+}
+
+static enum step create_step(struct replay *replay)
+{
+	if (replay->phase == BEGIN) {
+		if (replay->deed->from.data == NULL || known(replay) != NULL ||
+			!is_in_scope(replay))
+			return leave(replay);
+		return send(replay, "CREATE");
+	}
+	if (replay->barrier.refused && replay->tree.code != CODE_ALREADYEXISTS)
+		return leave(replay); /* the next look at the lists tries it, and says why not */
+	if (!commit(replay, write_created))
+		return STEP_DONE;
+	return STEP_DONE;
+}
+
+/* --- SUBSCRIBE and UNSUBSCRIBE --- */
+
+static int write_subscribed(struct replay *replay)
+{
+	struct mailbox *mailbox = known(replay);
+
+	if (mailbox == NULL)
+		return 0;
+	mailbox->subscribed = replay->deed->kind == ACTION_SUBSCRIBE;
+	return mailboxes_set_subscribed(replay->engine->db, mailbox->idx, mailbox->subscribed);
+}
+
+static enum step subscribe_step(struct replay *replay)
+{
+	if (replay->phase == BEGIN)
+		return send(replay,
+			replay->deed->kind == ACTION_SUBSCRIBE ? "SUBSCRIBE" : "UNSUBSCRIBE");
+	if (replay->barrier.refused)
+		return leave(replay);
+	(void)commit(replay, write_subscribed);
+	return STEP_DONE;
+}
+
+/* --- what is there --- */
+
+static bool no_matter(struct request *request)
+{
+	return true;
+}
+
+static bool on_status(struct command *command, struct response *response)
+{
+	struct replay *replay = replay_of(command);
+	struct request *request = container_of(command, struct request, command);
+
+	if (response->type != RESPONSE_STATUS)
+		return false;
+	if (request->side->remote) {
+		replay->tree.remote_uidvalidity = response->status.uidvalidity;
+		replay->tree.remote_uidnext = response->status.uidnext;
+	} else {
+		replay->tree.local_uidvalidity = response->status.uidvalidity;
+	}
+	return true;
+}
+
+static void ask_status(struct replay *replay, struct side *side)
+{
+	const struct mailbox_name *name = &replay->deed->from;
+	_cleanup_free_ char *wire = side_wire_name(side, name->data, name->len);
+	struct replay_request *request;
+
+	if (wire == NULL)
+		return;
+	request = replay_request(replay, side, no_matter);
+	request->request.command.untagged = on_status;
+	command_puts(&request->request.command, "STATUS ");
+	command_mailbox(&request->request.command, wire);
+	command_puts(&request->request.command, " (UIDVALIDITY UIDNEXT)");
+	request_submit(&request->request);
+}
+
+/* A level that is no mailbox counts as the old name, since its children are renamed with it; but it
+ * is in nobody's way as the new one. */
+static void note_listed(struct replay *replay, bool remote, const struct response_list *list)
+{
+	const struct side *side = remote ? &replay->engine->remote : &replay->engine->local;
+	const struct deed *deed = replay->deed;
+	struct mailbox_name name;
+	bool is_there = (list->attributes & (LIST_NONEXISTENT | LIST_NOSELECT)) == 0;
+	bool is_old, is_new;
+
+	if (!mailbox_from_wire(list->name, side->delimiter, side->reference, &name))
+		return;
+	is_old = deed->kind == ACTION_RENAME
+			 ? subtree_has(&deed->from, name.data, name.len)
+			 : is_there && mailbox_name_equal(deed->from.data, deed->from.len,
+					       name.data, name.len);
+	is_new = is_there && deed->to.data != NULL &&
+		 mailbox_name_equal(deed->to.data, deed->to.len, name.data, name.len);
+	if (remote) {
+		replay->tree.had_old |= is_old && (is_there || name.len > deed->from.len);
+		replay->tree.had_new |= is_new;
+	} else {
+		replay->tree.local_has_old |= is_old && is_there;
+		replay->tree.local_has_new |= is_new;
+	}
+	free(name.data);
+}
+
+static bool on_listed(struct command *command, struct response *response)
+{
+	struct request *request = container_of(command, struct request, command);
+
+	if (response->type != RESPONSE_LIST)
+		return false;
+	note_listed(replay_of(command), request->side->remote, &response->list);
+	return true;
+}
+
+static void ask_list(struct replay *replay, struct side *side, const struct mailbox_name *name)
+{
+	_cleanup_free_ char *wire = NULL;
+	struct replay_request *request;
+
+	if (name->data == NULL)
+		return;
+	wire = side_wire_name(side, name->data, name->len);
+	if (wire == NULL)
+		return;
+	request = replay_request(replay, side, NULL);
+	request->request.command.untagged = on_listed;
+	command_puts(&request->request.command, "LIST \"\" (");
+	command_astring(&request->request.command, wire, strlen(wire));
+	if (side->delimiter != '\0') {
+		_cleanup_free_ char *below = xasprintf("%s%c*", wire, side->delimiter);
+
+		command_puts(&request->request.command, " ");
+		command_astring(&request->request.command, below, strlen(below));
+	}
+	command_puts(&request->request.command, ")");
+	request_submit(&request->request);
+}
+
+static enum step not_listed(struct replay *replay)
+{
+	return replay_refuse(replay, "%s; it is tried again later", replay->barrier.reason);
+}
+
+/* --- DELETE --- */
+
+static int write_deleted(struct replay *replay)
+{
+	struct mailbox *mailbox = known(replay);
+
+	return mailbox != NULL ? mailboxes_delete(replay->engine->db, mailbox->idx) : 0;
+}
+
+static enum step forget_deleted(struct replay *replay)
+{
+	struct mailbox *mailbox = known(replay);
+
+	if (!commit(replay, write_deleted) || mailbox == NULL)
+		return STEP_DONE;
+	log_info(SIDE_CONTEXT(&replay->engine->remote, mailbox->display), "Deleted");
+	engine_forget_mailbox(replay->engine, mailbox);
+	return STEP_DONE;
+}
+
+static bool on_search(struct command *command, struct response *response)
+{
+	struct replay *replay = replay_of(command);
+	struct mailbox *mailbox = known(replay);
+	struct seqset_iter iter = {0};
+	uint32_t uid;
+
+	if (response->type != RESPONSE_SEARCH && response->type != RESPONSE_ESEARCH)
+		return false;
+	while (mailbox != NULL && !replay->tree.strangers &&
+		seqset_next(&response->set, &iter, &uid)) {
+		_cleanup_free_ struct uid_pair *pairs = NULL;
+		size_t count = 0;
+
+		if (uid >= mailbox->remote.base.uidnext &&
+			mapping_in_range(replay->engine->db, mailbox->idx, true, uid, uid, &pairs,
+				&count) == 0)
+			replay->tree.strangers |= count == 0;
+	}
+	return true;
+}
+
+/* Messages from there on may never have been here. */
+static enum step search(struct replay *replay, const struct mailbox *mailbox)
+{
+	struct side *remote = &replay->engine->remote;
+	_cleanup_free_ char *wire = remote_wire(replay, &replay->deed->from);
+	struct replay_request *request;
+	uint32_t from = mailbox->remote.base.uidnext;
+
+	side_select(remote, &replay->barrier, &replay->remote_view, wire);
+	request = replay_request(replay, remote, NULL);
+	request->request.command.untagged = on_search;
+	command_printf(
+		&request->request.command, "UID SEARCH UID %" PRIu32 ":*", from > 0 ? from : 1);
+	request_submit(&request->request);
+	return replay_next(replay, SEARCHED);
+}
+
+static enum step delete_asked(struct replay *replay)
+{
+	const struct tree *tree = &replay->tree;
+	struct mailbox *mailbox = known(replay);
+	bool is_still_here = tree->local_uidvalidity != 0 &&
+			     (!replay->deed->certain ||
+				     tree->local_uidvalidity == mailbox->local.base.uidvalidity);
+
+	if (replay->barrier.refused)
+		return not_listed(replay);
+	if (is_still_here)
+		return leave(replay);
+	if (!tree->had_old)
+		return forget_deleted(replay);
+	if (tree->remote_uidvalidity == 0 ||
+		(mailbox->remote.base.uidvalidity != 0 &&
+			mailbox->remote.base.uidvalidity != tree->remote_uidvalidity))
+		return replay_refuse(replay,
+			"a mail client has deleted it, but on this server it is not the mailbox "
+			"that it was: run `interimap --delete %s` to delete it here as well, or "
+			"`interimap --target=database --delete %s` to get it back",
+			mailbox->display, mailbox->display);
+	if (tree->remote_uidnext > mailbox->remote.base.uidnext)
+		return search(replay, mailbox);
+	return send(replay, "DELETE");
+}
+
+static enum step delete_searched(struct replay *replay)
+{
+	const struct mailbox *mailbox = known(replay);
+
+	if (replay->barrier.refused)
+		return not_listed(replay);
+	if (!replay->tree.strangers)
+		return send(replay, "DELETE");
+	return replay_refuse(replay,
+		"a mail client has deleted it, but on this server it holds new messages: run "
+		"`interimap --delete %s` to delete it here as well, or `interimap "
+		"--target=database --delete %s` to get it back",
+		mailbox->display, mailbox->display);
+}
+
+static enum step delete_step(struct replay *replay)
+{
+	struct mailbox *mailbox = known(replay);
+
+	if (mailbox == NULL)
+		return leave(replay);
+	switch ((enum phase)replay->phase) {
+	case BEGIN:
+		ask_status(replay, &replay->engine->local);
+		ask_status(replay, &replay->engine->remote);
+		ask_list(replay, &replay->engine->remote, &replay->deed->from);
+		return replay_next(replay, ASKED);
+	case ASKED:
+		return delete_asked(replay);
+	case SEARCHED:
+		return delete_searched(replay);
+	case SENT:
+		break;
+	}
+	if (replay->barrier.refused)
+		return replay_refuse(replay,
+			"%s: run `interimap --delete %s` to delete it there, or `interimap "
+			"--target=database --delete %s` to get it back",
+			replay->barrier.reason, mailbox->display, mailbox->display);
+	return forget_deleted(replay);
+}
+
+/* --- RENAME --- */
+
+static bool is_known_below(const struct replay *replay)
+{
+	struct mailbox *mailbox, *next;
+
+	HASH_ITER (hh, replay->engine->mailboxes, mailbox, next)
+		if (subtree_has(&replay->deed->from, mailbox->name, mailbox->len))
+			return true;
+	return false;
+}
+
+static int write_renamed(struct replay *replay)
+{
+	struct buf taken;
+	int r = subtree_rename_rows(replay->engine, &replay->deed->from, &replay->deed->to, &taken);
+
+	if (r == -EEXIST) {
+		struct mailbox_name name = {
+			.data = (char *)buf_data(&taken), .len = buf_len(&taken)};
+
+		replay->tree.taken = replay_display(replay, &name);
+		buf_done(&taken);
+	}
+	return r;
+}
+
+static enum step renamed(struct replay *replay)
+{
+	struct deed *deed = replay->deed;
+	_cleanup_free_ char *from = replay_display(replay, &deed->from);
+	_cleanup_free_ char *to = replay_display(replay, &deed->to);
+
+	if (!commit(replay, write_renamed)) {
+		if (replay->tree.taken != NULL)
+			return replay_refuse(replay,
+				"it is %s now, but the database knows another mailbox %s: run "
+				"`interimap --target=database --delete %s`",
+				to, replay->tree.taken, replay->tree.taken);
+		return STEP_DONE;
+	}
+	subtree_rename_known(replay->engine, &deed->from, &deed->to);
+	log_info(SIDE_CONTEXT(&replay->engine->remote, from), "Renamed to %s", to);
+	return STEP_DONE;
+}
+
+static enum step rename_asked(struct replay *replay)
+{
+	const struct tree *tree = &replay->tree;
+	_cleanup_free_ char *to = replay_display(replay, &replay->deed->to);
+
+	if (replay->barrier.refused)
+		return not_listed(replay);
+	if (!replay->deed->certain && (!tree->local_has_new || tree->local_has_old))
+		return leave(replay); /* the store did not do it */
+	if (tree->had_old && tree->had_new)
+		return replay_refuse(replay,
+			"a mail client has renamed it to %s, but on this server there is another "
+			"mailbox of that name: run `interimap --target=remote --delete %s` to "
+			"delete that one",
+			to, to);
+	if (!tree->had_old)
+		return tree->had_new ? renamed(replay) : leave(replay);
+	return send(replay, "RENAME");
+}
+
+static enum step rename_step(struct replay *replay)
+{
+	const struct deed *deed = replay->deed;
+	_cleanup_free_ char *from = NULL, *to = NULL;
+
+	if (deed->from.data == NULL || deed->to.data == NULL || !is_known_below(replay))
+		return leave(replay);
+	switch ((enum phase)replay->phase) {
+	case BEGIN:
+		ask_list(replay, &replay->engine->remote, &deed->from);
+		ask_list(replay, &replay->engine->remote, &deed->to);
+		if (!deed->certain) {
+			ask_list(replay, &replay->engine->local, &deed->from);
+			ask_list(replay, &replay->engine->local, &deed->to);
+		}
+		return replay_next(replay, ASKED);
+	case ASKED:
+		return rename_asked(replay);
+	case SEARCHED:
+	case SENT:
+		break;
+	}
+	if (!replay->barrier.refused)
+		return renamed(replay);
+	from = replay_display(replay, &deed->from);
+	to = replay_display(replay, &deed->to);
+	return replay_refuse(replay,
+		"%s: run `interimap --target=remote,database --rename %s %s` when it can be "
+		"renamed there",
+		replay->barrier.reason, from, to);
+}
+
+enum step replay_tree_step(struct replay *replay)
+{
+	switch (replay->deed->kind) {
+	case ACTION_CREATE:
+		return create_step(replay);
+	case ACTION_SUBSCRIBE:
+	case ACTION_UNSUBSCRIBE:
+		return subscribe_step(replay);
+	case ACTION_DELETE:
+		return delete_step(replay);
+	case ACTION_RENAME:
+		return rename_step(replay);
+	case ACTION_MOVE:
+	case ACTION_COPY:
+	case ACTION_APPEND:
+		break;
+	}
+	return leave(replay);
+}
+
+void replay_tree_done(struct replay *replay)
+{
+	free(replay->tree.taken);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/engine/replay.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/journal.h"
+#include "sync/engine/replay-private.h"
+#include "sync/state/actions.h"
+
+struct replay_request *replay_request(
+	struct replay *replay, struct side *side, bool (*completed)(struct request *))
+{
+	struct replay_request *request =
+		request_new(&replay->barrier, side, sizeof(*request), completed);
+
+	request->replay = replay;
+	return request;
+}
+
+struct replay *replay_of(struct command *command)
+{
+	struct request *request = container_of(command, struct request, command);
+
+	return container_of(request, struct replay_request, request)->replay;
+}
+
+enum step replay_next(struct replay *replay, int phase)
+{
+	replay->phase = phase;
+	return replay->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
+}
+
+bool replay_database_failed(struct replay *replay, int r)
+{
+	if (r >= 0)
+		return false;
+	log_error((&(struct log_context){.side = "database"}), "%s", db_error(replay->engine->db));
+	replay->end = REPLAY_BROKEN;
+	return true;
+}
+
+enum step replay_over(struct replay *replay, enum replay_end end)
+{
+	if (end == REPLAY_DONE &&
+		replay_database_failed(replay, actions_drop(replay->engine->db, replay->deed->id)))
+		return STEP_DONE;
+	replay->end = end;
+	return STEP_DONE;
+}
+
+enum step replay_refuse(struct replay *replay, const char *fmt, ...)
+{
+	struct deed *deed = replay->deed;
+	_cleanup_free_ char *name = replay_display(replay, &deed->from);
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	text = xvasprintf(fmt, ap);
+	va_end(ap);
+	if (!deed->said)
+		log_error(SIDE_CONTEXT(&replay->engine->remote, name), "%s", text);
+	deed->said = true;
+	return replay_over(replay, REPLAY_REFUSED);
+}
+
+int replay_begin(struct replay *replay)
+{
+	int r = 0;
+
+	if (!replay->deed->begun)
+		r = actions_set_begun(replay->engine->db, replay->deed->id);
+	if (r >= 0)
+		replay->deed->begun = true;
+	return r;
+}
+
+char *replay_display(const struct replay *replay, const struct mailbox_name *name)
+{
+	return mailbox_for_person(name->data, name->len, replay->engine->local.delimiter);
+}
+
+static enum step step(struct task *task)
+{
+	struct replay *replay = container_of(task, struct replay, task);
+	enum step result = STEP_DONE;
+
+	/* While commands are under way that point to us, there is nothing to decide. */
+	if (replay->barrier.waiting > 0)
+		return STEP_WAIT;
+	if (replay->barrier.lost)
+		replay->ending = true;
+	if (replay->ending)
+		replay->end = REPLAY_LOST;
+	else
+		result = replay->step(replay);
+	return result;
+}
+
+static void replay_free(struct replay *replay)
+{
+	task_cancel(&replay->task);
+	side_forget_view(&replay->engine->local, &replay->local_view);
+	side_forget_view(&replay->engine->remote, &replay->remote_view);
+	view_done(&replay->local_view.view);
+	view_done(&replay->remote_view.view);
+	replay_messages_done(replay);
+	replay_tree_done(replay);
+	barrier_done(&replay->barrier);
+	free(replay);
+}
+
+static void over(struct task *task, enum step result)
+{
+	struct replay *replay = container_of(task, struct replay, task);
+
+	replay->finished(replay, replay->deed, replay->end);
+	replay_free(replay);
+}
+
+struct replay *replay_new(struct engine *engine, struct deed *deed,
+	void (*finished)(struct replay *replay, struct deed *deed, enum replay_end end))
+{
+	bool of_messages = deed->kind == ACTION_MOVE || deed->kind == ACTION_COPY;
+	struct replay *replay = xcalloc(1, sizeof(*replay));
+
+	replay->engine = engine;
+	replay->deed = deed;
+	replay->finished = finished;
+	replay->step = of_messages ? replay_messages_step : replay_tree_step;
+	task_init(&replay->task, engine->loop, step, over);
+	barrier_init(&replay->barrier, &replay->task);
+	task_wake(&replay->task);
+	return replay;
+}
+
+void replay_connection_lost(struct replay *replay)
+{
+	replay->ending = true;
+	task_wake(&replay->task);
+}
+
+struct replay *replay_abandon(struct replay *replay)
+{
+	if (replay != NULL)
+		replay_free(replay);
+	return NULL;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Does on the remote side what a mail client did in the local store: one deed (journal.h), step by
+ * step.  What of it cannot be done that way is left to the ordinary sync, which finds the result of
+ * the deed like any other change.
+ *
+ * Nobody else works on the mailboxes that it concerns meanwhile.
+ */
+#ifndef INTERIMAP_ENGINE_REPLAY_H
+#define INTERIMAP_ENGINE_REPLAY_H
+
+#include <stdbool.h>
+
+struct deed;
+struct engine;
+struct replay;
+
+enum replay_end {
+	REPLAY_DONE, /* it is over, and out of the database */
+	REPLAY_REFUSED, /* the remote side does not let us: the deed stays, and holds its mailboxes
+			 */
+	REPLAY_LOST, /* a connection went: the deed stays */
+	REPLAY_BROKEN, /* the database failed, and the reason was said */
+};
+
+/* finished() is called once, from the loop; the replay is freed after it. */
+struct replay *replay_new(struct engine *engine, struct deed *deed,
+	void (*finished)(struct replay *replay, struct deed *deed, enum replay_end end));
+/* The connections are gone: it ends, soon, as lost. */
+void replay_connection_lost(struct replay *replay);
+/* Ends it without finished(); all its commands have completed. Accepts NULL. */
+struct replay *replay_abandon(struct replay *replay);
+
+#endif

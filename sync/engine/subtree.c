@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/engine/subtree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+
+bool subtree_has(const struct mailbox_name *root, const char *name, size_t len)
+{
+	bool inbox = mailbox_name_equal(root->data, root->len, "INBOX", 5);
+
+	return len >= root->len && memcmp(name, root->data, root->len) == 0 &&
+	       (len == root->len || (name[root->len] == '\0' && !inbox));
+}
+
+bool subtree_renamed(const struct mailbox_name *from, const struct mailbox_name *to,
+	const char *name, size_t len, struct buf *ret)
+{
+	if (!subtree_has(from, name, len))
+		return false;
+	buf_init(ret, to->len + len);
+	(void)buf_append(ret, to->data, to->len);
+	(void)buf_append(ret, name + from->len, len - from->len);
+	return true;
+}
+
+static int by_length(const void *one, const void *other)
+{
+	const struct mailbox *const *a = one, *const *b = other;
+
+	return ((*a)->len < (*b)->len) - ((*a)->len > (*b)->len);
+}
+
+/* The longest names first: what is renamed to a place below itself does not meet its children. */
+static struct mailbox **members(
+	struct engine *engine, const struct mailbox_name *root, size_t *ret_count)
+{
+	struct mailbox **list =
+		xcalloc(HASH_COUNT(engine->mailboxes) + 1, sizeof(struct mailbox *));
+	struct mailbox *mailbox, *next;
+	size_t count = 0;
+
+	HASH_ITER (hh, engine->mailboxes, mailbox, next)
+		if (subtree_has(root, mailbox->name, mailbox->len))
+			list[count++] = mailbox;
+	qsort(list, count, sizeof(struct mailbox *), by_length);
+	*ret_count = count;
+	return list;
+}
+
+int subtree_rename_rows(struct engine *engine, const struct mailbox_name *from,
+	const struct mailbox_name *to, struct buf *ret_taken)
+{
+	size_t count;
+	_cleanup_free_ struct mailbox **list = members(engine, from, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct buf name;
+		int r;
+
+		(void)subtree_renamed(from, to, list[i]->name, list[i]->len, &name);
+		r = mailboxes_rename(engine->db, list[i]->idx, buf_data(&name), buf_len(&name));
+		if (r == -EEXIST)
+			*ret_taken = name;
+		else
+			buf_done(&name);
+		if (r < 0)
+			return r;
+	}
+	return (int)count;
+}
+
+void subtree_rename_known(
+	struct engine *engine, const struct mailbox_name *from, const struct mailbox_name *to)
+{
+	size_t count;
+	_cleanup_free_ struct mailbox **list = members(engine, from, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct mailbox *mailbox = list[i];
+		struct buf name;
+
+		(void)subtree_renamed(from, to, mailbox->name, mailbox->len, &name);
+		HASH_DEL(engine->mailboxes, mailbox);
+		mailbox_set_name(mailbox, buf_data(&name), buf_len(&name), engine->local.delimiter);
+		HASH_ADD_KEYPTR(hh, engine->mailboxes, mailbox->name, mailbox->len, mailbox);
+		buf_done(&name);
+	}
+}
