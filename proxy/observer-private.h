@@ -109,6 +109,7 @@ struct server_scan {
 
 struct observer {
 	struct hint_receiver *receiver;
+	struct action_receiver *actions;
 	struct client_scan client;
 	struct server_scan server;
 

@@ -16,11 +16,12 @@
 #include "sync/base/xalloc.h"
 #include "sync/engine/hint.h"
 
-struct observer *observer_new(struct hint_receiver *receiver)
+struct observer *observer_new(struct hint_receiver *receiver, struct action_receiver *actions)
 {
 	struct observer *observer = xcalloc(1, sizeof(*observer));
 
 	observer->receiver = receiver;
+	observer->actions = actions;
 	return observer;
 }
 

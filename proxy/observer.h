@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct action_receiver;
 struct hint_receiver;
 struct observer;
 
@@ -31,8 +32,8 @@ enum observer_verdict {
 	OBSERVER_CAPABILITIES, /* server: words of a list of capabilities; the next PASS ends it */
 };
 
-/* The receiver may be NULL: then nobody is told. */
-struct observer *observer_new(struct hint_receiver *receiver);
+/* The receivers may be NULL: then nobody is told. */
+struct observer *observer_new(struct hint_receiver *receiver, struct action_receiver *actions);
 /* A connection that ends with commands unanswered may have changed anything they name. */
 struct observer *observer_free(struct observer *observer);
 

@@ -70,7 +70,8 @@ static void on_hint(struct hint_receiver *receiver, enum hint_kind kind, const c
 
 	if (proxy->engine != NULL)
 		proxy->engine->hint(proxy->engine, kind, mailbox);
-	if (kind != HINT_TREE)
+	/* A mailbox that is opened has not changed. */
+	if (kind != HINT_TREE && kind != HINT_SELECTED)
 		proxy_nudge(proxy, mailbox);
 }
 
@@ -156,7 +157,7 @@ static bool prepare(struct proxy *proxy, const struct account *account, char **r
 }
 
 struct proxy *proxy_new(struct loop *loop, struct worker *worker, const struct account *account,
-	struct hint_receiver *receiver, char **ret_reason)
+	struct hint_receiver *receiver, struct action_receiver *actions, char **ret_reason)
 {
 	struct proxy *proxy = xcalloc(1, sizeof(*proxy));
 
@@ -165,6 +166,7 @@ struct proxy *proxy_new(struct loop *loop, struct worker *worker, const struct a
 	proxy->engine = receiver;
 	proxy->receiver.hint = on_hint;
 	proxy->shared.receiver = &proxy->receiver;
+	proxy->shared.actions = actions;
 	proxy->handler.accepted = on_accepted;
 	proxy->max_clients = account->proxy.max_clients;
 	if (!prepare(proxy, account, ret_reason))

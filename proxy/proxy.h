@@ -7,17 +7,18 @@
 #define INTERIMAP_PROXY_PROXY_H
 
 struct account;
+struct action_receiver;
 struct hint_receiver;
 struct loop;
 struct proxy;
 struct worker;
 
 /*
- * Listens.  The account and the receiver (which may be NULL) are borrowed, and must outlive it.
+ * Listens.  The account and the receivers (which may be NULL) are borrowed, and must outlive it.
  * NULL on failure, with a sentence in *ret_reason that the caller frees.
  */
 struct proxy *proxy_new(struct loop *loop, struct worker *worker, const struct account *account,
-	struct hint_receiver *receiver, char **ret_reason);
+	struct hint_receiver *receiver, struct action_receiver *actions, char **ret_reason);
 /* Says goodbye to the clients, as far as that can be done at once.  Accepts NULL. */
 struct proxy *proxy_free(struct proxy *proxy);
 

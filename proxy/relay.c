@@ -436,7 +436,8 @@ static void pump_init(struct pump *pump, struct stream *from, struct stream *to)
 }
 
 struct relay *relay_new(struct loop *loop, const struct relay_start *start,
-	struct hint_receiver *receiver, struct relay_handler *handler)
+	struct hint_receiver *receiver, struct action_receiver *actions,
+	struct relay_handler *handler)
 {
 	struct relay *relay = xcalloc(1, sizeof(*relay));
 
@@ -446,7 +447,7 @@ struct relay *relay_new(struct loop *loop, const struct relay_start *start,
 	relay->store_events.event = on_store;
 	relay->client = start->own_client;
 	relay->store = start->own_store;
-	relay->observer = observer_new(receiver);
+	relay->observer = observer_new(receiver, actions);
 	pump_init(&relay->up, relay->client, relay->store);
 	pump_init(&relay->down, relay->store, relay->client);
 	buf_init(&relay->held, LIMIT_OBSERVED_HEAD);

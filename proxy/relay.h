@@ -11,6 +11,7 @@
 #ifndef INTERIMAP_PROXY_RELAY_H
 #define INTERIMAP_PROXY_RELAY_H
 
+struct action_receiver;
 struct buf;
 struct hint_receiver;
 struct loop;
@@ -32,9 +33,10 @@ struct relay_start {
 	struct buf *to_client; /* to be written first */
 };
 
-/* Never calls back before it returns.  The receiver may be NULL. */
+/* Never calls back before it returns.  The receivers may be NULL. */
 struct relay *relay_new(struct loop *loop, const struct relay_start *start,
-	struct hint_receiver *receiver, struct relay_handler *handler);
+	struct hint_receiver *receiver, struct action_receiver *actions,
+	struct relay_handler *handler);
 /* Closes both sides at once.  Accepts NULL. */
 struct relay *relay_free(struct relay *relay);
 

@@ -211,7 +211,7 @@ static void on_store_ready(struct backend_handler *handler)
 	start.own_store = backend_take_stream(session->backend, &leftover);
 	start.own_client = take(session->stream);
 	session->relay = relay_new(session->context->loop, &start, session->context->receiver,
-		&session->relay_handler);
+		session->context->actions, &session->relay_handler);
 	session->backend = backend_free(session->backend);
 	proxy_session_enter(session, STATE_RELAYING);
 }

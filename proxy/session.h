@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+struct action_receiver;
 struct auth;
 struct hint_receiver;
 struct loop;
@@ -20,7 +21,8 @@ struct proxy_context {
 	struct auth *auth;
 	struct server *store;
 	const struct tls_context *tls; /* NULL: no TLS is offered */
-	struct hint_receiver *receiver;
+	struct hint_receiver *receiver; /* this and the next may be NULL */
+	struct action_receiver *actions;
 };
 
 struct proxy_client {

@@ -130,7 +130,7 @@ static void run_init(struct run *run, size_t step)
 	buf_init(&run->hints, KEPT);
 	buf_init(&run->held, LIMIT_OBSERVED_HEAD);
 	buf_init(&run->head, LIMIT_OBSERVED_HEAD);
-	run->observer = observer_new(&run->receiver);
+	run->observer = observer_new(&run->receiver, NULL);
 }
 
 static void run_done(struct run *run)

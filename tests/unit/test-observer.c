@@ -49,7 +49,7 @@ static void run_init(struct run *run)
 	buf_init(&run->held, LIMIT_OBSERVED_HEAD);
 	buf_init(&run->up, 1 << 20);
 	buf_init(&run->down, 1 << 20);
-	run->observer = observer_new(&run->receiver);
+	run->observer = observer_new(&run->receiver, NULL);
 }
 
 static void run_done(struct run *run)

@@ -98,7 +98,8 @@ static void start(struct fixture *fixture, const char *from_client, const char *
 		buf_init(&bufs[i], 1000);
 	assert_true(buf_puts(&bufs[0], from_client) && buf_puts(&bufs[1], from_store) &&
 		    buf_puts(&bufs[2], to_client));
-	fixture->relay = relay_new(&fixture->loop, &relay, &fixture->receiver, &fixture->handler);
+	fixture->relay =
+		relay_new(&fixture->loop, &relay, &fixture->receiver, NULL, &fixture->handler);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(buf_len(&bufs[i]), 0);
 }
