@@ -128,7 +128,7 @@ static bool start(struct program *program)
 		&program->sync_owner, &reason);
 	if (program->sync != NULL && arguments->proxy)
 		program->proxy = proxy_new(&program->loop, program->worker, program->account,
-			sync_hints(program->sync), NULL, &reason);
+			sync_hints(program->sync), sync_actions(program->sync), &reason);
 	if (reason != NULL)
 		log_error(NULL, "%s", reason);
 	return program->sync != NULL && (program->proxy != NULL || !arguments->proxy);
