@@ -101,7 +101,7 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 	if (run->straddled) {
 		mailbox->again = ok = true; /* begun again, when the clients are done */
 	} else if (ok) {
-		mailbox->preferred = false;
+		mailbox->preferred = mailbox->replayed = false;
 		mailbox->deletions_allowed = mailbox->failed = false;
 		mailbox_note_reached(mailbox);
 	} else {

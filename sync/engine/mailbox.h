@@ -30,6 +30,7 @@ struct mailbox {
 	bool queued; /* a run waits to start */
 	bool running;
 	bool again; /* changed while it was running */
+	bool replayed; /* a client's messages were paired here since the last run */
 	bool preferred; /* a client has opened it: it comes before others */
 	unsigned disturbed; /* counts what clients did that a pass must not straddle (journal.h) */
 	bool failed; /* its last run did */

@@ -515,6 +515,7 @@ static int settle(struct replay *replay, const struct moved *moved)
 				.local = moved->local_target, .remote = moved->remote_target});
 	if (r == -EEXIST) /* a server that gives a UID twice: a run finds out */
 		r = intents_drop(db, &intent);
+	messages->target->replayed = true;
 	messages->done++;
 	return r;
 }

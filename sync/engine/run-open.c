@@ -76,14 +76,15 @@ static bool on_metadata(struct command *command, struct response *response)
 	return true;
 }
 
-/* New mail that is known to be little is asked for in the same flight. */
+/* New mail that is known to be little is asked for in the same flight; but what a client has moved
+ * here is paired already. */
 static void fetch_new(struct run_side *side)
 {
 	const struct mailbox_side *mailbox = mailbox_side(side->run->mailbox, side->side->remote);
 	uint32_t from = mailbox->base.uidnext > 0 ? mailbox->base.uidnext : 1;
 	struct run_request *request;
 
-	if (!side->run->first || side->run->repair ||
+	if (!side->run->first || side->run->repair || side->run->mailbox->replayed ||
 		mailbox->seen.uidvalidity != mailbox->base.uidvalidity ||
 		mailbox->seen.uidnext <= from || mailbox->seen.uidnext - from > RUN_FETCH_AT_ONCE)
 		return;

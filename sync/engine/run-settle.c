@@ -184,13 +184,19 @@ static bool on_flags(struct command *command, struct response *response)
 	return true;
 }
 
+/* What OPEN told already need not be asked for: after a client has moved thousands of messages,
+ * that is all of them. */
 static void ask_flags(struct run_side *side, const struct uid_pair *pairs, size_t count)
 {
 	seqset_clear(&side->asked);
-	for (size_t i = 0; i < count; i++)
-		if (!seqset_add(
-			    &side->asked, side->side->remote ? pairs[i].remote : pairs[i].local))
+	for (size_t i = 0; i < count; i++) {
+		uint32_t uid = side->side->remote ? pairs[i].remote : pairs[i].local;
+
+		if (changes_find(&side->changes, uid) == NULL && !seqset_add(&side->asked, uid))
 			side->overflow = true;
+	}
+	if (seqset_is_empty(&side->asked))
+		return;
 	run_select(side);
 	run_fetch(side, &side->run->barrier, &side->asked, "UID FLAGS", on_flags);
 }
@@ -213,7 +219,7 @@ bool run_dangling_ask(struct run *run)
 					     local_from, remote_from, &pairs, &count)) ||
 		count == 0)
 		return false;
-	if (!run->regressed)
+	if (!run->regressed && !run->mailbox->replayed)
 		log_info(NULL, "Resuming interrupted sync for %s", run->mailbox->display);
 	ask_flags(&run->local, pairs, count);
 	qsort(pairs, count, sizeof(*pairs), by_remote); /* ascending sets are cheap to build */
