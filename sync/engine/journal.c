@@ -185,6 +185,7 @@ static void add_deed(struct journal *journal, const struct action *action, enum 
 	deed->journal = journal;
 	deed->id = action->id;
 	deed->kind = kind;
+	deed->to_local = action->to_local;
 	deed->certain = action->certain;
 	deed->begun = action->begun;
 	deed->uidvalidity = action->uidvalidity;
@@ -212,33 +213,62 @@ static char *format_uids(const uint32_t *uids, size_t count)
 	return buf_steal(&text);
 }
 
-/* In the database before the client hears of it. */
-static void record(struct journal *journal, const struct client_action *done, bool certain,
+/* Writes it, with its UIDs if it has any; the action's strings are borrowed. */
+static void record(struct journal *journal, struct action *action, enum action_kind kind,
 	const struct copied_uids *copied)
 {
 	_cleanup_free_ char *source = NULL, *target = NULL;
+
+	if (journal->deeds_count >= LIMIT_DEEDS)
+		return;
+	if (copied != NULL) {
+		source = format_uids(copied->source, copied->count);
+		target = format_uids(copied->target, copied->count);
+		action->source_uids = source;
+		action->target_uids = target;
+		action->uidvalidity = copied->uidvalidity;
+	}
+	(void)snprintf(action->verb, sizeof(action->verb), "%s", verbs[kind]);
+	if (actions_insert(journal->engine->db, action) < 0)
+		log_error((&(struct log_context){.side = "database"}),
+			"%s: a %s is replicated as its result only", db_error(journal->engine->db),
+			action->verb);
+	else if (journal->loaded)
+		add_deed(journal, action, kind);
+}
+
+/* In the database before the client hears of it. */
+static void record_client(struct journal *journal, const struct client_action *done, bool certain,
+	const struct copied_uids *copied)
+{
 	struct action action = {
 		.certain = certain,
 		.mailbox = (char *)done->mailbox,
 		.target = (char *)done->target,
 	};
 
-	if (copied != NULL) {
-		source = format_uids(copied->source, copied->count);
-		target = format_uids(copied->target, copied->count);
-		action.source_uids = source;
-		action.target_uids = target;
-		action.uidvalidity = copied->uidvalidity;
-	}
-	(void)snprintf(action.verb, sizeof(action.verb), "%s", verbs[done->kind]);
-	if (actions_insert(journal->engine->db, &action) < 0) {
-		log_error((&(struct log_context){.side = "database"}),
-			"%s: what a mail client did (%s) is replicated as its result only",
-			db_error(journal->engine->db), action.verb);
+	record(journal, &action, done->kind, copied);
+}
+
+void journal_note(struct journal *journal, enum action_kind kind, bool to_local,
+	const struct mailbox_name *from, const struct mailbox_name *to,
+	const struct copied_uids *copied)
+{
+	const struct side *local = &journal->engine->local;
+	_cleanup_free_ char *from_wire = side_wire_name(local, from->data, from->len);
+	_cleanup_free_ char *to_wire = to != NULL ? side_wire_name(local, to->data, to->len) : NULL;
+	struct action action = {
+		.to_local = to_local,
+		.certain = copied != NULL,
+		.mailbox = from_wire,
+		.target = to_wire,
+	};
+
+	if (from_wire == NULL || (to != NULL && to_wire == NULL))
 		return;
-	}
-	if (journal->loaded)
-		add_deed(journal, &action, done->kind);
+	record(journal, &action, kind, copied);
+	disturb(journal, kind, from, to != NULL ? to : &(const struct mailbox_name){0});
+	task_wake(&journal->engine->task);
 }
 
 /* Whether it is worth remembering what was done. */
@@ -274,8 +304,8 @@ static void outcome(struct action_receiver *receiver, uint64_t ticket,
 			break;
 	if (announced == NULL)
 		return;
-	if (is_deed(action, result, copied) && journal->deeds_count < LIMIT_DEEDS)
-		record(journal, action, result == ACTION_DONE, copied);
+	if (is_deed(action, result, copied))
+		record_client(journal, action, result == ACTION_DONE, copied);
 	disturb(journal, announced->kind, &announced->from, &announced->to);
 	DL_DELETE(journal->announced, announced);
 	forget_names(&announced->from, &announced->to);
@@ -343,8 +373,7 @@ bool journal_load(struct journal *journal)
 			add_deed(journal, &actions[i], kind);
 	}
 	if (count > 0)
-		log_info(NULL, "%zu action(s) of mail clients wait to be done on the remote side",
-			count);
+		log_info(NULL, "%zu action(s) wait to be done on the other side", count);
 	actions_free(actions, count);
 	journal->loaded = true;
 	return true;
@@ -403,7 +432,7 @@ struct mailbox_name journal_present_name(const struct deed *deed, const struct m
 	for (deed = deed->next; deed != NULL && present.data != NULL; deed = deed->next) {
 		struct buf renamed;
 
-		if (deed->from.data == NULL)
+		if (deed->from.data == NULL || deed->to_local)
 			continue;
 		if (deed->kind == ACTION_DELETE &&
 			mailbox_name_equal(

@@ -22,18 +22,19 @@ struct engine;
 struct journal;
 struct mailbox;
 
-/* Done locally, in the database, and not yet on the remote side. */
+/* Done on one side, in the database, and not yet on the other. */
 struct deed {
 	struct deed *prev, *next; /* utlist, in order */
 	struct journal *journal;
 	int64_t id;
 	enum action_kind kind;
-	bool certain; /* the store said OK */
-	bool begun; /* commands of it may have reached the remote side */
-	bool refused; /* by the remote side: its mailboxes are held until it is tried again */
+	bool to_local; /* it was done on the remote side */
+	bool certain; /* the server said OK */
+	bool begun; /* commands of it may have reached the other side */
+	bool refused; /* by the other side: its mailboxes are held until it is tried again */
 	bool said; /* … which a person has been told */
 	struct mailbox_name from, to; /* data is NULL where there is none */
-	uint32_t uidvalidity; /* of the local target */
+	uint32_t uidvalidity; /* of the target, where it was done */
 };
 
 struct journal {
@@ -51,6 +52,14 @@ void journal_done(struct journal *journal);
 
 /* Reads what waits in the database, once both delimiters are known; false: the database failed. */
 bool journal_load(struct journal *journal);
+/*
+ * Something was seen to have been done on one side: in the database from here on.  Names are in the
+ * database's form, the second may be NULL.  It is looked up again before it is replayed, unless
+ * it is about messages (copied).
+ */
+void journal_note(struct journal *journal, enum action_kind kind, bool to_local,
+	const struct mailbox_name *from, const struct mailbox_name *to,
+	const struct copied_uids *copied);
 /* The first deed that may be replayed; NULL for none. */
 struct deed *journal_next(struct journal *journal);
 /* Those that were refused are tried once more. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * MOVE and COPY: the same messages are moved or copied on the remote side, a chunk at a time, and
+ * MOVE and COPY: the same messages are moved or copied on the other side, a chunk at a time, and
  * the database pairs what both COPYUIDs say.
  *
  * Before a chunk is sent, an intent (intents.h) is committed for each message: as if it were about
@@ -35,7 +35,7 @@ static bool is_move(const struct replay *replay)
  * here, and expunges them there. */
 static bool moves(const struct replay *replay)
 {
-	return is_move(replay) && side_has(&replay->engine->remote, "MOVE");
+	return is_move(replay) && side_has(replay->side, "MOVE");
 }
 
 /* The ordinary sync does what is left. */
@@ -73,8 +73,7 @@ static bool find_mailboxes(struct replay *replay)
 	messages->target = engine_find_mailbox(replay->engine, deed->to.data, deed->to.len);
 	if (messages->source == NULL || messages->target == NULL)
 		return false;
-	messages->target_wire =
-		side_wire_name(&replay->engine->remote, deed->to.data, deed->to.len);
+	messages->target_wire = side_wire_name(replay->side, deed->to.data, deed->to.len);
 	return messages->target_wire != NULL;
 }
 
@@ -84,8 +83,8 @@ static bool on_target_status(struct command *command, struct response *response)
 
 	if (response->type != RESPONSE_STATUS)
 		return false;
-	messages->remote_uidvalidity = response->status.uidvalidity;
-	messages->remote_uidnext = response->status.uidnext;
+	messages->uidvalidity = response->status.uidvalidity;
+	messages->uidnext = response->status.uidnext;
 	return true;
 }
 
@@ -95,7 +94,7 @@ static bool on_source_status(struct command *command, struct response *response)
 
 	if (response->type != RESPONSE_STATUS)
 		return false;
-	replay->tree.local_uidvalidity = response->status.uidvalidity;
+	replay->messages.source_uidvalidity = response->status.uidvalidity;
 	return true;
 }
 
@@ -121,20 +120,21 @@ static enum step begin(struct replay *replay)
 	const struct deed *deed = replay->deed;
 	struct messages *messages = &replay->messages;
 	_cleanup_free_ char *wire = NULL;
+	uint32_t known;
 
 	if (!find_mailboxes(replay))
 		return leave(replay, "a mailbox of it is not synchronised");
-	if (messages->target->local.base.uidvalidity != 0 &&
-		messages->target->local.base.uidvalidity != deed->uidvalidity)
+	known = mailbox_side(messages->target, replay->origin->remote)->base.uidvalidity;
+	if (known != 0 && known != deed->uidvalidity)
 		return leave(replay, "the target's UIDVALIDITY is another one");
 	if (!load_uids(replay))
 		return replay->end == REPLAY_BROKEN ? STEP_DONE
 						    : leave(replay, "its UIDs make no pairs");
-	ask_status(replay, &replay->engine->remote, messages->target_wire, "UIDVALIDITY UIDNEXT",
+	ask_status(replay, replay->side, messages->target_wire, "UIDVALIDITY UIDNEXT",
 		on_target_status);
-	wire = side_wire_name(&replay->engine->local, deed->from.data, deed->from.len);
+	wire = side_wire_name(replay->origin, deed->from.data, deed->from.len);
 	if (wire != NULL)
-		ask_status(replay, &replay->engine->local, wire, "UIDVALIDITY", on_source_status);
+		ask_status(replay, replay->origin, wire, "UIDVALIDITY", on_source_status);
 	return replay_next(replay, CHECKED);
 }
 
@@ -142,64 +142,63 @@ static enum step begin(struct replay *replay)
 static enum step check(struct replay *replay)
 {
 	struct messages *messages = &replay->messages;
-	uint32_t remote = messages->target->remote.base.uidvalidity;
-	uint32_t local_source = replay->tree.local_uidvalidity; /* 0: it has gone meanwhile */
+	uint32_t target = mailbox_side(messages->target, replay->side->remote)->base.uidvalidity;
+	uint32_t source = mailbox_side(messages->source, replay->origin->remote)->base.uidvalidity;
 
-	if (messages->remote_uidvalidity == 0 || messages->remote_uidnext == 0)
-		return leave(replay, "the remote side does not have the target");
-	if (remote != 0 && remote != messages->remote_uidvalidity)
-		return leave(replay, "the target's UIDVALIDITY is another one on the remote side");
-	if (local_source != 0 && local_source != messages->source->local.base.uidvalidity)
+	if (messages->uidvalidity == 0 || messages->uidnext == 0)
+		return leave(replay, "the other side does not have the target");
+	if (target != 0 && target != messages->uidvalidity)
+		return leave(replay, "the target's UIDVALIDITY is another one on the other side");
+	/* 0: it has gone meanwhile. */
+	if (messages->source_uidvalidity != 0 && messages->source_uidvalidity != source)
 		return leave(replay, "the source's UIDVALIDITY is another one");
 	messages->chunk = xcalloc(REPLAY_CHUNK, sizeof(*messages->chunk));
 	return replay_next(replay, CHUNK);
 }
 
-/* Whether a local UID is mapped; false too when the database failed. */
-static bool find_pair(
-	struct replay *replay, const struct mailbox *mailbox, uint32_t uid, struct uid_pair *ret)
+/* The UID on the other side of one where it was done; 0 if it has none, or the database failed. */
+static uint32_t find_uid(struct replay *replay, const struct mailbox *mailbox, uint32_t uid)
 {
+	bool remote = replay->origin->remote;
 	_cleanup_free_ struct uid_pair *pairs = NULL;
 	size_t count = 0;
 
-	if (replay_database_failed(replay, mapping_in_range(replay->engine->db, mailbox->idx, false,
-						   uid, uid, &pairs, &count)) ||
+	if (replay_database_failed(replay, mapping_in_range(replay->engine->db, mailbox->idx,
+						   remote, uid, uid, &pairs, &count)) ||
 		count == 0)
-		return false;
-	*ret = pairs[0];
-	return true;
+		return 0;
+	return remote ? pairs[0].local : pairs[0].remote;
 }
 
 static void add_to_chunk(struct replay *replay, size_t i)
 {
 	struct messages *messages = &replay->messages;
-	struct uid_pair source, target;
+	uint32_t uid = find_uid(replay, messages->source, messages->source_uids[i]);
 
-	if (!find_pair(replay, messages->source, messages->source_uids[i], &source) ||
-		find_pair(replay, messages->target, messages->target_uids[i], &target))
-		return; /* not on the remote side yet; or replayed before */
+	if (uid == 0 || find_uid(replay, messages->target, messages->target_uids[i]) != 0)
+		return; /* not on the other side yet; or replayed before */
 	messages->chunk[messages->chunk_count++] = (struct moved){
-		.local_source = messages->source_uids[i],
-		.local_target = messages->target_uids[i],
-		.remote_source = source.remote,
+		.origin_source = messages->source_uids[i],
+		.origin_target = messages->target_uids[i],
+		.uid = uid,
 	};
 }
 
-static int by_remote_source(const void *one, const void *other)
+static int by_uid(const void *one, const void *other)
 {
 	const struct moved *a = one, *b = other;
 
-	return (a->remote_source > b->remote_source) - (a->remote_source < b->remote_source);
+	return (a->uid > b->uid) - (a->uid < b->uid);
 }
 
-static struct moved *find_moved(const struct messages *messages, uint32_t remote_source)
+static struct moved *find_moved(const struct messages *messages, uint32_t uid)
 {
-	const struct moved key = {.remote_source = remote_source};
+	const struct moved key = {.uid = uid};
 
-	return bsearch(&key, messages->chunk, messages->chunk_count, sizeof(key), by_remote_source);
+	return bsearch(&key, messages->chunk, messages->chunk_count, sizeof(key), by_uid);
 }
 
-static bool on_local_identity(struct command *command, struct response *response)
+static bool on_origin_identity(struct command *command, struct response *response)
 {
 	struct messages *messages = &replay_of(command)->messages;
 	struct identity identity;
@@ -207,14 +206,14 @@ static bool on_local_identity(struct command *command, struct response *response
 	if (!identity_from_fetch(response, &identity))
 		return false;
 	for (size_t i = 0; i < messages->chunk_count; i++)
-		if (messages->chunk[i].local_target == response->fetch.uid) {
+		if (messages->chunk[i].origin_target == response->fetch.uid) {
 			messages->chunk[i].identity = identity;
 			messages->chunk[i].identified = true;
 		}
 	return true;
 }
 
-static bool on_remote_identity(struct command *command, struct response *response)
+static bool on_identity(struct command *command, struct response *response)
 {
 	struct messages *messages = &replay_of(command)->messages;
 	struct identity identity;
@@ -241,31 +240,32 @@ static void put_set(struct command *command, const struct seqset *set)
 	buf_done(&text);
 }
 
-/* The local targets, or the remote sources, of those not yet identified, or of all. */
+/* The targets where it was done, or the sources on the other side; of those not yet identified, or
+ * of all. */
 static void collect(
-	const struct messages *messages, bool remote, bool unidentified, struct seqset *set)
+	const struct messages *messages, bool origin, bool unidentified, struct seqset *set)
 {
 	seqset_init(set);
 	for (size_t i = 0; i < messages->chunk_count; i++) {
 		const struct moved *moved = &messages->chunk[i];
 
 		if (!unidentified || !moved->identified)
-			(void)seqset_add(set, remote ? moved->remote_source : moved->local_target);
+			(void)seqset_add(set, origin ? moved->origin_target : moved->uid);
 	}
 }
 
-static void fetch_identities(struct replay *replay, bool remote, const char *wire)
+static void fetch_identities(struct replay *replay, struct side *side, const char *wire)
 {
-	struct side *side = remote ? &replay->engine->remote : &replay->engine->local;
+	bool origin = side == replay->origin;
 	struct replay_request *request;
 	struct seqset set;
 
-	collect(&replay->messages, remote, true, &set);
+	collect(&replay->messages, origin, true, &set);
 	if (!seqset_is_empty(&set)) {
-		side_select(side, &replay->barrier,
-			remote ? &replay->remote_view : &replay->local_view, wire);
+		side_select(side, &replay->barrier, origin ? &replay->origin_view : &replay->view,
+			wire);
 		request = replay_request(replay, side, no_matter);
-		request->request.command.untagged = remote ? on_remote_identity : on_local_identity;
+		request->request.command.untagged = origin ? on_origin_identity : on_identity;
 		command_puts(&request->request.command, "UID FETCH ");
 		put_set(&request->request.command, &set);
 		command_printf(&request->request.command, " (%s)", FETCH_IDENTITY);
@@ -274,17 +274,23 @@ static void fetch_identities(struct replay *replay, bool remote, const char *wir
 	seqset_done(&set);
 }
 
-/* Asked of the local store, where that costs nothing, as long as the messages are still there. */
-static void identify_locally(struct replay *replay)
+/* Where it was done the messages are in the target, whatever that is called by now; on the other
+ * side they are in the source. */
+static void identify_on(struct replay *replay, struct side *side)
 {
-	struct mailbox_name present = journal_present_name(replay->deed, &replay->deed->to);
+	const struct deed *deed = replay->deed;
+	struct mailbox_name present = {0};
 	_cleanup_free_ char *wire = NULL;
 
-	if (present.data != NULL)
-		wire = side_wire_name(&replay->engine->local, present.data, present.len);
+	if (side == replay->origin)
+		present = journal_present_name(deed, &deed->to);
+	if (side != replay->origin)
+		wire = side_wire_name(side, deed->from.data, deed->from.len);
+	else if (present.data != NULL)
+		wire = side_wire_name(side, present.data, present.len);
 	free(present.data);
 	if (wire != NULL)
-		fetch_identities(replay, false, wire);
+		fetch_identities(replay, side, wire);
 }
 
 static enum step finish(struct replay *replay)
@@ -292,10 +298,10 @@ static enum step finish(struct replay *replay)
 	const struct messages *messages = &replay->messages;
 
 	/* A client did delete them from the source, whatever a restart made us forget. */
-	if (is_move(replay))
+	if (is_move(replay) && !replay->deed->to_local)
 		messages->source->deletions_allowed = true;
 	if (messages->done > 0)
-		log_info(SIDE_CONTEXT(&replay->engine->remote, messages->source->display),
+		log_info(SIDE_CONTEXT(replay->side, messages->source->display),
 			"%s %" PRIu64 " message(s) to %s", is_move(replay) ? "Moved" : "Copied",
 			messages->done, messages->target->display);
 	return replay_over(replay, REPLAY_DONE);
@@ -313,21 +319,16 @@ static enum step take_chunk(struct replay *replay)
 		return STEP_DONE;
 	if (messages->chunk_count == 0)
 		return finish(replay);
-	qsort(messages->chunk, messages->chunk_count, sizeof(*messages->chunk), by_remote_source);
-	identify_locally(replay);
+	qsort(messages->chunk, messages->chunk_count, sizeof(*messages->chunk), by_uid);
+	/* The local store is asked first, where that costs nothing. */
+	identify_on(replay, &replay->engine->local);
 	return replay_next(replay, IDENTIFIED);
 }
 
 static enum step identified(struct replay *replay)
 {
-	const struct deed *deed = replay->deed;
-	_cleanup_free_ char *wire =
-		side_wire_name(&replay->engine->remote, deed->from.data, deed->from.len);
-
 	barrier_reset(&replay->barrier);
-	if (wire == NULL)
-		return leave(replay, "its source has no name on the remote side");
-	fetch_identities(replay, true, wire);
+	identify_on(replay, &replay->engine->remote);
 	return replay_next(replay, SEND);
 }
 
@@ -344,7 +345,8 @@ static int find_intent(struct replay *replay, struct moved *moved)
 	if (!moves(replay))
 		return -EEXIST;
 	for (size_t i = 0; i < count; i++)
-		if (intents[i].to_remote && intents[i].source_uid == moved->local_target)
+		if (intents[i].to_remote == replay->side->remote &&
+			intents[i].source_uid == moved->origin_target)
 			moved->intent = intents[i].id;
 	return moved->intent != 0 ? 0 : -EEXIST;
 }
@@ -354,10 +356,10 @@ static int intend(struct replay *replay, struct moved *moved)
 	struct messages *messages = &replay->messages;
 	struct intent intent = {
 		.mailbox = messages->target->idx,
-		.to_remote = true,
-		.source_uid = moved->local_target,
-		.target_uidvalidity = messages->remote_uidvalidity,
-		.target_uidnext = messages->remote_uidnext,
+		.to_remote = replay->side->remote,
+		.source_uid = moved->origin_target,
+		.target_uidvalidity = messages->uidvalidity,
+		.target_uidnext = messages->uidnext,
 		.identity = moved->identity,
 	};
 	int r = intents_insert(replay->engine->db, &intent);
@@ -438,22 +440,23 @@ static bool on_sent(struct request *request)
 
 static enum step send_chunk(struct replay *replay)
 {
-	struct side *remote = &replay->engine->remote;
 	const struct deed *deed = replay->deed;
-	_cleanup_free_ char *wire = side_wire_name(remote, deed->from.data, deed->from.len);
+	_cleanup_free_ char *wire = side_wire_name(replay->side, deed->from.data, deed->from.len);
 	struct replay_request *request;
 	struct seqset set;
 
 	barrier_reset(&replay->barrier);
+	if (wire == NULL)
+		return leave(replay, "its source has no name on the other side");
 	if (!intend_chunk(replay))
 		return STEP_DONE;
 	if (replay->messages.chunk_count == 0)
 		return replay_next(replay, CHUNK);
 	keep_copyuid(&replay->messages, 0, NULL, NULL);
-	side_select(remote, &replay->barrier, &replay->remote_view, wire);
-	request = replay_request(replay, remote, on_sent);
+	side_select(replay->side, &replay->barrier, &replay->view, wire);
+	request = replay_request(replay, replay->side, on_sent);
 	request->request.command.untagged = moves(replay) ? on_untagged : NULL;
-	collect(&replay->messages, true, false, &set);
+	collect(&replay->messages, false, false, &set);
 	command_printf(&request->request.command, "UID %s ", moves(replay) ? "MOVE" : "COPY");
 	put_set(&request->request.command, &set);
 	seqset_done(&set);
@@ -463,15 +466,14 @@ static enum step send_chunk(struct replay *replay)
 	return replay_next(replay, SENT);
 }
 
-/* Gives the messages their new remote UIDs; false if what the server said cannot be used. */
+/* Gives the messages their new UIDs; false if what the server said cannot be used. */
 static bool read_copyuid(struct messages *messages)
 {
 	_cleanup_free_ uint32_t *source = NULL, *target = NULL;
 	size_t source_count = 0, target_count = 0;
 	const char *from = messages->copied_source, *to = messages->copied_target;
 
-	if (from == NULL || to == NULL ||
-		messages->copied_uidvalidity != messages->remote_uidvalidity ||
+	if (from == NULL || to == NULL || messages->copied_uidvalidity != messages->uidvalidity ||
 		!seqset_expand((struct slice){.data = from, .len = strlen(from)}, REPLAY_CHUNK,
 			&source, &source_count) ||
 		!seqset_expand((struct slice){.data = to, .len = strlen(to)}, REPLAY_CHUNK, &target,
@@ -482,7 +484,7 @@ static bool read_copyuid(struct messages *messages)
 		struct moved *moved = find_moved(messages, source[i]);
 
 		if (moved != NULL)
-			moved->remote_target = target[i];
+			moved->new_uid = target[i];
 	}
 	return true;
 }
@@ -492,9 +494,16 @@ static struct intent intent_of(const struct replay *replay, const struct moved *
 	return (struct intent){
 		.id = moved->intent,
 		.mailbox = replay->messages.target->idx,
-		.to_remote = true,
-		.source_uid = moved->local_target,
+		.to_remote = replay->side->remote,
+		.source_uid = moved->origin_target,
 	};
+}
+
+static struct uid_pair pair_of(const struct replay *replay, uint32_t origin, uint32_t other)
+{
+	if (replay->origin->remote)
+		return (struct uid_pair){.local = other, .remote = origin};
+	return (struct uid_pair){.local = origin, .remote = other};
 }
 
 /* The pair of the source becomes one of the target. */
@@ -507,12 +516,10 @@ static int settle(struct replay *replay, const struct moved *moved)
 
 	if (moves(replay))
 		r = mapping_delete(db, messages->source->idx,
-			(struct uid_pair){
-				.local = moved->local_source, .remote = moved->remote_source});
+			pair_of(replay, moved->origin_source, moved->uid));
 	if (r == 0)
-		r = intents_settle(db, &intent,
-			(struct uid_pair){
-				.local = moved->local_target, .remote = moved->remote_target});
+		r = intents_settle(
+			db, &intent, pair_of(replay, moved->origin_target, moved->new_uid));
 	if (r == -EEXIST) /* a server that gives a UID twice: a run finds out */
 		r = intents_drop(db, &intent);
 	messages->target->replayed = true;
@@ -541,15 +548,15 @@ static int remember_side(struct replay *replay, bool remote, uint32_t uidvalidit
 static int write_chunk(struct replay *replay, bool told, bool in_doubt)
 {
 	const struct messages *messages = &replay->messages;
-	int r = remember_side(replay, false, replay->deed->uidvalidity);
+	int r = remember_side(replay, replay->origin->remote, replay->deed->uidvalidity);
 
 	if (r == 0)
-		r = remember_side(replay, true, messages->remote_uidvalidity);
+		r = remember_side(replay, replay->side->remote, messages->uidvalidity);
 	for (size_t i = 0; i < messages->chunk_count && r == 0; i++) {
 		const struct moved *moved = &messages->chunk[i];
 		const struct intent intent = intent_of(replay, moved);
 
-		if (told && moved->remote_target != 0)
+		if (told && moved->new_uid != 0)
 			r = settle(replay, moved);
 		else if (!in_doubt)
 			r = intents_drop(replay->engine->db, &intent);
@@ -584,8 +591,8 @@ static enum step sent(struct replay *replay)
 		return STEP_DONE;
 	if (!refused)
 		return replay_next(replay, CHUNK);
-	log_warning(SIDE_CONTEXT(&replay->engine->remote, messages->source->display),
-		"%s: what a mail client %s to %s is copied there instead", replay->barrier.reason,
+	log_warning(SIDE_CONTEXT(replay->side, messages->source->display),
+		"%s: what was %s to %s is copied there instead", replay->barrier.reason,
 		is_move(replay) ? "moved" : "copied", messages->target->display);
 	return finish(replay);
 }

@@ -22,8 +22,9 @@ enum {
 
 /* A message that was moved or copied. */
 struct moved {
-	uint32_t local_source, local_target, remote_source;
-	uint32_t remote_target; /* once it is known */
+	uint32_t origin_source, origin_target; /* where it was done */
+	uint32_t uid; /* of the source on the other side */
+	uint32_t new_uid; /* of the target there, once it is known; else 0 */
 	struct identity identity;
 	bool identified;
 	int64_t intent; /* its id; 0 for none */
@@ -31,12 +32,13 @@ struct moved {
 
 struct messages {
 	struct mailbox *source, *target;
-	char *target_wire; /* remote */
-	uint32_t *source_uids, *target_uids; /* local, all of the deed */
+	char *target_wire; /* on the side where it is to be done */
+	uint32_t *source_uids, *target_uids; /* where it was done, all of the deed */
 	size_t count, next;
-	struct moved *chunk; /* sorted by remote_source */
+	struct moved *chunk; /* sorted by uid */
 	size_t chunk_count;
-	uint32_t remote_uidvalidity, remote_uidnext; /* of the target, before */
+	uint32_t source_uidvalidity; /* where it was done; 0: it has gone */
+	uint32_t uidvalidity, uidnext; /* of the target on the other side, before */
 	/* What COPYUID said; owned. */
 	uint32_t copied_uidvalidity;
 	char *copied_source, *copied_target;
@@ -45,11 +47,11 @@ struct messages {
 };
 
 struct tree {
-	bool had_old, had_new; /* listed on the remote side; … */
-	bool local_has_old, local_has_new;
-	uint32_t local_uidvalidity; /* 0: it is not there */
-	uint32_t remote_uidvalidity, remote_uidnext; /* likewise */
-	bool strangers; /* messages there that were never here */
+	bool has_old, has_new; /* listed on the side where it is to be done … */
+	bool origin_has_old, origin_has_new; /* … and where it was done */
+	uint32_t origin_uidvalidity; /* 0: it is not there */
+	uint32_t uidvalidity, uidnext; /* on the other side, likewise */
+	bool strangers; /* messages there that were never where it was done */
 	enum response_code code; /* of the answer */
 	char *taken; /* a name that the database has already; owned */
 };
@@ -62,7 +64,9 @@ struct replay {
 	int phase;
 	bool ending; /* while commands are still under way */
 	enum replay_end end;
-	struct side_view local_view, remote_view;
+	struct side *origin; /* where it was done */
+	struct side *side; /* where it is to be done */
+	struct side_view origin_view, view;
 	struct messages messages;
 	struct tree tree;
 	enum step (*step)(struct replay *replay);
@@ -82,12 +86,12 @@ struct replay *replay_of(struct command *command);
 enum step replay_next(struct replay *replay, int phase);
 /* The last step: the deed goes from the database, unless it stays. */
 enum step replay_over(struct replay *replay, enum replay_end end);
-/* The deed is refused: says so once, with what to do, and keeps it. */
+/* The other side refuses the deed: says so once, with what to do, and keeps it. */
 enum step replay_refuse(struct replay *replay, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* True when the database failed: said, and the replay is to end as broken. */
 bool replay_database_failed(struct replay *replay, int r);
-/* Commits that commands of the deed may reach the remote side from now on; within the caller's
+/* Commits that commands of the deed may reach the other side from now on; within the caller's
  * transaction, if any. */
 int replay_begin(struct replay *replay);
 /* For a person: a name in the database's form. */

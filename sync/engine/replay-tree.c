@@ -30,11 +30,9 @@ static enum step leave(struct replay *replay)
 	return replay_over(replay, REPLAY_DONE);
 }
 
-static char *remote_wire(const struct replay *replay, const struct mailbox_name *name)
+static char *wire_name(const struct replay *replay, const struct mailbox_name *name)
 {
-	if (name->data == NULL)
-		return NULL;
-	return side_wire_name(&replay->engine->remote, name->data, name->len);
+	return name->data != NULL ? side_wire_name(replay->side, name->data, name->len) : NULL;
 }
 
 static bool on_answer(struct request *request)
@@ -45,12 +43,11 @@ static bool on_answer(struct request *request)
 	return false;
 }
 
-/* "VERB from [to]" to the remote side; the last command of the deed. */
+/* "VERB from [to]" to the other side; the last command of the deed. */
 static enum step send(struct replay *replay, const char *verb)
 {
-	struct side *remote = &replay->engine->remote;
-	_cleanup_free_ char *from = remote_wire(replay, &replay->deed->from);
-	_cleanup_free_ char *to = remote_wire(replay, &replay->deed->to);
+	_cleanup_free_ char *from = wire_name(replay, &replay->deed->from);
+	_cleanup_free_ char *to = wire_name(replay, &replay->deed->to);
 	struct replay_request *request;
 
 	if (from == NULL || (to == NULL && replay->deed->to.data != NULL))
@@ -61,8 +58,8 @@ static enum step send(struct replay *replay, const char *verb)
 	if (replay_database_failed(replay, replay_begin(replay)))
 		return STEP_DONE;
 	/* It must not be selected by ourselves. */
-	side_unselect(remote, &replay->barrier);
-	request = replay_request(replay, remote, on_answer);
+	side_unselect(replay->side, &replay->barrier);
+	request = replay_request(replay, replay->side, on_answer);
 	command_printf(&request->request.command, "%s ", verb);
 	command_mailbox(&request->request.command, from);
 	if (to != NULL) {
@@ -138,8 +135,7 @@ static enum step create_step(struct replay *replay)
 	}
 	if (replay->barrier.refused && replay->tree.code != CODE_ALREADYEXISTS)
 		return leave(replay); /* the next look at the lists tries it, and says why not */
-	if (!commit(replay, write_created))
-		return STEP_DONE;
+	(void)commit(replay, write_created);
 	return STEP_DONE;
 }
 
@@ -180,11 +176,11 @@ static bool on_status(struct command *command, struct response *response)
 
 	if (response->type != RESPONSE_STATUS)
 		return false;
-	if (request->side->remote) {
-		replay->tree.remote_uidvalidity = response->status.uidvalidity;
-		replay->tree.remote_uidnext = response->status.uidnext;
+	if (request->side == replay->side) {
+		replay->tree.uidvalidity = response->status.uidvalidity;
+		replay->tree.uidnext = response->status.uidnext;
 	} else {
-		replay->tree.local_uidvalidity = response->status.uidvalidity;
+		replay->tree.origin_uidvalidity = response->status.uidvalidity;
 	}
 	return true;
 }
@@ -207,9 +203,9 @@ static void ask_status(struct replay *replay, struct side *side)
 
 /* A level that is no mailbox counts as the old name, since its children are renamed with it; but it
  * is in nobody's way as the new one. */
-static void note_listed(struct replay *replay, bool remote, const struct response_list *list)
+static void note_listed(
+	struct replay *replay, const struct side *side, const struct response_list *list)
 {
-	const struct side *side = remote ? &replay->engine->remote : &replay->engine->local;
 	const struct deed *deed = replay->deed;
 	struct mailbox_name name;
 	bool is_there = (list->attributes & (LIST_NONEXISTENT | LIST_NOSELECT)) == 0;
@@ -223,12 +219,12 @@ static void note_listed(struct replay *replay, bool remote, const struct respons
 					       name.data, name.len);
 	is_new = is_there && deed->to.data != NULL &&
 		 mailbox_name_equal(deed->to.data, deed->to.len, name.data, name.len);
-	if (remote) {
-		replay->tree.had_old |= is_old && (is_there || name.len > deed->from.len);
-		replay->tree.had_new |= is_new;
+	if (side == replay->side) {
+		replay->tree.has_old |= is_old && (is_there || name.len > deed->from.len);
+		replay->tree.has_new |= is_new;
 	} else {
-		replay->tree.local_has_old |= is_old && is_there;
-		replay->tree.local_has_new |= is_new;
+		replay->tree.origin_has_old |= is_old && is_there;
+		replay->tree.origin_has_new |= is_new;
 	}
 	free(name.data);
 }
@@ -239,7 +235,7 @@ static bool on_listed(struct command *command, struct response *response)
 
 	if (response->type != RESPONSE_LIST)
 		return false;
-	note_listed(replay_of(command), request->side->remote, &response->list);
+	note_listed(replay_of(command), request->side, &response->list);
 	return true;
 }
 
@@ -287,9 +283,16 @@ static enum step forget_deleted(struct replay *replay)
 
 	if (!commit(replay, write_deleted) || mailbox == NULL)
 		return STEP_DONE;
-	log_info(SIDE_CONTEXT(&replay->engine->remote, mailbox->display), "Deleted");
+	log_info(SIDE_CONTEXT(replay->side, mailbox->display), "Deleted");
 	engine_forget_mailbox(replay->engine, mailbox);
 	return STEP_DONE;
+}
+
+/* What of the mailbox is known to be on the other side. */
+static const struct mailbox_state *base_of(
+	const struct replay *replay, const struct mailbox *mailbox)
+{
+	return replay->side->remote ? &mailbox->remote.base : &mailbox->local.base;
 }
 
 static bool on_search(struct command *command, struct response *response)
@@ -306,24 +309,23 @@ static bool on_search(struct command *command, struct response *response)
 		_cleanup_free_ struct uid_pair *pairs = NULL;
 		size_t count = 0;
 
-		if (uid >= mailbox->remote.base.uidnext &&
-			mapping_in_range(replay->engine->db, mailbox->idx, true, uid, uid, &pairs,
-				&count) == 0)
+		if (uid >= base_of(replay, mailbox)->uidnext &&
+			mapping_in_range(replay->engine->db, mailbox->idx, replay->side->remote,
+				uid, uid, &pairs, &count) == 0)
 			replay->tree.strangers |= count == 0;
 	}
 	return true;
 }
 
-/* Messages from there on may never have been here. */
+/* Messages from there on may never have been where it was deleted. */
 static enum step search(struct replay *replay, const struct mailbox *mailbox)
 {
-	struct side *remote = &replay->engine->remote;
-	_cleanup_free_ char *wire = remote_wire(replay, &replay->deed->from);
+	_cleanup_free_ char *wire = wire_name(replay, &replay->deed->from);
 	struct replay_request *request;
-	uint32_t from = mailbox->remote.base.uidnext;
+	uint32_t from = base_of(replay, mailbox)->uidnext;
 
-	side_select(remote, &replay->barrier, &replay->remote_view, wire);
-	request = replay_request(replay, remote, NULL);
+	side_select(replay->side, &replay->barrier, &replay->view, wire);
+	request = replay_request(replay, replay->side, NULL);
 	request->request.command.untagged = on_search;
 	command_printf(
 		&request->request.command, "UID SEARCH UID %" PRIu32 ":*", from > 0 ? from : 1);
@@ -331,46 +333,53 @@ static enum step search(struct replay *replay, const struct mailbox *mailbox)
 	return replay_next(replay, SEARCHED);
 }
 
+/* Where it was deleted, there may be another one of that name by now. */
+static bool is_still_there(const struct replay *replay, struct mailbox *mailbox)
+{
+	uint32_t now = replay->tree.origin_uidvalidity;
+	uint32_t base = mailbox_side(mailbox, replay->origin->remote)->base.uidvalidity;
+
+	return now != 0 && (!replay->deed->certain || now == base);
+}
+
+static enum step refuse_deletion(struct replay *replay, const char *why)
+{
+	const char *name = known(replay)->display;
+
+	return replay_refuse(replay,
+		"it was deleted on the %s side, but here it %s: run `interimap --delete %s` to "
+		"delete it here as well, or `interimap --target=database --delete %s` to get it "
+		"back there",
+		replay->origin->name, why, name, name);
+}
+
 static enum step delete_asked(struct replay *replay)
 {
 	const struct tree *tree = &replay->tree;
 	struct mailbox *mailbox = known(replay);
-	bool is_still_here = tree->local_uidvalidity != 0 &&
-			     (!replay->deed->certain ||
-				     tree->local_uidvalidity == mailbox->local.base.uidvalidity);
+	const struct mailbox_state *base = base_of(replay, mailbox);
 
 	if (replay->barrier.refused)
 		return not_listed(replay);
-	if (is_still_here)
+	if (is_still_there(replay, mailbox))
 		return leave(replay);
-	if (!tree->had_old)
+	if (!tree->has_old)
 		return forget_deleted(replay);
-	if (tree->remote_uidvalidity == 0 ||
-		(mailbox->remote.base.uidvalidity != 0 &&
-			mailbox->remote.base.uidvalidity != tree->remote_uidvalidity))
-		return replay_refuse(replay,
-			"a mail client has deleted it, but on this server it is not the mailbox "
-			"that it was: run `interimap --delete %s` to delete it here as well, or "
-			"`interimap --target=database --delete %s` to get it back",
-			mailbox->display, mailbox->display);
-	if (tree->remote_uidnext > mailbox->remote.base.uidnext)
+	if (tree->uidvalidity == 0 ||
+		(base->uidvalidity != 0 && base->uidvalidity != tree->uidvalidity))
+		return refuse_deletion(replay, "is not the mailbox that it was");
+	if (tree->uidnext > base->uidnext)
 		return search(replay, mailbox);
 	return send(replay, "DELETE");
 }
 
 static enum step delete_searched(struct replay *replay)
 {
-	const struct mailbox *mailbox = known(replay);
-
 	if (replay->barrier.refused)
 		return not_listed(replay);
 	if (!replay->tree.strangers)
 		return send(replay, "DELETE");
-	return replay_refuse(replay,
-		"a mail client has deleted it, but on this server it holds new messages: run "
-		"`interimap --delete %s` to delete it here as well, or `interimap "
-		"--target=database --delete %s` to get it back",
-		mailbox->display, mailbox->display);
+	return refuse_deletion(replay, "holds messages that were never there");
 }
 
 static enum step delete_step(struct replay *replay)
@@ -381,9 +390,9 @@ static enum step delete_step(struct replay *replay)
 		return leave(replay);
 	switch ((enum phase)replay->phase) {
 	case BEGIN:
-		ask_status(replay, &replay->engine->local);
-		ask_status(replay, &replay->engine->remote);
-		ask_list(replay, &replay->engine->remote, &replay->deed->from);
+		ask_status(replay, replay->origin);
+		ask_status(replay, replay->side);
+		ask_list(replay, replay->side, &replay->deed->from);
 		return replay_next(replay, ASKED);
 	case ASKED:
 		return delete_asked(replay);
@@ -393,10 +402,7 @@ static enum step delete_step(struct replay *replay)
 		break;
 	}
 	if (replay->barrier.refused)
-		return replay_refuse(replay,
-			"%s: run `interimap --delete %s` to delete it there, or `interimap "
-			"--target=database --delete %s` to get it back",
-			replay->barrier.reason, mailbox->display, mailbox->display);
+		return refuse_deletion(replay, "cannot be deleted");
 	return forget_deleted(replay);
 }
 
@@ -442,7 +448,7 @@ static enum step renamed(struct replay *replay)
 		return STEP_DONE;
 	}
 	subtree_rename_known(replay->engine, &deed->from, &deed->to);
-	log_info(SIDE_CONTEXT(&replay->engine->remote, from), "Renamed to %s", to);
+	log_info(SIDE_CONTEXT(replay->side, from), "Renamed to %s", to);
 	return STEP_DONE;
 }
 
@@ -453,16 +459,15 @@ static enum step rename_asked(struct replay *replay)
 
 	if (replay->barrier.refused)
 		return not_listed(replay);
-	if (!replay->deed->certain && (!tree->local_has_new || tree->local_has_old))
-		return leave(replay); /* the store did not do it */
-	if (tree->had_old && tree->had_new)
+	if (!replay->deed->certain && (!tree->origin_has_new || tree->origin_has_old))
+		return leave(replay); /* it was not done, or is no longer so */
+	if (tree->has_old && tree->has_new)
 		return replay_refuse(replay,
-			"a mail client has renamed it to %s, but on this server there is another "
-			"mailbox of that name: run `interimap --target=remote --delete %s` to "
-			"delete that one",
-			to, to);
-	if (!tree->had_old)
-		return tree->had_new ? renamed(replay) : leave(replay);
+			"it was renamed to %s on the %s side, but here there is another mailbox of "
+			"that name: run `interimap --target=%s --delete %s` to delete that one",
+			to, replay->origin->name, replay->side->name, to);
+	if (!tree->has_old)
+		return tree->has_new ? renamed(replay) : leave(replay);
 	return send(replay, "RENAME");
 }
 
@@ -475,11 +480,11 @@ static enum step rename_step(struct replay *replay)
 		return leave(replay);
 	switch ((enum phase)replay->phase) {
 	case BEGIN:
-		ask_list(replay, &replay->engine->remote, &deed->from);
-		ask_list(replay, &replay->engine->remote, &deed->to);
+		ask_list(replay, replay->side, &deed->from);
+		ask_list(replay, replay->side, &deed->to);
 		if (!deed->certain) {
-			ask_list(replay, &replay->engine->local, &deed->from);
-			ask_list(replay, &replay->engine->local, &deed->to);
+			ask_list(replay, replay->origin, &deed->from);
+			ask_list(replay, replay->origin, &deed->to);
 		}
 		return replay_next(replay, ASKED);
 	case ASKED:
@@ -493,9 +498,9 @@ static enum step rename_step(struct replay *replay)
 	from = replay_display(replay, &deed->from);
 	to = replay_display(replay, &deed->to);
 	return replay_refuse(replay,
-		"%s: run `interimap --target=remote,database --rename %s %s` when it can be "
-		"renamed there",
-		replay->barrier.reason, from, to);
+		"%s: run `interimap --target=%s,database --rename %s %s` when it can be renamed "
+		"here",
+		replay->barrier.reason, replay->side->name, from, to);
 }
 
 enum step replay_tree_step(struct replay *replay)

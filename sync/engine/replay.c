@@ -62,9 +62,10 @@ enum step replay_refuse(struct replay *replay, const char *fmt, ...)
 	text = xvasprintf(fmt, ap);
 	va_end(ap);
 	if (!deed->said)
-		log_error(SIDE_CONTEXT(&replay->engine->remote, name), "%s", text);
+		log_error(SIDE_CONTEXT(replay->side, name), "%s", text);
 	deed->said = true;
-	return replay_over(replay, REPLAY_REFUSED);
+	/* Nobody waits for what was only seen, and the ordinary sync reports what comes of it. */
+	return replay_over(replay, deed->certain ? REPLAY_REFUSED : REPLAY_DONE);
 }
 
 int replay_begin(struct replay *replay)
@@ -103,10 +104,10 @@ static enum step step(struct task *task)
 static void replay_free(struct replay *replay)
 {
 	task_cancel(&replay->task);
-	side_forget_view(&replay->engine->local, &replay->local_view);
-	side_forget_view(&replay->engine->remote, &replay->remote_view);
-	view_done(&replay->local_view.view);
-	view_done(&replay->remote_view.view);
+	side_forget_view(replay->origin, &replay->origin_view);
+	side_forget_view(replay->side, &replay->view);
+	view_done(&replay->origin_view.view);
+	view_done(&replay->view.view);
 	replay_messages_done(replay);
 	replay_tree_done(replay);
 	barrier_done(&replay->barrier);
@@ -129,6 +130,8 @@ struct replay *replay_new(struct engine *engine, struct deed *deed,
 
 	replay->engine = engine;
 	replay->deed = deed;
+	replay->origin = deed->to_local ? &engine->remote : &engine->local;
+	replay->side = deed->to_local ? &engine->local : &engine->remote;
 	replay->finished = finished;
 	replay->step = of_messages ? replay_messages_step : replay_tree_step;
 	task_init(&replay->task, engine->loop, step, over);

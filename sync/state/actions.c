@@ -21,8 +21,8 @@ static void bind_bytes(sqlite3_stmt *statement, int column, const char *text)
 int actions_insert(struct db *db, struct action *action)
 {
 	static const char sql[] = "INSERT INTO action (verb,certain,begun,mailbox,target,"
-				  "uidvalidity,source_uids,target_uids) "
-				  "VALUES (?1,?2,?3,?4,?5,?6,?7,?8)";
+				  "uidvalidity,source_uids,target_uids,to_local) "
+				  "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)";
 	sqlite3_stmt *statement;
 	int r = schema_need_actions(db);
 
@@ -39,6 +39,7 @@ int actions_insert(struct db *db, struct action *action)
 	(void)sqlite3_bind_int64(statement, 6, action->uidvalidity);
 	(void)sqlite3_bind_text(statement, 7, action->source_uids, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_text(statement, 8, action->target_uids, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int(statement, 9, action->to_local);
 	r = db_run(db, statement);
 	if (r == 0)
 		action->id = sqlite3_last_insert_rowid(db->sqlite);
@@ -62,6 +63,7 @@ static int read_action(struct db *db, sqlite3_stmt *statement, struct action *ac
 		.id = sqlite3_column_int64(statement, 0),
 		.certain = sqlite3_column_int(statement, 2) != 0,
 		.begun = sqlite3_column_int(statement, 3) != 0,
+		.to_local = sqlite3_column_int(statement, 7) != 0,
 	};
 	(void)snprintf(action->verb, sizeof(action->verb), "%s", verb != NULL ? verb : "");
 	if (sqlite3_column_int64(statement, 6) != 0 &&
@@ -74,8 +76,8 @@ static int read_action(struct db *db, sqlite3_stmt *statement, struct action *ac
 
 int actions_load(struct db *db, struct action **ret_actions, size_t *ret_count)
 {
-	static const char sql[] = "SELECT id,verb,certain,begun,mailbox,target,uidvalidity "
-				  "FROM action ORDER BY id";
+	static const char sql[] = "SELECT id,verb,certain,begun,mailbox,target,uidvalidity,"
+				  "to_local FROM action ORDER BY id";
 	sqlite3_stmt *statement;
 	struct action *actions = NULL;
 	size_t count = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What mail clients did in the local store and is not yet done on the remote side, in order.  A row
- * is committed before the client learns that its command succeeded.
+ * What was done on one side and is not yet done on the other, in order.  A row about a mail
+ * client's command is committed before the client learns that it succeeded.
  *
  * Names are as on the local wire, since a client may act before the first connection has told the
  * hierarchy delimiter.
@@ -20,10 +20,11 @@ enum { ACTION_VERB_LEN = 15 };
 struct action {
 	int64_t id; /* set by actions_insert(); ascending */
 	char verb[ACTION_VERB_LEN + 1]; /* "MOVE", "RENAME", … */
-	bool certain; /* the store said OK; else perhaps it has done it */
-	bool begun; /* commands of it may have reached the remote side */
+	bool to_local; /* it was done on the remote side */
+	bool certain; /* the server said OK; else perhaps it has done it */
+	bool begun; /* commands of it may have reached the other side */
 	char *mailbox, *target; /* owned; the second may be NULL */
-	uint32_t uidvalidity; /* of the local target; 0 for none */
+	uint32_t uidvalidity; /* of the target, where it was done; 0 for none */
 	char *source_uids, *target_uids; /* owned, or NULL: sets, in the order of the pairs */
 };
 

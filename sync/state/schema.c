@@ -65,7 +65,8 @@ static const char create_late[] =
 static const char create_action[] =
 	"CREATE TABLE IF NOT EXISTS action ("
 	"id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "
-	"verb TEXT NOT NULL, certain BOOLEAN NOT NULL, begun BOOLEAN NOT NULL, "
+	"verb TEXT NOT NULL, to_local BOOLEAN NOT NULL, "
+	"certain BOOLEAN NOT NULL, begun BOOLEAN NOT NULL, "
 	"mailbox BLOB NOT NULL, target BLOB, "
 	"uidvalidity UNSIGNED INT NOT NULL, source_uids TEXT, target_uids TEXT);";
 
