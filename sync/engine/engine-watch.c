@@ -81,12 +81,54 @@ static void relist_soon(struct engine *engine)
 	}
 }
 
+static bool read_name(const struct side *side, struct slice wire, struct mailbox_name *ret)
+{
+	return mailbox_from_wire(wire, side->delimiter, side->reference, ret);
+}
+
+static void note_renamed(struct side *side, const struct response_list *list)
+{
+	struct mailbox_name from = {0}, to = {0};
+
+	if (read_name(side, list->old_name, &from) && read_name(side, list->name, &to))
+		journal_note(&side->engine->journal, ACTION_RENAME, side->remote, &from, &to, NULL);
+	free(from.data);
+	free(to.data);
+}
+
+static void note_deleted(struct side *side, const struct response_list *list)
+{
+	struct mailbox_name name = {0};
+	struct mailbox *mailbox = NULL;
+
+	if (read_name(side, list->name, &name))
+		mailbox = engine_find_mailbox(side->engine, name.data, name.len);
+	if (mailbox != NULL && mailbox->listed)
+		journal_note(
+			&side->engine->journal, ACTION_DELETE, side->remote, &name, NULL, NULL);
+	free(name.data);
+}
+
+/*
+ * A mailbox was created, deleted, renamed or subscribed to (RFC 5465 sections 5.4 and 5.5).  Only
+ * what is seen to be deleted is deleted on the other side: one that is merely not listed any more
+ * may be on a disk that is not there.
+ */
+static void note_list(struct side *side, const struct response_list *list)
+{
+	if (list->old_name.data != NULL)
+		note_renamed(side, list);
+	else if (list->attributes & LIST_NONEXISTENT)
+		note_deleted(side, list);
+	relist_soon(side->engine);
+}
+
 void watch_notified(struct engine *engine, struct side *side, struct response *response)
 {
 	if (response->type == RESPONSE_STATUS) {
 		note_status(side, &response->status);
 	} else if (response->type == RESPONSE_LIST) {
-		relist_soon(engine);
+		note_list(side, &response->list);
 	} else if (response->type == RESPONSE_CONDITION &&
 		   response->code == CODE_NOTIFICATIONOVERFLOW) {
 		log_warning(SIDE_CONTEXT(side, NULL),
