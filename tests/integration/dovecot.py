@@ -37,7 +37,7 @@ def version():
     return int(found[1]), int(found[2])
 
 
-def _libexec(program):
+def libexec(program):
     for folder in ("/usr/lib/dovecot", "/usr/libexec/dovecot"):
         path = os.path.join(folder, program)
         if os.access(path, os.X_OK):
@@ -316,7 +316,7 @@ class Dovecot:
     def command(self, user=USER):
         """A command line that speaks IMAP as `user`, pre-authenticated, on a pipe."""
         words = [*self.owner.prefix(), "env", f"USER={user}", f"HOME={self.path}/home/{user}",
-                 _libexec("imap"), "-c", os.path.join(self.path, "tunnel.conf")]
+                 libexec("imap"), "-c", os.path.join(self.path, "tunnel.conf")]
         return shlex.join(words)
 
     def messages(self):

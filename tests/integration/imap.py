@@ -317,8 +317,8 @@ class Imap:
         self.send("UNSELECT" if "UNSELECT" in self.capabilities else "CLOSE")
         return found
 
-    def state(self):
-        """Everything the account holds, as a State."""
+    def account(self):
+        """name -> its snapshot(), and the names that are subscribed; each name is its levels."""
         separator = self.delimiter()
         subscribed = set()
         names = []
@@ -327,10 +327,14 @@ class Imap:
                 subscribed.add(split_name(name, separator))
             if not attributes & {"\\noselect", "\\nonexistent"}:
                 names.append(name)
-        found = State(subscribed=subscribed)
-        for name, messages in zip(names, self._snapshots(names)):
-            found.mailboxes[split_name(name, separator)] = collections.Counter(messages.values())
-        return found
+        found = zip(names, self._snapshots(names))
+        return {split_name(name, separator): messages for name, messages in found}, subscribed
+
+    def state(self):
+        """Everything the account holds, as a State."""
+        found, subscribed = self.account()
+        return State({name: collections.Counter(messages.values())
+                      for name, messages in found.items()}, subscribed)
 
     # IDLE.
 

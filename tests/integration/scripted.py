@@ -195,11 +195,21 @@ class Meddler(_Server):
                 return "pass", None
         return rule.act()
 
+    def _lines(self, peer, _direction):
+        return Lines(peer, self._stop)
+
+    def _say(self, line):
+        """What the client gets for this line of the server; None for nothing."""
+        text = line.decode("latin-1")
+        if line.startswith(b"* ") and any(pattern.match(text) for pattern in self._dropped):
+            return None
+        return line
+
     def _serve(self, client, server):
         for peer in (client, server):
             peer.setblocking(True)
         over = threading.Event()
-        pair = _Pair(self, Lines(client, self._stop), Lines(server, self._stop))
+        pair = _Pair(self, self._lines(client, "up"), self._lines(server, "down"))
         back = threading.Thread(target=pair.run, args=(pair.answers, over), daemon=True)
         back.start()
         pair.run(pair.commands, over)
@@ -268,10 +278,9 @@ class _Pair:
             self.client.send(more + b"\r\n")
         if tag in self.instead:
             line = tag + b" " + self.instead.pop(tag) + b"\r\n"
-        dropped = tag == b"*" and any(pattern.match(line.decode("latin-1"))
-                                      for pattern in self.meddler._dropped)
-        send = (lambda data: None) if dropped else self.client.send
-        send(line)
+        said = self.meddler._say(line)
+        send = (lambda data: None) if said is None else self.client.send
+        send(said)
         while found := _LITERAL.search(line):
             for piece in self.server.literal(int(found[1])):
                 send(piece)
