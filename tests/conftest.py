@@ -51,6 +51,14 @@ def certificates():
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def module_folder():
+    """A folder that a module's tests share."""
+    path = _short_folder()
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
 @pytest.fixture
 def folder(request):
     """The test's own folder; kept, and named in the report, when the test fails."""

@@ -38,6 +38,7 @@ def version():
 
 
 def libexec(program):
+    """The path of one of Dovecot's own programs."""
     for folder in ("/usr/lib/dovecot", "/usr/libexec/dovecot"):
         path = os.path.join(folder, program)
         if os.access(path, os.X_OK):
