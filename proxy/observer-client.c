@@ -12,18 +12,18 @@
 
 /* What is not listed may do anything. */
 static const struct verb verbs[] = {
-	{"APPEND", EFFECT_APPEND, 1},
+	{"APPEND", EFFECT_APPEND, 0, 1},
 	{"AUTHENTICATE", EFFECT_NONE, 0},
 	{"CAPABILITY", EFFECT_NONE, 0},
 	{"CHECK", EFFECT_NONE, 0},
 	{"CLOSE", EFFECT_CLOSE, 0},
 	{"COMPRESS", EFFECT_COMPRESS, 0},
-	{"COPY", EFFECT_COPY, 2},
-	{"CREATE", EFFECT_TREE, 0},
-	{"DELETE", EFFECT_TREE, 0},
+	{"COPY", EFFECT_COPY, 0, 2},
+	{"CREATE", EFFECT_CREATE, 1, 0},
+	{"DELETE", EFFECT_DELETE, 1, 0},
 	{"ENABLE", EFFECT_ENABLE, 0},
 	{"ESEARCH", EFFECT_NONE, 0},
-	{"EXAMINE", EFFECT_EXAMINE, 1},
+	{"EXAMINE", EFFECT_EXAMINE, 1, 0},
 	{"EXPUNGE", EFFECT_EXPUNGE, 0},
 	{"FETCH", EFFECT_FETCH, 0},
 	{"GETACL", EFFECT_NONE, 0},
@@ -37,39 +37,41 @@ static const struct verb verbs[] = {
 	{"LOGIN", EFFECT_NONE, 0},
 	{"LOGOUT", EFFECT_NONE, 0},
 	{"LSUB", EFFECT_NONE, 0},
-	{"MOVE", EFFECT_MOVE, 2},
+	{"MOVE", EFFECT_MOVE, 0, 2},
 	{"MYRIGHTS", EFFECT_NONE, 0},
 	{"NAMESPACE", EFFECT_NONE, 0},
 	{"NOOP", EFFECT_NONE, 0},
 	{"NOTIFY", EFFECT_NONE, 0},
-	{"RENAME", EFFECT_TREE, 0},
-	{"REPLACE", EFFECT_MOVE, 2}, /* RFC 8508: removes here, appends there */
+	{"RENAME", EFFECT_RENAME, 1, 2},
+	{"REPLACE", EFFECT_REPLACE, 0, 2}, /* RFC 8508: removes here, appends there */
 	{"SEARCH", EFFECT_NONE, 0},
-	{"SELECT", EFFECT_SELECT, 1},
+	{"SELECT", EFFECT_SELECT, 1, 0},
 	{"SETACL", EFFECT_NONE, 0},
 	{"SETMETADATA", EFFECT_NONE, 0},
 	{"SORT", EFFECT_NONE, 0},
 	{"STARTTLS", EFFECT_NONE, 0},
 	{"STATUS", EFFECT_NONE, 0},
 	{"STORE", EFFECT_STORE, 0},
-	{"SUBSCRIBE", EFFECT_TREE, 0},
+	{"SUBSCRIBE", EFFECT_SUBSCRIBE, 1, 0},
 	{"THREAD", EFFECT_NONE, 0},
 	{"UID", EFFECT_UID, 0},
 	{"UNSELECT", EFFECT_UNSELECT, 0},
-	{"UNSUBSCRIBE", EFFECT_TREE, 0},
+	{"UNSUBSCRIBE", EFFECT_UNSUBSCRIBE, 1, 0},
 	{"XLIST", EFFECT_NONE, 0},
 };
 
 static void start_command(struct client_scan *client)
 {
 	free(client->mailbox);
+	free(client->target);
 	/* The word's bytes need no clearing, and there are many commands. */
-	client->mailbox = NULL;
+	client->mailbox = client->target = NULL;
 	client->state = CLIENT_TAG;
 	client->head = client->tag_len = client->word_len = 0;
 	client->effect = EFFECT_NONE;
-	client->mailbox_argument = client->argument = 0;
-	client->long_tag = client->long_word = client->sets_seen = client->answered = false;
+	client->mailbox_argument = client->target_argument = client->argument = 0;
+	client->odd = client->returned = false;
+	client->long_tag = client->bad_word = client->sets_seen = client->answered = false;
 	client->announced = false;
 	client->word_state = WORD_BETWEEN;
 	client->tag[0] = '\0';
@@ -93,13 +95,13 @@ static void end_command(struct observer *observer)
 static void clear_word(struct client_scan *client)
 {
 	client->word_len = 0;
-	client->long_word = false;
+	client->bad_word = false;
 }
 
 static void add_to_word(struct client_scan *client, const char *data, size_t n)
 {
 	if (n > LIMIT_OBSERVED_NAME - client->word_len) {
-		client->long_word = true;
+		client->bad_word = true;
 		return;
 	}
 	memcpy(client->word + client->word_len, data, n);
@@ -113,6 +115,7 @@ static void find_verb(struct client_scan *client)
 		if (strcasecmp(verbs[i].name, client->word) == 0) {
 			client->effect = verbs[i].effect;
 			client->mailbox_argument = verbs[i].mailbox;
+			client->target_argument = verbs[i].target;
 		}
 }
 
@@ -134,12 +137,13 @@ static void end_argument(struct observer *observer)
 		if (client->effect == EFFECT_UID)
 			client->effect = EFFECT_UNKNOWN;
 	} else if (++client->argument == client->mailbox_argument) {
-		if (!client->long_word && strlen(client->word) == client->word_len)
-			client->mailbox = xstrdup(client->word);
+		client->mailbox = observer_name(observer);
+	} else if (client->argument == client->target_argument) {
+		client->target = observer_name(observer);
 	} else if (client->effect == EFFECT_FETCH) {
 		client->sets_seen |= sets_seen(client->word);
 	} else if (client->effect == EFFECT_ENABLE) {
-		observer->utf8 |= strcasecmp(client->word, "UTF8=ACCEPT") == 0;
+		observer->utf8_asked |= observer_is_utf8_extension(client->word);
 	}
 	clear_word(client);
 }
@@ -160,9 +164,17 @@ static bool read_announcement(struct client_scan *client)
 		size = size * 10 + (unsigned)(*at - '0');
 	}
 	client->synchronising = *at != '+' && *at != '-';
+	client->odd |= *at == '-'; /* in no RFC */
 	at += !client->synchronising;
 	client->literal = size;
 	return at[0] == '}' && at[1] == '\0';
+}
+
+/* Whether the argument that is not yet whole names a mailbox. */
+static bool is_name(const struct client_scan *client)
+{
+	return client->argument + 1 == client->mailbox_argument ||
+	       client->argument + 1 == client->target_argument;
 }
 
 static void end_atom(struct observer *observer)
@@ -170,9 +182,12 @@ static void end_atom(struct observer *observer)
 	struct client_scan *client = &observer->client;
 
 	client->word_state = WORD_BETWEEN;
-	client->announced = !client->long_word && read_announcement(client);
-	if (!client->announced)
-		end_argument(observer);
+	client->announced = !client->bad_word && read_announcement(client);
+	if (client->announced)
+		return;
+	if (is_name(client))
+		client->bad_word |= !observer_is_atom(client->word, client->word_len);
+	end_argument(observer);
 }
 
 static void begin_literal(struct observer *observer)
@@ -202,6 +217,13 @@ static void end_line(struct observer *observer)
 		begin_literal(observer);
 }
 
+/* An argument that is a name, or one before it, is not whole. */
+static bool awaits_name(const struct client_scan *client)
+{
+	return client->argument < client->mailbox_argument ||
+	       client->argument < client->target_argument;
+}
+
 static void between_words(struct observer *observer, char c)
 {
 	struct client_scan *client = &observer->client;
@@ -215,8 +237,11 @@ static void between_words(struct observer *observer, char c)
 	if (client->announced) {
 		/* It did not end the line: a word like any other. */
 		client->announced = false;
+		client->odd = client->bad_word = true;
 		end_argument(observer);
 	}
+	/* Names are in no list, but what begins one may be taken for a part of the name. */
+	client->bad_word |= (c == '(' || c == ')') && awaits_name(client);
 	if (c == '"') {
 		client->word_state = WORD_QUOTED;
 	} else if (c != ' ' && c != '(' && c != ')') {
@@ -230,15 +255,22 @@ static void argument_byte(struct observer *observer, char c)
 	struct client_scan *client = &observer->client;
 	bool ends_line = c == '\r' || c == '\n';
 
+	if (client->returned && c != '\n')
+		client->effect = EFFECT_UNKNOWN; /* servers differ in where such a line ends */
+	client->returned = c == '\r';
 	switch (client->word_state) {
 	case WORD_BETWEEN:
 		between_words(observer, c);
 		break;
 	case WORD_ATOM:
 		if (!ends_line && c != ' ' && c != '(' && c != ')') {
+			/* A literal, it might be thought. */
+			client->odd |=
+				c == '{' && strncmp(client->word, "~", client->word_len) != 0;
 			add_to_word(client, &c, 1);
 			break;
 		}
+		client->bad_word |= !ends_line && c != ' ' && is_name(client);
 		end_atom(observer);
 		between_words(observer, c);
 		break;
@@ -260,6 +292,7 @@ static void argument_byte(struct observer *observer, char c)
 			break;
 		}
 		client->word_state = WORD_QUOTED;
+		client->bad_word |= c != '"' && c != '\\';
 		add_to_word(client, &c, 1);
 		break;
 	}
@@ -270,7 +303,7 @@ static size_t scan_literal(struct observer *observer, const char *data, size_t n
 	struct client_scan *client = &observer->client;
 	size_t used = n < client->literal ? n : (size_t)client->literal;
 
-	if (client->argument + 1 == client->mailbox_argument)
+	if (is_name(client))
 		add_to_word(client, data, used);
 	client->literal -= used;
 	if (client->literal == 0) {
@@ -309,6 +342,7 @@ static void end_verb(struct observer *observer, char c)
 	client->word[client->word_len] = '\0';
 	find_verb(client);
 	clear_word(client);
+	client->returned = c == '\r';
 	if (client->effect == EFFECT_COMPRESS)
 		client->state = CLIENT_COMPRESS;
 	else if (c == '\n')
@@ -330,6 +364,7 @@ static void tag_byte(struct observer *observer, char c)
 {
 	struct client_scan *client = &observer->client;
 
+	client->odd |= c == '\r' || (c == ' ' && client->tag_len == 0);
 	if (c == '\r')
 		return;
 	if (c == '\n') {
@@ -357,6 +392,8 @@ static void verb_byte(struct observer *observer, char c)
 		end_verb(observer, c);
 	else if (c == '\n')
 		start_command(client);
+	else
+		client->odd = true;
 }
 
 /* True when it is no longer open whether this is COMPRESS. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The observer's three files: client stream, server stream, and what commands have done. */
+/* The observer's files: client stream, server stream, and what commands do. */
 #ifndef INTERIMAP_PROXY_OBSERVER_PRIVATE_H
 #define INTERIMAP_PROXY_OBSERVER_PRIVATE_H
 
@@ -8,7 +8,9 @@
 #include <stdint.h>
 
 #include "proxy/observer.h"
+#include "sync/base/buf.h"
 #include "sync/base/limits.h"
+#include "sync/engine/action.h"
 
 /* What a command changes. */
 enum effect {
@@ -29,20 +31,30 @@ enum effect {
 	EFFECT_APPEND,
 	EFFECT_COPY,
 	EFFECT_MOVE,
-	EFFECT_TREE,
+	EFFECT_REPLACE,
+	EFFECT_CREATE,
+	EFFECT_DELETE,
+	EFFECT_RENAME,
+	EFFECT_SUBSCRIBE,
+	EFFECT_UNSUBSCRIBE,
 };
 
 struct verb {
 	const char *name;
 	enum effect effect;
-	unsigned mailbox; /* which argument names a mailbox; 0 for none */
+	unsigned mailbox, target; /* which arguments name mailboxes; 0 for none */
 };
 
 /* A command that was sent and changes something, until it is answered. */
 struct observed {
 	struct observed *prev, *next;
 	enum effect effect;
-	char *mailbox; /* owned; NULL if it has none, or it could not be read */
+	/* Owned; NULL if it has none, or it is not certain.  Of an announced MOVE or COPY,
+	 * `mailbox` is the one that was selected. */
+	char *mailbox, *target;
+	uint64_t ticket; /* 0 if it is not announced, or its outcome is told */
+	char *copyuid; /* owned: arguments of the first one, perhaps not well formed */
+	unsigned copyuids; /* none, one, or 2 for more and for what cannot be attributed */
 	char tag[LIMIT_OBSERVED_TAG + 1];
 };
 
@@ -63,17 +75,19 @@ struct client_scan {
 	char tag[LIMIT_OBSERVED_TAG + 1];
 	size_t tag_len;
 	bool long_tag;
+	bool odd; /* the server may not take the command for what it seems to be */
 
 	enum effect effect;
-	unsigned mailbox_argument, argument;
-	char *mailbox; /* owned */
+	unsigned mailbox_argument, target_argument, argument;
+	char *mailbox, *target; /* owned */
 	bool sets_seen; /* FETCH: of an item that sets \Seen */
 	bool answered; /* tagged response before the end of the command */
 
 	enum word_state word_state;
 	char word[LIMIT_OBSERVED_NAME + 1];
 	size_t word_len;
-	bool long_word;
+	bool bad_word; /* it is too long, or not as the grammar has it */
+	bool returned; /* the last byte was CR */
 	bool announced; /* the word was {n}: a literal if the line ends here */
 	bool synchronising;
 	uint64_t literal; /* bytes of it to come */
@@ -82,8 +96,10 @@ struct client_scan {
 enum server_state {
 	SERVER_TAG,
 	SERVER_WORD, /* after the tag */
-	SERVER_CODE, /* after OK, NO, BAD, PREAUTH, BYE: perhaps "[CAPABILITY " */
+	SERVER_CODE, /* after OK, NO, BAD, PREAUTH, BYE: perhaps a code that is read */
 	SERVER_LIST, /* words of CAPABILITY */
+	SERVER_ENABLED, /* words of ENABLED */
+	SERVER_COPYUID, /* arguments of the code */
 	SERVER_REST,
 	SERVER_LITERAL,
 };
@@ -99,7 +115,9 @@ struct server_scan {
 	bool long_tag;
 	bool text; /* a status response or continuation: no literals in it */
 	bool code; /* the list of capabilities is within brackets */
-	char tail[SERVER_TAIL]; /* last bytes of the line */
+	bool copyuid, copyuid_bad; /* the line has the code; it cannot be used */
+	struct buf uids; /* its arguments */
+	char tail[SERVER_TAIL]; /* last bytes of the line, or of a status response the first */
 	size_t tail_len;
 	uint64_t literal;
 	bool bye;
@@ -124,7 +142,9 @@ struct observer {
 	char *selected; /* owned; NULL when none, or when it is not known */
 	bool selected_unknown;
 	bool read_only;
-	bool utf8; /* ENABLE UTF8=ACCEPT was sent: names may not be modified UTF-7 (RFC 6855) */
+	/* ENABLE of UTF-8 for mailbox names was sent, and answered (RFC 6855, RFC 9051 section
+	 * 5.1); in between it is not known what names are. */
+	bool utf8_asked, utf8_enabled;
 };
 
 /* observer.c: the client has sent a whole command; takes client.mailbox. */
@@ -133,6 +153,38 @@ void observer_command_sent(struct observer *observer);
 void observer_idle_ended(struct observer *observer);
 /* A tagged response; status is "OK", "NO", "BAD" or anything else. */
 void observer_command_answered(struct observer *observer, const char *tag, const char *status);
+
+/* observer-name.c: the argument that is whole now, as a name in modified UTF-7 that the caller
+ * frees, INBOX in upper case; NULL if it is not certain. */
+char *observer_name(const struct observer *observer);
+bool observer_is_atom(const char *text, size_t n);
+/* Whether ENABLE of this makes names UTF-8. */
+bool observer_is_utf8_extension(const char *word);
+
+/* observer-action.c: a command that is kept, and may be announced. */
+void observer_action_sent(struct observer *observer, struct observed *command);
+/* Its tagged response; before what settles the command. */
+void observer_action_answered(
+	struct observer *observer, struct observed *command, const char *status);
+/* Tells the outcome, unless it is told.  The text of a COPYUID, or NULL, is modified. */
+void observer_action_ended(struct observer *observer, struct observed *command,
+	enum action_result result, char *copyuid);
+/* An untagged OK with a COPYUID. */
+void observer_action_copied(struct observer *observer);
+/* After the command another mailbox may be selected, or the same under another name. */
+bool observer_changes_selection(enum effect effect);
+
+/* observer-code.c: one byte in SERVER_CODE; a byte in SERVER_ENABLED; bytes in SERVER_COPYUID, of
+ * which it returns how many it used. */
+void observer_code_byte(struct server_scan *server, char c);
+void observer_enabled_byte(struct observer *observer, char c);
+size_t observer_code_copyuid(struct observer *observer, const char *data, size_t n);
+/* The arguments of the line's COPYUID; the caller frees them. */
+char *observer_code_take(struct observer *observer);
+/* False when malformed, with nothing to free.  The text is modified; the caller frees the arrays.
+ */
+bool observer_code_parse(
+	char *text, struct copied_uids *ret, uint32_t **ret_source, uint32_t **ret_target);
 
 /* observer-client.c: the server sent "+ …".  False if it was not for a literal. */
 bool client_scan_continue(struct observer *observer);

@@ -22,6 +22,9 @@ static void start_line(struct server_scan *server)
 	server->state = SERVER_TAG;
 	server->tag_len = server->word_len = server->tail_len = server->head = 0;
 	server->long_tag = server->text = server->code = false;
+	if (server->copyuid)
+		buf_done(&server->uids);
+	server->copyuid = server->copyuid_bad = false;
 	server->tag[0] = server->word[0] = '\0';
 }
 
@@ -77,6 +80,15 @@ static void add_to_tail(struct server_scan *server, const char *data, size_t n)
 	server->tail_len = keep + n;
 }
 
+static void end_untagged(struct observer *observer)
+{
+	struct server_scan *server = &observer->server;
+
+	server->bye |= strcasecmp(server->word, "BYE") == 0;
+	if (server->copyuid && strcasecmp(server->word, "OK") == 0)
+		observer_action_copied(observer);
+}
+
 static void end_line(struct observer *observer)
 {
 	struct server_scan *server = &observer->server;
@@ -92,7 +104,7 @@ static void end_line(struct observer *observer)
 		observer->idling |=
 			!client_scan_continue(observer) && observer->idle_tag[0] != '\0';
 	else if (strcmp(server->tag, "*") == 0)
-		server->bye |= strcasecmp(server->word, "BYE") == 0;
+		end_untagged(observer);
 	else if (server->text)
 		observer_command_answered(
 			observer, server->long_tag ? "" : server->tag, server->word);
@@ -116,6 +128,13 @@ static void tag_byte(struct server_scan *server, char c)
 	}
 }
 
+static void begin_enabled(struct server_scan *server)
+{
+	server->state = SERVER_ENABLED;
+	server->word_len = 0;
+	server->word[0] = '\0';
+}
+
 static void word_byte(struct server_scan *server, char c)
 {
 	if (c != ' ' && c != '\r') {
@@ -132,20 +151,8 @@ static void word_byte(struct server_scan *server, char c)
 		server->state = SERVER_CODE;
 	else if (c == ' ' && strcasecmp(server->word, "CAPABILITY") == 0)
 		server->state = SERVER_LIST;
-}
-
-/* Compares with "[CAPABILITY " as the bytes come; tail_len counts those that fit so far. */
-static void code_byte(struct server_scan *server, char c)
-{
-	static const char code[] = "[CAPABILITY ";
-	char upper = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
-
-	if (code[server->tail_len] != upper) {
-		server->state = SERVER_REST;
-	} else if (code[++server->tail_len] == '\0') {
-		server->state = SERVER_LIST;
-		server->code = true;
-	}
+	else if (c == ' ' && strcasecmp(server->word, "ENABLED") == 0)
+		begin_enabled(server);
 }
 
 static size_t scan_rest(struct observer *observer, const char *data, size_t n)
@@ -188,6 +195,8 @@ static void scan_byte(struct observer *observer, char c)
 		/* A word may end the line. */
 		if (server->state == SERVER_WORD)
 			word_byte(server, ' ');
+		if (server->state == SERVER_ENABLED)
+			observer_enabled_byte(observer, ' ');
 		end_line(observer);
 		return;
 	}
@@ -195,10 +204,10 @@ static void scan_byte(struct observer *observer, char c)
 		tag_byte(server, c);
 	else if (server->state == SERVER_WORD)
 		word_byte(server, c);
+	else if (server->state == SERVER_ENABLED)
+		observer_enabled_byte(observer, c);
 	else
-		code_byte(server, c);
-	if (server->state == SERVER_REST && server->tail_len > 0)
-		server->tail_len = 0;
+		observer_code_byte(server, c);
 }
 
 void observer_await(struct observer *observer, enum observer_awaited awaited)
@@ -288,6 +297,8 @@ size_t observer_server(struct observer *observer, const char *data, size_t n, bo
 	while (at < n && server->state != SERVER_LIST) {
 		if (server->state >= SERVER_REST)
 			at += scan_rest(observer, data + at, n - at);
+		else if (server->state == SERVER_COPYUID)
+			at += observer_code_copyuid(observer, data + at, n - at);
 		else
 			scan_byte(observer, data[at++]);
 		if ((stop || server->awaited != OBSERVER_NOTHING) && observer_between(observer))

@@ -22,6 +22,7 @@ struct observer *observer_new(struct hint_receiver *receiver, struct action_rece
 
 	observer->receiver = receiver;
 	observer->actions = actions;
+	buf_init(&observer->server.uids, LIMIT_OBSERVED_CODE);
 	return observer;
 }
 
@@ -31,21 +32,10 @@ static void hint(struct observer *observer, enum hint_kind kind, const char *mai
 		observer->receiver->hint(observer->receiver, kind, mailbox);
 }
 
-/* A name is passed on only if it surely means on the engine's connection what it means here. */
-static bool name_is_certain(const struct observer *observer, const char *name)
-{
-	for (const char *at = name; *at != '\0'; at++)
-		if ((unsigned char)*at >= 0x80 || (observer->utf8 && *at == '&'))
-			return false;
-	return *name != '\0';
-}
-
 static void hint_mailbox(struct observer *observer, enum hint_kind kind, const char *name)
 {
-	if (name == NULL || !name_is_certain(observer, name))
+	if (name == NULL)
 		hint(observer, HINT_UNKNOWN, NULL);
-	else if (strcasecmp(name, "INBOX") == 0)
-		hint(observer, kind, "INBOX");
 	else
 		hint(observer, kind, name);
 }
@@ -55,6 +45,8 @@ static struct observed *forget(struct observer *observer, struct observed *comma
 	DL_DELETE(observer->in_flight, command);
 	observer->in_flight_count--;
 	free(command->mailbox);
+	free(command->target);
+	free(command->copyuid);
 	free(command);
 	return NULL;
 }
@@ -76,10 +68,38 @@ static void select_none(struct observer *observer)
 /* SELECT that fails leaves no mailbox selected (RFC 3501 section 6.3.1). */
 static void settle_select(struct observer *observer, struct observed *command, bool ok)
 {
-	if (ok)
-		select_mailbox(observer, take(command->mailbox), command->effect == EFFECT_EXAMINE);
-	else
+	if (!ok) {
 		select_none(observer);
+		return;
+	}
+	select_mailbox(observer, take(command->mailbox), command->effect == EFFECT_EXAMINE);
+	if (observer->selected != NULL)
+		hint(observer, HINT_SELECTED, observer->selected);
+}
+
+/*
+ * What is selected after its mailbox, or one above it, was renamed or deleted?  Servers differ.
+ * (The delimiter is not known here, so that "ab" is taken to be below "a".)
+ */
+static void forget_selected(struct observer *observer, const char *gone)
+{
+	if (observer->selected != NULL &&
+		(gone == NULL || strncasecmp(observer->selected, gone, strlen(gone)) == 0))
+		select_mailbox(observer, NULL, false);
+}
+
+static void settle_tree(struct observer *observer, const struct observed *command, bool ok)
+{
+	bool leaves = command->effect == EFFECT_DELETE || command->effect == EFFECT_RENAME;
+	bool inbox = command->mailbox != NULL && strcmp(command->mailbox, "INBOX") == 0;
+
+	/* To rename the INBOX is to move all of its messages (RFC 3501 section 6.3.5). */
+	if (command->effect == EFFECT_RENAME && inbox)
+		hint(observer, HINT_UNKNOWN, NULL);
+	else
+		hint(observer, HINT_TREE, NULL);
+	if (ok && leaves)
+		forget_selected(observer, command->mailbox);
 }
 
 /* The command has run, in whole (ok) or perhaps in part. */
@@ -109,15 +129,20 @@ static void settle(struct observer *observer, struct observed *command, bool ok)
 		hint_mailbox(observer, HINT_EXPUNGED, observer->selected);
 		break;
 	case EFFECT_MOVE:
+	case EFFECT_REPLACE: /* RFC 8508: removes here, appends there */
 		hint_mailbox(observer, HINT_EXPUNGED, observer->selected);
-		hint_mailbox(observer, HINT_MAILBOX, command->mailbox);
+		hint_mailbox(observer, HINT_MAILBOX, command->target);
 		break;
 	case EFFECT_APPEND:
 	case EFFECT_COPY:
-		hint_mailbox(observer, HINT_MAILBOX, command->mailbox);
+		hint_mailbox(observer, HINT_MAILBOX, command->target);
 		break;
-	case EFFECT_TREE:
-		hint(observer, HINT_TREE, NULL);
+	case EFFECT_CREATE:
+	case EFFECT_DELETE:
+	case EFFECT_RENAME:
+	case EFFECT_SUBSCRIBE:
+	case EFFECT_UNSUBSCRIBE:
+		settle_tree(observer, command, ok);
 		break;
 	default:
 		hint(observer, HINT_UNKNOWN, NULL);
@@ -136,12 +161,15 @@ struct observer *observer_free(struct observer *observer)
 	DL_FOREACH_SAFE (observer->in_flight, command, next) {
 		lost |= command->effect != EFFECT_SELECT && command->effect != EFFECT_EXAMINE &&
 			command->effect != EFFECT_UNSELECT;
+		observer_action_ended(observer, command, ACTION_UNKNOWN, NULL);
 		(void)forget(observer, command);
 	}
 	if (lost)
 		hint(observer, HINT_UNKNOWN, NULL);
 	free(observer->selected);
 	free(observer->client.mailbox);
+	free(observer->client.target);
+	buf_done(&observer->server.uids);
 	free(observer);
 	return NULL;
 }
@@ -152,6 +180,7 @@ void observer_command_sent(struct observer *observer)
 	struct observed *command;
 
 	observer->sent++;
+	client->odd |= observer->idle_tag[0] != '\0'; /* the server waits for DONE */
 	observer_idle_ended(observer);
 	if (client->effect == EFFECT_IDLE) {
 		if (!client->long_tag && !client->answered)
@@ -162,7 +191,7 @@ void observer_command_sent(struct observer *observer)
 		/* Refused before its literal came, or a server that answers what it has not read.
 		 */
 		hint(observer, HINT_UNKNOWN, NULL);
-		if (client->effect < EFFECT_FETCH && client->effect != EFFECT_NONE)
+		if (observer_changes_selection(client->effect))
 			select_mailbox(observer, NULL, false);
 		return;
 	}
@@ -175,9 +204,11 @@ void observer_command_sent(struct observer *observer)
 	command = xcalloc(1, sizeof(*command));
 	command->effect = client->effect;
 	command->mailbox = take(client->mailbox);
+	command->target = take(client->target);
 	memcpy(command->tag, client->tag, client->tag_len + 1);
 	DL_APPEND(observer->in_flight, command);
 	observer->in_flight_count++;
+	observer_action_sent(observer, command);
 }
 
 static struct observed *find(struct observer *observer, const char *tag)
@@ -200,6 +231,7 @@ void observer_command_answered(struct observer *observer, const char *tag, const
 	if (strcmp(observer->idle_tag, tag) == 0)
 		observer_idle_ended(observer);
 	if (command != NULL) {
+		observer_action_answered(observer, command, status);
 		/* BAD says that nothing was done. */
 		if (ok || strcasecmp(status, "NO") == 0)
 			settle(observer, command, ok);

@@ -8,6 +8,7 @@
 
 #include "sync/base/limits.h"
 #include "sync/imap/mailbox.h"
+#include "sync/imap/utf7.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check_round(const struct mailbox_name *name, char delimiter, const char *reference)
@@ -40,6 +41,18 @@ static void check_from_wire(const char *text, size_t size, char delimiter, const
 	free(name.data);
 }
 
+static void check_utf8(const char *text, size_t size)
+{
+	char *encoded = utf7_from_utf8((struct slice){text, size});
+
+	if (encoded == NULL)
+		return;
+	CHECK(strlen(encoded) >= size / 4 * 3 && strlen(encoded) <= 5 * size / 2);
+	for (const char *at = encoded; *at != '\0'; at++)
+		CHECK(*at >= ' ' && *at <= '~');
+	free(encoded);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char delimiter = (char)fuzz_byte(&data, &size);
@@ -54,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text = fuzz_copy(data, size);
 	check_from_wire(text, size, delimiter, reference);
 	check_from_wire(text + skip, size - skip, delimiter, "");
+	check_utf8((const char *)data, size);
 	/* Any bytes as a name from the database. */
 	wire = mailbox_to_wire(text, size, delimiter, reference);
 	CHECK(wire == NULL || strlen(wire) == strlen(reference) + size);

@@ -1,187 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Dialogues between a client and a server go through the observer whole, byte by byte and split at
- * every place; the hints and the bytes that are forwarded must be the same each time.
- */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "proxy/capabilities.h"
-#include "proxy/observer.h"
-#include "sync/base/buf.h"
-#include "sync/base/limits.h"
-#include "sync/base/xalloc.h"
-#include "sync/engine/hint.h"
-
-/* One side speaks; 'C' or 'S' first. */
-struct turn {
-	char who;
-	const char *bytes;
-};
-
-struct run {
-	struct hint_receiver receiver;
-	struct observer *observer;
-	struct capability_filter filter;
-	struct buf hints, held, up, down;
-};
-
-static void on_hint(struct hint_receiver *receiver, enum hint_kind kind, const char *mailbox)
-{
-	static const char *const names[] = {"mailbox", "expunged", "tree", "unknown"};
-	struct run *run = container_of(receiver, struct run, receiver);
-
-	assert_true(buf_printf(&run->hints, "%s%s%s%s", buf_len(&run->hints) > 0 ? "," : "",
-		names[kind], mailbox != NULL ? " " : "", mailbox != NULL ? mailbox : ""));
-}
-
-static void run_init(struct run *run)
-{
-	*run = (struct run){.receiver = {.hint = on_hint}};
-	buf_init(&run->hints, 1 << 20);
-	buf_init(&run->held, LIMIT_OBSERVED_HEAD);
-	buf_init(&run->up, 1 << 20);
-	buf_init(&run->down, 1 << 20);
-	run->observer = observer_new(&run->receiver, NULL);
-}
-
-static void run_done(struct run *run)
-{
-	run->observer = observer_free(run->observer);
-	buf_done(&run->hints);
-	buf_done(&run->held);
-	buf_done(&run->up);
-	buf_done(&run->down);
-}
-
-static void client(struct run *run, const char *data, size_t n)
-{
-	enum observer_verdict verdict;
-
-	while (n > 0) {
-		size_t used = observer_client(run->observer, data, n, &verdict);
-
-		assert_in_range(used, 1, n);
-		if (verdict == OBSERVER_HOLD) {
-			assert_true(buf_append(&run->held, data, used));
-		} else if (verdict == OBSERVER_PASS) {
-			assert_true(
-				buf_append(&run->up, buf_data(&run->held), buf_len(&run->held)));
-			assert_true(buf_append(&run->up, data, used));
-			buf_clear(&run->held);
-		} else {
-			buf_clear(&run->held);
-		}
-		if (verdict == OBSERVER_REFUSE)
-			assert_true(buf_printf(
-				&run->up, "<refused %s>", observer_refused_tag(run->observer)));
-		data += used;
-		n -= used;
-	}
-}
-
-static void server(struct run *run, const char *data, size_t n)
-{
-	enum observer_verdict verdict;
-
-	while (n > 0) {
-		size_t used = observer_server(run->observer, data, n, false, &verdict);
-
-		assert_in_range(used, 1, n);
-		if (verdict == OBSERVER_CAPABILITIES) {
-			capability_filter_feed(&run->filter, data, used, &run->down);
-		} else {
-			assert_int_equal(verdict, OBSERVER_PASS);
-			capability_filter_end(&run->filter, &run->down);
-			assert_true(buf_append(&run->down, data, used));
-		}
-		data += used;
-		n -= used;
-	}
-}
-
-static void speak(struct run *run, const struct turn *turn, size_t from, size_t to)
-{
-	if (from < to)
-		(turn->who == 'C' ? client : server)(run, turn->bytes + from, to - from);
-}
-
-static void assert_buf(struct buf *buf, const char *expected)
-{
-	if (buf_len(buf) != strlen(expected) ||
-		memcmp(buf_data(buf), expected, strlen(expected)) != 0)
-		fail_msg("got '%.*s' instead of '%s'", (int)buf_len(buf), buf_data(buf), expected);
-}
-
-/* Every turn in pieces of `step` bytes, except that turn `split` is cut once, at `cut`. */
-static void play(const struct turn *turns, size_t step, size_t split, size_t cut, const char *hints,
-	const char *up, const char *down)
-{
-	struct run run;
-
-	run_init(&run);
-	for (size_t i = 0; turns[i].who != '\0'; i++) {
-		size_t len = strlen(turns[i].bytes);
-
-		if (i == split) {
-			speak(&run, &turns[i], 0, cut);
-			speak(&run, &turns[i], cut, len);
-			continue;
-		}
-		for (size_t at = 0; at < len; at += step)
-			speak(&run, &turns[i], at, at + step < len ? at + step : len);
-	}
-	assert_buf(&run.hints, hints);
-	if (up != NULL)
-		assert_buf(&run.up, up);
-	if (down != NULL)
-		assert_buf(&run.down, down);
-	run_done(&run);
-}
-
-static void check_streams(
-	const struct turn *turns, const char *hints, const char *up, const char *down)
-{
-	play(turns, SIZE_MAX / 2, SIZE_MAX, 0, hints, up, down);
-	play(turns, 1, SIZE_MAX, 0, hints, up, down);
-	play(turns, 3, SIZE_MAX, 0, hints, up, down);
-	for (size_t i = 0; turns[i].who != '\0'; i++)
-		for (size_t cut = 1; cut < strlen(turns[i].bytes); cut++)
-			play(turns, SIZE_MAX / 2, i, cut, hints, up, down);
-}
-
-/* As check_streams(), for a dialogue in which nothing may be altered. */
-static void check(const struct turn *turns, const char *hints)
-{
-	struct buf up, down;
-
-	buf_init(&up, 1 << 20);
-	buf_init(&down, 1 << 20);
-	for (size_t i = 0; turns[i].who != '\0'; i++)
-		assert_true(buf_puts(turns[i].who == 'C' ? &up : &down, turns[i].bytes));
-	assert_true(buf_putc(&up, '\0') && buf_putc(&down, '\0'));
-	check_streams(turns, hints, buf_data(&up), buf_data(&down));
-	buf_done(&up);
-	buf_done(&down);
-}
-
-#define DIALOGUE(...) ((const struct turn[]){__VA_ARGS__, {'\0', NULL}})
-#define C(bytes) \
-	{ \
-		'C', bytes \
-	}
-#define S(bytes) \
-	{ \
-		'S', bytes \
-	}
-#define SELECTED C("s SELECT a/b\r\n"), S("* 3 EXISTS\r\ns OK [READ-WRITE] done\r\n")
+#include "observer-fixture.h"
 
 static void test_quiet_commands(void **state)
 {
@@ -212,9 +30,9 @@ static void test_nothing_before_the_answer(void **state)
 	server(&run, "s OK\r\n", 6);
 	client(&run, "1 STORE 1 FLAGS ()\r\n", 20);
 	server(&run, "* 1 FETCH (FLAGS ())\r\n1 OK", 26);
-	assert_buf(&run.hints, "");
+	assert_buf(&run.told, "");
 	server(&run, "\r\n", 2);
-	assert_buf(&run.hints, "mailbox x");
+	assert_buf(&run.told, "mailbox x");
 	run_done(&run);
 }
 
@@ -340,15 +158,15 @@ static void test_unanswered_at_the_end(void **state)
 
 	run_init(&run);
 	client(&run, "1 CREATE x\r\n", 12);
-	assert_buf(&run.hints, "");
+	assert_buf(&run.told, "");
 	run.observer = observer_free(run.observer);
-	assert_buf(&run.hints, "unknown");
+	assert_buf(&run.told, "unknown");
 	run_done(&run);
 
 	run_init(&run);
 	client(&run, "1 NOOP\r\n2 SELECT x\r\n3 FET", 25);
 	run.observer = observer_free(run.observer);
-	assert_buf(&run.hints, "");
+	assert_buf(&run.told, "");
 	run_done(&run);
 }
 
@@ -369,7 +187,7 @@ static void test_limits(void **state)
 	repeat(&run, client, " EXPUNGE\r\n", 1);
 	repeat(&run, server, "t", LIMIT_OBSERVED_TAG + 1);
 	repeat(&run, server, " OK\r\n", 1);
-	assert_buf(&run.hints, "unknown");
+	assert_buf(&run.told, "unknown");
 	run_done(&run);
 
 	/* a name that is too long */
@@ -378,7 +196,7 @@ static void test_limits(void **state)
 	repeat(&run, client, "n", LIMIT_OBSERVED_NAME + 1);
 	repeat(&run, client, " {1+}\r\nx\r\n", 1);
 	repeat(&run, server, "1 OK\r\n", 1);
-	assert_buf(&run.hints, "unknown");
+	assert_buf(&run.told, "unknown");
 	run_done(&run);
 
 	/* spaces, returns and verbs without end are neither held nor kept */
@@ -405,16 +223,16 @@ static void test_too_many_commands(void **state)
 	}
 	repeat(&run, server, "s OK\r\n", 1);
 	for (int i = 0; i < LIMIT_OBSERVED_COMMANDS + 9; i++) {
-		buf_clear(&run.hints);
+		buf_clear(&run.told);
 		(void)snprintf(line, sizeof(line), "t%d OK\r\n", i);
 		repeat(&run, server, line, 1);
-		assert_buf(&run.hints, i < LIMIT_OBSERVED_COMMANDS - 1 ? "tree" : "unknown");
+		assert_buf(&run.told, i < LIMIT_OBSERVED_COMMANDS - 1 ? "tree" : "unknown");
 	}
 	/* all are answered: what follows is followed again */
-	buf_clear(&run.hints);
+	buf_clear(&run.told);
 	repeat(&run, client, "1 SELECT b\r\n2 EXPUNGE\r\n3 NOOP\r\n", 1);
 	repeat(&run, server, "1 OK\r\n2 OK\r\n3 OK\r\n", 1);
-	assert_buf(&run.hints, "expunged b");
+	assert_buf(&run.told, "expunged b");
 	run_done(&run);
 }
 
