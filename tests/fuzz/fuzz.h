@@ -29,7 +29,7 @@ static inline uint8_t fuzz_byte(const uint8_t **data, size_t *size)
 /* A copy in a block of exactly its size, so that a byte too far is found; the caller frees it. */
 static inline char *fuzz_copy(const void *data, size_t size)
 {
-	char *copy = malloc(size > 0 ? size : 1);
+	char *copy = calloc(1, size > 0 ? size : 1);
 
 	CHECK(copy != NULL);
 	if (size > 0)
