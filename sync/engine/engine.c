@@ -169,6 +169,11 @@ static void queue_concerned(struct engine *engine, const struct deed *deed)
 			engine_queue_mailbox(engine, mailbox);
 }
 
+static bool is_about_messages(const struct deed *deed)
+{
+	return deed->kind == ACTION_MOVE || deed->kind == ACTION_COPY;
+}
+
 static void replay_finished(struct replay *replay, struct deed *deed, enum replay_end end)
 {
 	struct engine *engine = container_of(deed->journal, struct engine, journal);
@@ -178,9 +183,9 @@ static void replay_finished(struct replay *replay, struct deed *deed, enum repla
 	switch (end) {
 	case REPLAY_DONE:
 		/* Of the lists that are about to be compared; or of their names. */
-		engine->replayed |= engine->phase == ENGINE_REPLAY ||
-				    (deed->kind != ACTION_MOVE && deed->kind != ACTION_COPY);
-		queue_concerned(engine, deed);
+		engine->replayed |= engine->phase == ENGINE_REPLAY || !is_about_messages(deed);
+		if (is_about_messages(deed))
+			queue_concerned(engine, deed);
 		journal_settle(&engine->journal, deed);
 		break;
 	case REPLAY_REFUSED:
@@ -213,7 +218,7 @@ static bool replay(struct engine *engine)
 
 	if (engine->replay != NULL)
 		return true;
-	deed = journal_next(&engine->journal);
+	deed = journal_next(&engine->journal, engine->phase == ENGINE_REPLAY);
 	if (deed != NULL && !is_in_use(engine, deed))
 		engine->replay = replay_new(engine, deed, replay_finished);
 	return deed != NULL;
@@ -319,11 +324,13 @@ static enum step work(struct engine *engine)
 	bool replays = replay(engine);
 
 	start_runs(engine);
-	if (engine->runs != NULL || engine->queue != NULL || replays)
+	if (engine->runs != NULL || replays)
 		return STEP_WAIT;
-	renew_flags(engine);
-	if (engine->replayed)
+	if (engine->replayed || journal_next(&engine->journal, true) != NULL)
 		return relist(engine);
+	if (engine->queue != NULL)
+		return STEP_WAIT; /* for the clients */
+	renew_flags(engine);
 	if (!engine->options->stay)
 		return log_out(engine);
 	return watch_check(engine);
@@ -333,7 +340,7 @@ static enum step rest(struct engine *engine)
 {
 	if (engine->relist)
 		return relist(engine);
-	if (engine->queue == NULL && journal_next(&engine->journal) == NULL)
+	if (engine->queue == NULL && journal_next(&engine->journal, false) == NULL)
 		return STEP_WAIT;
 	watch_pause(engine);
 	engine->phase = ENGINE_WORK;

@@ -401,13 +401,13 @@ static bool is_blocked(const struct journal *journal, const struct deed *deed)
 	return false;
 }
 
-struct deed *journal_next(struct journal *journal)
+struct deed *journal_next(struct journal *journal, bool lists_are_new)
 {
 	struct deed *deed;
 
 	DL_FOREACH (journal->deeds, deed)
 		if (!deed->refused && !is_blocked(journal, deed))
-			return deed;
+			return deed->certain || lists_are_new ? deed : NULL;
 	return NULL;
 }
 

@@ -60,8 +60,9 @@ bool journal_load(struct journal *journal);
 void journal_note(struct journal *journal, enum action_kind kind, bool to_local,
 	const struct mailbox_name *from, const struct mailbox_name *to,
 	const struct copied_uids *copied);
-/* The first deed that may be replayed; NULL for none. */
-struct deed *journal_next(struct journal *journal);
+/* The first deed that may be replayed; NULL for none.  One that is not certain waits until both
+ * lists are new. */
+struct deed *journal_next(struct journal *journal, bool lists_are_new);
 /* Those that were refused are tried once more. */
 void journal_retry(struct journal *journal);
 /* It is no longer in the database: forgets it. */

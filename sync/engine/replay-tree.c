@@ -347,7 +347,7 @@ static enum step refuse_deletion(struct replay *replay, const char *why)
 	const char *name = known(replay)->display;
 
 	return replay_refuse(replay,
-		"it was deleted on the %s side, but here it %s: run `interimap --delete %s` to "
+		"it was deleted on the %s side, but %s: run `interimap --delete %s` to "
 		"delete it here as well, or `interimap --target=database --delete %s` to get it "
 		"back there",
 		replay->origin->name, why, name, name);
@@ -367,7 +367,7 @@ static enum step delete_asked(struct replay *replay)
 		return forget_deleted(replay);
 	if (tree->uidvalidity == 0 ||
 		(base->uidvalidity != 0 && base->uidvalidity != tree->uidvalidity))
-		return refuse_deletion(replay, "is not the mailbox that it was");
+		return refuse_deletion(replay, "here it is not the mailbox that it was");
 	if (tree->uidnext > base->uidnext)
 		return search(replay, mailbox);
 	return send(replay, "DELETE");
@@ -379,7 +379,7 @@ static enum step delete_searched(struct replay *replay)
 		return not_listed(replay);
 	if (!replay->tree.strangers)
 		return send(replay, "DELETE");
-	return refuse_deletion(replay, "holds messages that were never there");
+	return refuse_deletion(replay, "here it holds messages that were never there");
 }
 
 static enum step delete_step(struct replay *replay)
@@ -402,7 +402,7 @@ static enum step delete_step(struct replay *replay)
 		break;
 	}
 	if (replay->barrier.refused)
-		return refuse_deletion(replay, "cannot be deleted");
+		return refuse_deletion(replay, replay->barrier.reason);
 	return forget_deleted(replay);
 }
 
@@ -471,11 +471,60 @@ static enum step rename_asked(struct replay *replay)
 	return send(replay, "RENAME");
 }
 
+/* Whether the new list of the side where it was done has a mailbox there or below. */
+static bool origin_lists(const struct replay *replay, const struct mailbox_name *root)
+{
+	struct engine *engine = replay->engine;
+	struct listing *listing =
+		replay->origin->remote ? &engine->remote_listing : &engine->local_listing;
+	struct listed *entry, *next;
+
+	HASH_ITER (hh, listing->entries, entry, next)
+		if (listed_is_selectable(entry) && subtree_has(root, entry->name, entry->len))
+			return true;
+	return false;
+}
+
+/* The length of the level above; 0 at the top. */
+static size_t parent_len(const struct mailbox_name *name)
+{
+	const char *last = memrchr(name->data, '\0', name->len);
+
+	return last != NULL ? (size_t)(last - name->data) : 0;
+}
+
+/*
+ * Dovecot tells of each mailbox below the renamed one, in no order.  It was the level above that
+ * was renamed, if nothing of it is left.
+ */
+static void go_up(struct replay *replay)
+{
+	struct deed *deed = replay->deed;
+
+	for (;;) {
+		struct mailbox_name from = {
+			.data = deed->from.data, .len = parent_len(&deed->from)};
+		struct mailbox_name to = {.data = deed->to.data, .len = parent_len(&deed->to)};
+
+		if (from.len == 0 || to.len == 0 ||
+			!mailbox_name_equal(deed->from.data + from.len, deed->from.len - from.len,
+				deed->to.data + to.len, deed->to.len - to.len) ||
+			origin_lists(replay, &from) || !origin_lists(replay, &to))
+			return;
+		deed->from.len = from.len;
+		deed->to.len = to.len;
+		deed->from.data[from.len] = deed->to.data[to.len] = '\0';
+	}
+}
+
 static enum step rename_step(struct replay *replay)
 {
 	const struct deed *deed = replay->deed;
 	_cleanup_free_ char *from = NULL, *to = NULL;
 
+	if (replay->phase == BEGIN && !deed->certain && deed->from.data != NULL &&
+		deed->to.data != NULL)
+		go_up(replay);
 	if (deed->from.data == NULL || deed->to.data == NULL || !is_known_below(replay))
 		return leave(replay);
 	switch ((enum phase)replay->phase) {
