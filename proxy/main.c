@@ -108,6 +108,7 @@ static bool start(struct program *program)
 		.change = arguments->delete || arguments->rename ? &program->change : NULL,
 		.stay = lasting || arguments->proxy,
 		.push = arguments->notify || arguments->proxy,
+		.follow = arguments->proxy,
 		.reconnect = arguments->proxy,
 		.create = !lasting || arguments->proxy,
 		.interval = arguments->interval,

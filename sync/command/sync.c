@@ -67,6 +67,7 @@ struct sync *sync_new(struct loop *loop, struct worker *worker, const struct acc
 		.change = options->change,
 		.stay = options->stay,
 		.push = options->push,
+		.follow = options->follow,
 		.reconnect = options->reconnect,
 		.interval = options->interval,
 		.news = options->news,

@@ -22,6 +22,7 @@ struct sync_options {
 	const struct engine_change *change; /* --delete, --rename; or NULL */
 	bool stay; /* --watch, --notify, --proxy */
 	bool push; /* --notify, --proxy */
+	bool follow; /* --proxy */
 	bool reconnect; /* --proxy */
 	bool create; /* make the database if it is missing */
 	unsigned interval; /* seconds; 0: as fits */

@@ -116,9 +116,11 @@ static void note_deleted(struct side *side, const struct response_list *list)
  */
 static void note_list(struct side *side, const struct response_list *list)
 {
-	if (list->old_name.data != NULL)
+	bool follow = side->engine->options->follow;
+
+	if (follow && list->old_name.data != NULL)
 		note_renamed(side, list);
-	else if (list->attributes & LIST_NONEXISTENT)
+	else if (follow && (list->attributes & LIST_NONEXISTENT))
 		note_deleted(side, list);
 	relist_soon(side->engine);
 }

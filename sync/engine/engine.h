@@ -30,6 +30,7 @@ struct engine_options {
 	const struct engine_change *change; /* or NULL; `mailboxes` are its names then */
 	bool stay; /* keep synchronising */
 	bool push; /* NOTIFY, else IDLE, on both sides; otherwise only look at intervals */
+	bool follow; /* what is seen to be renamed or deleted on one side is so on the other */
 	bool reconnect; /* a lost connection is made again, for ever */
 	unsigned interval; /* seconds between two looks at everything */
 	struct news_receiver *news; /* or NULL */
