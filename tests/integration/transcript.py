@@ -7,7 +7,7 @@ A line of a script is sent with CRLF behind it.  What the first characters mean:
     . NOOP            a command with a tag that is made up: t1, t2 and so on
     other NOOP        a command with this tag
     |DONE             goes on with the command above, after a literal or a continuation
-    <TAB>text         a line of the literal that the line above announces; the lines are joined by
+    >text             a line of the literal that the line above announces; the lines are joined by
                       CRLF, with none at the end
     !text             answered with an untagged BAD or BYE
     -text             not answered
@@ -33,6 +33,7 @@ from dataclasses import dataclass, field
 
 FOLDER = pathlib.Path(__file__).parent / "transcripts"
 TIMEOUT = 20
+_END = 1000      # bytes
 
 
 @dataclass
@@ -84,7 +85,7 @@ class _Reader:
     def literal(lines):
         """The lines of the literal that follows, or None."""
         found = []
-        while lines and lines[0].startswith("\t"):
+        while lines and lines[0].startswith(">"):
             found.append(_bytes(lines.pop(0)[1:]))
         return b"\r\n".join(found) if found else None
 
@@ -210,12 +211,17 @@ class Line:
                     break
 
     def send_slowly(self, data):
-        """Byte by byte, each when the one before it has been read by the other side."""
-        for at in range(len(data)):
-            self.send(data[at:at + 1])
+        """Byte by byte, each when the one before it has been read by the other side.
+
+        What is very long is so at its ends only, or it would take minutes.
+        """
+        cuts = [at for at in range(len(data) + 1)
+                if at < _END or at > len(data) - _END or len(data) < 4 * _END]
+        for begin, end in zip(cuts, cuts[1:]):
+            self.send(data[begin:end])
             limit = time.monotonic() + TIMEOUT
             while not self.ended and self._unread():
-                assert time.monotonic() < limit, f"a byte was not read: {data[:at + 1]}"
+                assert time.monotonic() < limit, f"a byte was not read: {data[:end]}"
                 os.sched_yield()
                 if select.select([self.socket], [], [], 0)[0]:
                     self.take()
