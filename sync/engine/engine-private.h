@@ -97,7 +97,7 @@ struct engine {
 
 	/* engine-watch.c */
 	struct hint_receiver hints;
-	ev_timer sweep, settle, backoff, clock;
+	ev_timer sweep, settle, verify, backoff, clock;
 	unsigned failures; /* connections in a row that came to nothing */
 	double clock_offset;
 };

@@ -27,6 +27,10 @@ enum {
 
 static const double SETTLE_SECONDS = 0.1; /* changes of the mailbox lists come in flocks */
 
+/* Dovecot tells nothing of a mailbox that is created and renamed within its half second, and may
+ * tell too little of others then: some time after it told anything, everything is looked at. */
+static const double VERIFY_SECONDS = 8;
+
 /* RFC 5465 section 5: with STATUS, the server first tells where all mailboxes stand, so that
  * nothing falls between LIST and this. */
 static const char notify_command[] =
@@ -125,8 +129,19 @@ static void note_list(struct side *side, const struct response_list *list)
 	relist_soon(side->engine);
 }
 
+static void verify_later(struct engine *engine)
+{
+	if (ev_is_active(&engine->verify) || !engine->options->stay)
+		return;
+	ev_timer_set(&engine->verify, VERIFY_SECONDS, 0.);
+	ev_timer_start(engine->loop->ev, &engine->verify);
+}
+
 void watch_notified(struct engine *engine, struct side *side, struct response *response)
 {
+	if (side->notified &&
+		(response->type == RESPONSE_STATUS || response->type == RESPONSE_LIST))
+		verify_later(engine);
 	if (response->type == RESPONSE_STATUS) {
 		note_status(side, &response->status);
 	} else if (response->type == RESPONSE_LIST) {
@@ -357,6 +372,14 @@ static void on_settle(struct ev_loop *ev, ev_timer *timer, int revents)
 	task_wake(&engine->task);
 }
 
+static void on_verify(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct engine *engine = container_of(timer, struct engine, verify);
+
+	engine->relist = true;
+	task_wake(&engine->task);
+}
+
 static void on_backoff(struct ev_loop *ev, ev_timer *timer, int revents)
 {
 	engine_connect(container_of(timer, struct engine, backoff));
@@ -436,6 +459,7 @@ void watch_init(struct engine *engine)
 	engine->hints.hint = on_hint;
 	ev_init(&engine->sweep, on_sweep);
 	ev_init(&engine->settle, on_settle);
+	ev_init(&engine->verify, on_verify);
 	ev_init(&engine->backoff, on_backoff);
 	ev_timer_init(&engine->clock, on_clock, CLOCK_CHECK, CLOCK_CHECK);
 	engine->clock_offset = suspended_seconds();
@@ -447,6 +471,7 @@ void watch_done(struct engine *engine)
 {
 	ev_timer_stop(engine->loop->ev, &engine->sweep);
 	ev_timer_stop(engine->loop->ev, &engine->settle);
+	ev_timer_stop(engine->loop->ev, &engine->verify);
 	ev_timer_stop(engine->loop->ev, &engine->backoff);
 	ev_timer_stop(engine->loop->ev, &engine->clock);
 }

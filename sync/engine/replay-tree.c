@@ -398,6 +398,8 @@ static enum step delete_step(struct replay *replay)
 		return leave(replay);
 	switch ((enum phase)replay->phase) {
 	case BEGIN:
+		/* Of a mailbox that is selected, Dovecot tells a STATUS though it is deleted. */
+		side_unselect(replay->origin, &replay->barrier);
 		ask_status(replay, replay->origin);
 		ask_status(replay, replay->side);
 		ask_list(replay, replay->side, &replay->deed->from);

@@ -615,24 +615,6 @@ def test_deleted_created_subscribed_there(make):
     assert_nothing_transferred(service)
 
 
-@pytest.mark.parametrize("when", WHEN[:2])
-def test_moved_there(make, when):
-    """1,000 of 2,500 messages; with the connection, and while there is none."""
-    service = make({"from": 2500, "to": 10}, binary=release())
-    if when == "offline":
-        service.away()
-    service.relay.reset()
-    with service.there() as there:
-        there.select("from")
-        there.cmd("UID MOVE 1001:2000 to")
-    if when == "offline":
-        service.back()
-    carried = service.settle({"from": body("from", 2500, 0, 1000) + body("from", 2500, 2000),
-                              "to": body("to", 10) + body("from", 2500, 1000, 2000)})
-    assert carried < OVERHEAD + 1000 * 400, f"{carried} bytes for 1,000 messages moved"
-    assert_nothing_transferred(service)
-
-
 # What a client selects comes first.
 
 def test_selected_comes_first(interimap, dovecot):
