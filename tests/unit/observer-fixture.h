@@ -130,7 +130,7 @@ static inline void run_init(struct run *run)
 	buf_init(&run->told, 1 << 20);
 	buf_init(&run->held, LIMIT_OBSERVED_HEAD);
 	buf_init(&run->up, 1 << 20);
-	buf_init(&run->down, 1 << 20);
+	buf_init(&run->down, 4 << 20);
 	run->observer = observer_new(&run->receiver, tells_actions ? &run->actions : NULL);
 }
 
