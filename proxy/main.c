@@ -11,6 +11,7 @@
 #include "proxy/proxy.h"
 #include "sync/base/log.h"
 #include "sync/base/loop.h"
+#include "sync/base/notify.h"
 #include "sync/base/worker.h"
 #include "sync/base/xalloc.h"
 #include "sync/command/sync.h"
@@ -29,7 +30,9 @@ struct program {
 	struct proxy *proxy;
 	struct news_receiver news;
 	struct engine_change change;
-	ev_signal terminated, interrupted;
+	struct notify *notify; /* the service manager, if there is one */
+	ev_signal terminated, interrupted, debug_toggled;
+	bool debugs;
 	int status;
 };
 
@@ -54,6 +57,7 @@ static void on_terminated(struct ev_loop *ev, ev_signal *watcher, int revents)
 	struct program *program = container_of(watcher, struct program, terminated);
 
 	log_info(NULL, "stopping");
+	notify_stopping(program->notify);
 	program->status = EXIT_SUCCESS;
 	loop_stop(&program->loop);
 }
@@ -63,8 +67,19 @@ static void on_interrupted(struct ev_loop *ev, ev_signal *watcher, int revents)
 	struct program *program = container_of(watcher, struct program, interrupted);
 
 	log_info(NULL, "interrupted");
+	notify_stopping(program->notify);
 	program->status = program->arguments.proxy ? EXIT_SUCCESS : 128 + SIGINT;
 	loop_stop(&program->loop);
+}
+
+/* SIGUSR1.  Passwords stay hidden, unless --debug was given twice. */
+static void on_debug_toggled(struct ev_loop *ev, ev_signal *watcher, int revents)
+{
+	struct program *program = container_of(watcher, struct program, debug_toggled);
+
+	program->debugs = !program->debugs;
+	log_set_level(program->debugs ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	log_notice(NULL, "debugging is %s", program->debugs ? "on" : "off");
 }
 
 /* False: the log file cannot be written, and was asked for. */
@@ -153,7 +168,11 @@ static void run(struct program *program)
 	ev_signal_init(&program->interrupted, on_interrupted, SIGINT);
 	ev_signal_start(program->loop.ev, &program->terminated);
 	ev_signal_start(program->loop.ev, &program->interrupted);
+	program->debugs = program->arguments.debug > 0;
+	ev_signal_init(&program->debug_toggled, on_debug_toggled, SIGUSR1);
+	ev_signal_start(program->loop.ev, &program->debug_toggled);
 	if (start(program)) {
+		notify_ready(program->notify);
 		say_password(program);
 		loop_run(&program->loop);
 	}
@@ -161,6 +180,7 @@ static void run(struct program *program)
 	program->sync = sync_free(program->sync);
 	ev_signal_stop(program->loop.ev, &program->terminated);
 	ev_signal_stop(program->loop.ev, &program->interrupted);
+	ev_signal_stop(program->loop.ev, &program->debug_toggled);
 }
 
 int main(int argc, char *argv[])
@@ -192,9 +212,11 @@ int main(int argc, char *argv[])
 	program.status = EXIT_FAILURE;
 	if (set_up_log(&program.arguments, program.account)) {
 		loop_init(&program.loop);
+		program.notify = notify_new(&program.loop);
 		program.worker = worker_new(&program.loop);
 		run(&program);
 		worker_free(program.worker);
+		notify_free(program.notify);
 		loop_done(&program.loop);
 	}
 	log_set_prefix(NULL);

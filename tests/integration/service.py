@@ -14,9 +14,11 @@ AWAY = {"type": "tunnel", "command": "false", "null-stderr": "YES"}
 
 
 class Proxy:
-    """The service; `local` replaces the embedded store, `proxy` adds to its section."""
+    """The service; `local` replaces the embedded store, `proxy` and `env` add to its section and its
+    environment."""
 
-    def __init__(self, interimap, local=None, proxy=None):
+    def __init__(self, interimap, local=None, proxy=None, env=None):
+        self.env = env
         section = {**proxy_section(), **(proxy or {})}
         section = {name: value for name, value in section.items() if value is not None}
         self.addresses = section["listen"].split()
@@ -30,7 +32,7 @@ class Proxy:
         self.start()
 
     def start(self):
-        self.running = self.program.start("--proxy", "--debug")
+        self.running = self.program.start("--proxy", "--debug", env=self.env)
         for address in self.addresses:
             shown = re.escape(address.removeprefix("unix:"))
             self.running.wait_for(f"^proxy: listening on {shown}$")
