@@ -274,6 +274,8 @@ _SECONDS = re.compile(rb" \((?:\d+\.\d{3} \+ ){1,2}\d+\.\d{3} secs\)")
 _CAPABILITIES = re.compile(rb"(?m)^(\* CAPABILITY|.*\[CAPABILITY)( [^]\r\n]*)")
 _HIDDEN = re.compile(rb" (?:AUTH=\S*|COMPRESS=\S*|LOGINDISABLED|SASL-IR|STARTTLS)(?= |$)")
 _VALIDITY = re.compile(rb"((?:UIDVALIDITY|APPENDUID|COPYUID) )(\d{10})\b")
+# A hint, which Dovecot gives or not depending on whether a second has passed.
+_MARKED = re.compile(rb"(?m)^(\* (?:LIST|LSUB) \([^)\r\n]*) \\(?:Un)?Marked\b")
 _DATE = re.compile(rb'(INTERNALDATE|SAVEDATE) "([^"]*)"')
 
 
@@ -291,7 +293,7 @@ def comparable(said):
             return found[0]
         return found[1] + b"<%d>" % made.setdefault(found[2], len(made))
 
-    said = _SECONDS.sub(b"", said)
+    said = _MARKED.sub(rb"\1", _SECONDS.sub(b"", said))
     return _DATE.sub(_date, _VALIDITY.sub(validity, said))
 
 
