@@ -346,7 +346,7 @@ def test_chain(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@pytest.mark.parametrize("when", WHEN[1:])
 def test_names_that_change_hands(make, when):
     """RENAME a b; RENAME c a; DELETE and CREATE: a name is not a mailbox."""
     service = make({"a": 10, "c": 11, "e": 12})
