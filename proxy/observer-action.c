@@ -145,6 +145,7 @@ void observer_action_ended(struct observer *observer, struct observed *command,
 void observer_action_answered(
 	struct observer *observer, struct observed *command, const char *status)
 {
+	const struct kind *kind = find_kind(command->effect);
 	enum action_result result = ACTION_UNKNOWN;
 	_cleanup_free_ char *copyuid = NULL;
 
@@ -157,8 +158,9 @@ void observer_action_answered(
 			command->copyuid = observer_code_take(observer);
 		command->copyuids = command->copyuids == 0 ? 1 : 2;
 	}
-	/* Of a refused MOVE it is not known whether what was copied is gone here. */
-	if (result == ACTION_DONE && command->copyuids == 1)
+	/* Only COPY and MOVE have one; and of a refused MOVE it is not known whether what was
+	 * copied is gone here. */
+	if (kind != NULL && kind->from_selected && result == ACTION_DONE && command->copyuids == 1)
 		copyuid = take(command->copyuid);
 	observer_action_ended(observer, command, result, copyuid);
 }
