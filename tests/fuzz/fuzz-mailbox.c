@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text = fuzz_copy(data, size);
 	check_from_wire(text, size, delimiter, reference);
 	check_from_wire(text + skip, size - skip, delimiter, "");
-	check_utf8((const char *)data, size);
+	check_utf8(text, size);
 	/* Any bytes as a name from the database. */
 	wire = mailbox_to_wire(text, size, delimiter, reference);
 	CHECK(wire == NULL || strlen(wire) == strlen(reference) + size);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A dialogue between a mail client and the store, watched in pieces and whole: what is forwarded
- * and hinted at must be the same, and what is held must stay small.  The first byte says how the
+ * and told must be the same, what is held must stay small, and each action that is announced has
+ * one outcome.  The first byte says how the
  * pieces are cut; then come turns, each of one byte (its highest bit: who speaks; the others: how
  * many bytes, and 0 a whole line) and what is said.
  */
@@ -13,26 +14,85 @@
 #include "sync/base/buf.h"
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
+#include "sync/engine/action.h"
 #include "sync/engine/hint.h"
 #include "tests/fuzz/fuzz.h"
 
-enum { KEPT = 8 << 20 };
+enum { KEPT = 8 << 20, OPEN = LIMIT_OBSERVED_COMMANDS + 1 };
 
 struct run {
 	struct hint_receiver receiver;
+	struct action_receiver actions;
+	uint64_t open[OPEN]; /* tickets without an outcome */
+	size_t open_count;
+	uint64_t last_ticket;
 	struct observer *observer;
 	struct capability_filter filter;
-	struct buf up, down, hints, held, head;
+	struct buf up, down, told, held, head;
 	size_t step; /* 0: whole turns */
 };
+
+/* At most 5/2 times as long as what the client wrote, in modified UTF-7. */
+static bool is_name(const char *name)
+{
+	for (const char *at = name; *at != '\0'; at++)
+		if (*at < ' ' || *at > '~')
+			return false;
+	return *name != '\0' && strlen(name) <= 5 * LIMIT_OBSERVED_NAME / 2;
+}
 
 static void on_hint(struct hint_receiver *receiver, enum hint_kind kind, const char *mailbox)
 {
 	struct run *run = container_of(receiver, struct run, receiver);
 
 	CHECK((mailbox == NULL) == (kind == HINT_TREE || kind == HINT_UNKNOWN));
-	CHECK(mailbox == NULL || strlen(mailbox) <= LIMIT_OBSERVED_NAME);
-	CHECK(buf_printf(&run->hints, "%d %s\n", (int)kind, mailbox != NULL ? mailbox : ""));
+	CHECK(mailbox == NULL || is_name(mailbox));
+	CHECK(buf_printf(&run->told, "%d %s\n", (int)kind, mailbox != NULL ? mailbox : ""));
+}
+
+static void tell_action(struct run *run, const struct client_action *action, int result)
+{
+	bool has_target = action->kind <= ACTION_APPEND || action->kind == ACTION_RENAME;
+
+	CHECK((action->mailbox == NULL) == (action->kind == ACTION_APPEND));
+	CHECK((action->target != NULL) == has_target);
+	CHECK(action->mailbox == NULL || is_name(action->mailbox));
+	CHECK(action->target == NULL || is_name(action->target));
+	CHECK(buf_printf(&run->told, "%d %d %s>%s\n", result, (int)action->kind,
+		action->mailbox != NULL ? action->mailbox : "",
+		action->target != NULL ? action->target : ""));
+}
+
+static void on_announced(
+	struct action_receiver *actions, uint64_t ticket, const struct client_action *action)
+{
+	struct run *run = container_of(actions, struct run, actions);
+
+	CHECK(ticket > run->last_ticket && run->open_count < OPEN);
+	run->open[run->open_count++] = run->last_ticket = ticket;
+	tell_action(run, action, -1);
+}
+
+static void on_outcome(struct action_receiver *actions, uint64_t ticket,
+	const struct client_action *action, enum action_result result,
+	const struct copied_uids *copied)
+{
+	struct run *run = container_of(actions, struct run, actions);
+	size_t at = 0;
+
+	while (at < run->open_count && run->open[at] != ticket)
+		at++;
+	CHECK(at < run->open_count);
+	run->open[at] = run->open[--run->open_count];
+	tell_action(run, action, (int)result);
+	if (copied == NULL)
+		return;
+	CHECK(result == ACTION_DONE && action->kind <= ACTION_COPY);
+	CHECK(copied->uidvalidity > 0 && copied->count > 0 && copied->count <= LIMIT_COPIED_UIDS);
+	for (size_t i = 0; i < copied->count; i++)
+		CHECK(copied->source[i] > 0 && copied->target[i] > 0);
+	CHECK(buf_printf(&run->told, "%u: %zu %u %u\n", copied->uidvalidity, copied->count,
+		copied->source[0], copied->target[copied->count - 1]));
 }
 
 static size_t watch_client(struct run *run, const char *data, size_t n)
@@ -124,20 +184,22 @@ static void converse(struct run *run, const uint8_t *data, size_t size)
 
 static void run_init(struct run *run, size_t step)
 {
-	*run = (struct run){.receiver.hint = on_hint, .step = step};
+	*run = (struct run){.receiver.hint = on_hint,
+		.actions = {.announce = on_announced, .outcome = on_outcome},
+		.step = step};
 	buf_init(&run->up, KEPT);
 	buf_init(&run->down, KEPT);
-	buf_init(&run->hints, KEPT);
+	buf_init(&run->told, KEPT);
 	buf_init(&run->held, LIMIT_OBSERVED_HEAD);
 	buf_init(&run->head, LIMIT_OBSERVED_HEAD);
-	run->observer = observer_new(&run->receiver, NULL);
+	run->observer = observer_new(&run->receiver, &run->actions);
 }
 
 static void run_done(struct run *run)
 {
 	buf_done(&run->up);
 	buf_done(&run->down);
-	buf_done(&run->hints);
+	buf_done(&run->told);
 	buf_done(&run->held);
 	buf_done(&run->head);
 }
@@ -161,9 +223,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CHECK(observer_saw_bye(whole.observer) == observer_saw_bye(pieces.observer));
 	observer_free(whole.observer);
 	observer_free(pieces.observer);
+	CHECK(whole.open_count == 0 && pieces.open_count == 0);
 	compare(&whole.up, &pieces.up);
 	compare(&whole.down, &pieces.down);
-	compare(&whole.hints, &pieces.hints);
+	compare(&whole.told, &pieces.told);
 	compare(&whole.held, &pieces.held);
 	compare(&whole.head, &pieces.head);
 	run_done(&whole);
