@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,8 +30,8 @@ LATENCY = {"NOOP": "NOOP", "STATUS": "STATUS other (MESSAGES UIDNEXT)",
            "UID STORE": "UID STORE 1 {}FLAGS.SILENT (\\Flagged)"}
 
 
-class Direct:
-    """A client's connection that does no more than it must, so that the server is measured."""
+class Client:
+    """A mail client that does no more than it must, so that the server is measured."""
 
     def __init__(self, port, user, password):
         self.socket = socket.create_connection(("127.0.0.1", port))
@@ -79,8 +80,8 @@ class Bench:
         self.running = self.program.start("--proxy")
         self.running.wait_for("^proxy: listening on ")
         port = int(section["listen"].rsplit(":", 1)[1])
-        self.ways = {"direct": Direct(self.store.port, USER, PASSWORD),
-                     "proxy": Direct(port, section["username"], section["password"])}
+        self.ways = {"direct": Client(self.store.port, USER, PASSWORD),
+                     "proxy": Client(port, section["username"], section["password"])}
 
     def stop(self):
         for way in self.ways.values():
@@ -88,23 +89,22 @@ class Bench:
         self.running.stop()
         self.store.stop()
 
-    def cpu(self):
-        """Seconds of processor time that the proxy has used."""
-        with open(f"/proc/{self.running.pid}/stat", encoding="ascii") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    def used(self):
+        """Processor seconds so far: of the proxy, and of the store's processes for clients."""
+        serving = [pid for pid, name in processes.of_session(self.store.process.pid)
+                   if name == "imap"]
+        return _used(self.running.pid), sum(map(_used, serving))
 
     def fetch(self, rounds):
-        """way -> bytes a second of each round; and the proxy's processor seconds in all."""
+        """way -> bytes a second of each round."""
         rates = {way: [] for way in self.ways}
-        used = self.cpu()
         for _ in range(rounds):
             for way, client in self.ways.items():
                 begin = time.monotonic()
                 count = client.ask("FETCH 1:* BODY.PEEK[]")
                 rates[way].append(count / (time.monotonic() - begin))
                 assert count > MESSAGES * SIZE
-        return rates, self.cpu() - used
+        return rates
 
     def latency(self, name, rounds):
         """way -> median seconds that one command takes."""
@@ -116,6 +116,19 @@ class Bench:
                 client.ask(command)
                 taken[way].append(time.monotonic() - begin)
         return {way: statistics.median(seconds) for way, seconds in taken.items()}
+
+
+def _used(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def observer():
+    """Processor seconds in which the observer looks at a byte of small messages."""
+    program = os.path.join(os.path.dirname(release()), "..", "tests", "bench", "bench-observer")
+    done = subprocess.run([program], capture_output=True, text=True, check=True)
+    return float(done.stdout) / 1e15
 
 
 @contextlib.contextmanager
@@ -138,12 +151,15 @@ def main():
     rounds = parser.parse_args().rounds
     with bench() as made:
         made.fetch(1)       # the store's first look at its files
-        rates, used = made.fetch(rounds)
+        before = made.used()
+        rates = made.fetch(rounds)
+        proxy, store = (after - was for was, after in zip(before, made.used()))
         median = {way: statistics.median(found) / 1e6 for way, found in rates.items()}
         print(f"FETCH of {MESSAGES * SIZE >> 20} MiB: {median['direct']:.0f} MB/s directly, "
               f"{median['proxy']:.0f} through the proxy "
-              f"({median['proxy'] / median['direct']:.2f}), which used "
-              f"{used / rounds / (MESSAGES * SIZE / 1e9):.2f} s of processor time for a GB")
+              f"({median['proxy'] / median['direct']:.2f})")
+        print(f"processor time: the proxy has used {2 * proxy / store:.2f} of what the store has "
+              f"for the same, and its observer {observer() * median['proxy'] * 1e6:.2%} of all")
         for name in LATENCY:
             found = made.latency(name, rounds * 40)
             print(f"{name}: {found['direct'] * 1000:.3f} ms directly, "
