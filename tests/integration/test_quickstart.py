@@ -20,15 +20,9 @@ def folders():
     return {name for name in os.listdir("/tmp") if name.startswith("im-")}
 
 
-def hear_interrupts():
-    """As on a terminal: a shell that starts something in the background has it ignore SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def quickstart(*args, cwd="/", **options):
     return subprocess.Popen([QUICKSTART, *args], cwd=cwd, stdin=subprocess.DEVNULL, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                            preexec_fn=hear_interrupts, **options)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
 
 
 def end(process, timeout=120):
