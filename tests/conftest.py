@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -34,6 +35,8 @@ def pytest_runtest_makereport(item, call):
 @pytest.fixture(scope="session", autouse=True)
 def no_survivors():
     """No process that a test started outlives the session."""
+    # A shell that starts something in the background has it, and all below it, ignore SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     processes.adopt_orphans()
     yield
     processes.reap()
