@@ -11,6 +11,7 @@
 
 #include "sync/base/xalloc.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/subtree.h"
 #include "sync/imap/mailbox.h"
 
 struct rename {
@@ -29,22 +30,6 @@ static const char *new_name(const struct engine *engine)
 	return engine->options->change->names[1];
 }
 
-/* The new name of what is, or is below, the mailbox to rename; false if it is neither.  INBOX
- * leaves its children where they are (RFC 3501 section 6.3.5). */
-static bool renamed(const struct rename *rename, const char *name, size_t len, struct buf *ret)
-{
-	const struct mailbox_name *from = &rename->from;
-	bool inbox = mailbox_name_equal(from->data, from->len, "INBOX", 5);
-
-	if (len < from->len || memcmp(name, from->data, from->len) != 0 ||
-		(len > from->len && (name[from->len] != '\0' || inbox)))
-		return false;
-	buf_init(ret, rename->to.len + len);
-	(void)buf_append(ret, rename->to.data, rename->to.len);
-	(void)buf_append(ret, name + from->len, len - from->len);
-	return true;
-}
-
 static bool is_selectable_at(struct side *side, const struct mailbox_name *name)
 {
 	const struct listed *listed = change_find_listed(side, name);
@@ -58,28 +43,10 @@ static bool is_there(const struct rename *rename, struct side *side)
 	struct listing *listing =
 		side->remote ? &rename->engine->remote_listing : &rename->engine->local_listing;
 	struct listed *entry, *next;
-	struct buf name;
 
-	HASH_ITER (hh, listing->entries, entry, next) {
-		if (!renamed(rename, entry->name, entry->len, &name))
-			continue;
-		buf_done(&name);
-		return true;
-	}
-	return false;
-}
-
-static bool is_known(const struct rename *rename)
-{
-	struct mailbox *mailbox, *next;
-	struct buf name;
-
-	HASH_ITER (hh, rename->engine->mailboxes, mailbox, next) {
-		if (!renamed(rename, mailbox->name, mailbox->len, &name))
-			continue;
-		buf_done(&name);
-		return true;
-	}
+	HASH_ITER (hh, listing->entries, entry, next)
+		if (subtree_has(&rename->from, entry->name, entry->len))
+			return true;
 	return false;
 }
 
@@ -108,7 +75,7 @@ static void look(const struct rename *rename, struct place places[3])
 	places[2] = (struct place){
 		.name = "database",
 		.chosen = rename->change->database,
-		.has_old = is_known(rename),
+		.has_old = subtree_is_known(rename->engine, &rename->from),
 		.has_new = engine_find_mailbox(engine, rename->to.data, rename->to.len) != NULL,
 	};
 }
@@ -168,21 +135,12 @@ static void check_name_of(struct side *side, const struct mailbox_name *name, co
 	change_refuse(side->engine, 0);
 }
 
-static int by_length(const void *one, const void *other)
-{
-	const struct mailbox *const *a = one, *const *b = other;
-
-	return ((*a)->len < (*b)->len) - ((*a)->len > (*b)->len);
-}
-
-static int rename_row(const struct rename *rename, const struct mailbox *mailbox)
+/* Returns how many rows were renamed, or -errno. */
+static int rename_rows(const struct rename *rename)
 {
 	struct buf name;
-	int r;
+	int r = subtree_rename_rows(rename->engine, &rename->from, &rename->to, &name);
 
-	if (!renamed(rename, mailbox->name, mailbox->len, &name))
-		return 0;
-	r = mailboxes_rename(rename->engine->db, mailbox->idx, buf_data(&name), buf_len(&name));
 	if (r == -EEXIST) {
 		_cleanup_free_ char *text = mailbox_for_person(
 			buf_data(&name), buf_len(&name), rename->engine->local.delimiter);
@@ -192,33 +150,9 @@ static int rename_row(const struct rename *rename, const struct mailbox *mailbox
 			"delete.",
 			text, text);
 		change_refuse(rename->engine, 0);
+		buf_done(&name);
 	}
-	buf_done(&name);
-	return r == 0 ? 1 : r;
-}
-
-/* The longest first: one that is renamed to a place below itself does not meet its children.
- * Returns how many rows were renamed, or -errno. */
-static int rename_rows(const struct rename *rename)
-{
-	struct engine *engine = rename->engine;
-	_cleanup_free_ struct mailbox **list =
-		xcalloc(HASH_COUNT(engine->mailboxes) + 1, sizeof(struct mailbox *));
-	struct mailbox *mailbox, *next;
-	size_t count = 0;
-	int renamed_rows = 0;
-
-	HASH_ITER (hh, engine->mailboxes, mailbox, next)
-		list[count++] = mailbox;
-	qsort(list, count, sizeof(struct mailbox *), by_length);
-	for (size_t i = 0; i < count; i++) {
-		int r = rename_row(rename, list[i]);
-
-		if (r < 0)
-			return r;
-		renamed_rows += r;
-	}
-	return renamed_rows;
+	return r;
 }
 
 /* Whether the database will take the new names: it is tried, and taken back. */
@@ -333,7 +267,8 @@ static void move_subscriptions(const struct rename *rename, struct side *side)
 		struct buf name;
 
 		if (!(entry->attributes & LIST_SUBSCRIBED) ||
-			!renamed(rename, entry->name, entry->len, &name))
+			!subtree_renamed(
+				&rename->from, &rename->to, entry->name, entry->len, &name))
 			continue;
 		from = side_wire_name(side, entry->name, entry->len);
 		to = side_wire_name(side, buf_data(&name), buf_len(&name));

@@ -418,16 +418,6 @@ static enum step delete_step(struct replay *replay)
 
 /* --- RENAME --- */
 
-static bool is_known_below(const struct replay *replay)
-{
-	struct mailbox *mailbox, *next;
-
-	HASH_ITER (hh, replay->engine->mailboxes, mailbox, next)
-		if (subtree_has(&replay->deed->from, mailbox->name, mailbox->len))
-			return true;
-	return false;
-}
-
 static int write_renamed(struct replay *replay)
 {
 	struct buf taken;
@@ -535,7 +525,8 @@ static enum step rename_step(struct replay *replay)
 	if (replay->phase == BEGIN && !deed->certain && deed->from.data != NULL &&
 		deed->to.data != NULL)
 		go_up(replay);
-	if (deed->from.data == NULL || deed->to.data == NULL || !is_known_below(replay))
+	if (deed->from.data == NULL || deed->to.data == NULL ||
+		!subtree_is_known(replay->engine, &deed->from))
 		return leave(replay);
 	switch ((enum phase)replay->phase) {
 	case BEGIN:

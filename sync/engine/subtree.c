@@ -27,6 +27,16 @@ bool subtree_renamed(const struct mailbox_name *from, const struct mailbox_name 
 	return true;
 }
 
+bool subtree_is_known(const struct engine *engine, const struct mailbox_name *root)
+{
+	struct mailbox *mailbox, *next;
+
+	HASH_ITER (hh, engine->mailboxes, mailbox, next)
+		if (subtree_has(root, mailbox->name, mailbox->len))
+			return true;
+	return false;
+}
+
 static int by_length(const void *one, const void *other)
 {
 	const struct mailbox *const *a = one, *const *b = other;

@@ -18,6 +18,9 @@ bool subtree_has(const struct mailbox_name *root, const char *name, size_t len);
 bool subtree_renamed(const struct mailbox_name *from, const struct mailbox_name *to,
 	const char *name, size_t len, struct buf *ret);
 
+/* Whether the engine knows a mailbox there or below. */
+bool subtree_is_known(const struct engine *engine, const struct mailbox_name *root);
+
 /*
  * Renames the rows of the database, within the caller's transaction; what the engine has in memory
  * stays as it is.  How many rows that were, or -errno; -EEXIST with the name that is taken in
