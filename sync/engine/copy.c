@@ -240,7 +240,7 @@ static bool fetch_group(struct copier *copier)
 	uint64_t bytes = 0;
 	unsigned messages = 0;
 	size_t first, index = 0;
-	struct buf text;
+	struct command *command;
 
 	copier->waits_for_credit = false;
 	skip(copier);
@@ -258,12 +258,11 @@ static bool fetch_group(struct copier *copier)
 	fetch->copier = copier;
 	fetch->first = first;
 	fetch->last = copier->next - 1;
-	fetch->run.request.command.untagged = on_body;
-	buf_init(&text, LIMIT_COMMAND_LINE);
-	seqset_format(&set, &index, LIMIT_COMMAND_LINE - 200, &text);
-	command_printf(&fetch->run.request.command, "UID FETCH %.*s (UID BODY.PEEK[])",
-		(int)buf_len(&text), buf_data(&text));
-	buf_done(&text);
+	command = &fetch->run.request.command;
+	command->untagged = on_body;
+	command_puts(command, "UID FETCH ");
+	command_set(command, &set, &index);
+	command_puts(command, " (UID BODY.PEEK[])");
 	seqset_done(&set);
 	copier->fetches++;
 	request_submit(&fetch->run.request);

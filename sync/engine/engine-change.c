@@ -95,8 +95,7 @@ static int delete_known(struct engine *engine, size_t index, const struct mailbo
 	r = mailboxes_delete(engine->db, mailbox->idx);
 	if (r < 0)
 		return r;
-	HASH_DEL(engine->mailboxes, mailbox);
-	mailbox_free(mailbox);
+	engine_forget_mailbox(engine, mailbox);
 	engine->change.done[index] = true;
 	log_notice((&(struct log_context){.side = "database"}), "Removed mailbox %s",
 		engine->options->change->names[index]);

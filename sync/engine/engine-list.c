@@ -472,19 +472,16 @@ void engine_tree_begin(struct engine *engine)
 		begin_operation(engine, &engine->tree[i]);
 }
 
-static int remember(struct engine *engine, const struct plan_mailbox *operation)
+int engine_add_mailbox(struct engine *engine, const char *name, size_t len, bool subscribed)
 {
-	struct mailbox_row row = {.name = (char *)operation->name,
-		.len = operation->len,
-		.subscribed = operation->subscribed};
+	struct mailbox_row row = {.name = (char *)name, .len = len, .subscribed = subscribed};
 	struct mailbox *mailbox;
-	int r = mailboxes_insert(
-		engine->db, operation->name, operation->len, operation->subscribed, &row.idx);
+	int r = mailboxes_insert(engine->db, name, len, subscribed, &row.idx);
 
 	if (r < 0)
 		return r;
 	mailbox = mailbox_new(&row, engine->local.delimiter);
-	mailbox->subscribed = operation->subscribed;
+	mailbox->subscribed = subscribed;
 	HASH_ADD_KEYPTR(hh, engine->mailboxes, mailbox->name, mailbox->len, mailbox);
 	return 0;
 }
@@ -533,7 +530,8 @@ static int end_operation(struct engine *engine, const struct plan_mailbox *opera
 {
 	switch (operation->action) {
 	case MAILBOX_REMEMBER:
-		return remember(engine, operation);
+		return engine_add_mailbox(
+			engine, operation->name, operation->len, operation->subscribed);
 	case MAILBOX_SET_SUBSCRIBED:
 		return set_subscribed(engine, operation);
 	case MAILBOX_SYNC:

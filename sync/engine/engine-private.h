@@ -119,6 +119,8 @@ void engine_warn_dropped(
 /* engine.c */
 struct mailbox *engine_find_mailbox(struct engine *engine, const char *name, size_t len);
 void engine_queue_mailbox(struct engine *engine, struct mailbox *mailbox);
+/* It becomes known, in the database too. */
+int engine_add_mailbox(struct engine *engine, const char *name, size_t len, bool subscribed);
 /* A client has opened it: it comes before all that waits. */
 void engine_prefer_mailbox(struct engine *engine, struct mailbox *mailbox);
 /* It is not in the database any more; no run works on it. */

@@ -52,7 +52,7 @@ static struct mailbox *find_wire(struct side *side, struct slice wire)
 	struct mailbox_name name;
 	struct mailbox *mailbox;
 
-	if (!mailbox_from_wire(wire, side->delimiter, side->reference, &name))
+	if (!side_read_name(side, wire, &name))
 		return NULL;
 	mailbox = engine_find_mailbox(side->engine, name.data, name.len);
 	free(name.data);
@@ -85,16 +85,11 @@ static void relist_soon(struct engine *engine)
 	}
 }
 
-static bool read_name(const struct side *side, struct slice wire, struct mailbox_name *ret)
-{
-	return mailbox_from_wire(wire, side->delimiter, side->reference, ret);
-}
-
 static void note_renamed(struct side *side, const struct response_list *list)
 {
 	struct mailbox_name from = {0}, to = {0};
 
-	if (read_name(side, list->old_name, &from) && read_name(side, list->name, &to))
+	if (side_read_name(side, list->old_name, &from) && side_read_name(side, list->name, &to))
 		journal_note(&side->engine->journal, ACTION_RENAME, side->remote, &from, &to, NULL);
 	free(from.data);
 	free(to.data);
@@ -105,7 +100,7 @@ static void note_deleted(struct side *side, const struct response_list *list)
 	struct mailbox_name name = {0};
 	struct mailbox *mailbox = NULL;
 
-	if (read_name(side, list->name, &name))
+	if (side_read_name(side, list->name, &name))
 		mailbox = engine_find_mailbox(side->engine, name.data, name.len);
 	if (mailbox != NULL && mailbox->listed)
 		journal_note(
@@ -193,11 +188,6 @@ static bool on_idle_over(struct request *request)
 	return true;
 }
 
-static bool ignore_refusal(struct request *request)
-{
-	return true; /* the looks at intervals remain */
-}
-
 static void begin_idle(struct side *side)
 {
 	_cleanup_free_ char *wire = side_wire_name(side, "INBOX", 5);
@@ -209,7 +199,9 @@ static void begin_idle(struct side *side)
 	side->idle_view.view.fetched = inbox_fetched;
 	side->idle_view.view.vanished = inbox_vanished;
 	side->idle_view.view.changed = inbox_changed;
-	request = request_new(&side->engine->barrier, side, sizeof(*request), ignore_refusal);
+	/* Refused: the looks at intervals remain. */
+	request =
+		request_new(&side->engine->barrier, side, sizeof(*request), request_ignore_refusal);
 	request->command.kind = COMMAND_SELECT;
 	request->command.view = &side->idle_view.view;
 	command_puts(&request->command, "SELECT ");
@@ -293,7 +285,8 @@ static void ask_status(struct side *side, struct mailbox *mailbox)
 
 	if (wire == NULL)
 		return;
-	request = request_new(&side->engine->barrier, side, sizeof(*request), ignore_refusal);
+	request =
+		request_new(&side->engine->barrier, side, sizeof(*request), request_ignore_refusal);
 	request->command.untagged = on_status;
 	command_puts(&request->command, "STATUS ");
 	command_mailbox(&request->command, wire);

@@ -45,12 +45,11 @@ static struct journal *journal_of(struct action_receiver *receiver)
 /* Before the first connection the delimiter is unknown, but then nothing runs, either. */
 static struct mailbox_name read_name(const struct journal *journal, const char *wire)
 {
-	const struct side *local = &journal->engine->local;
-	struct mailbox_name name = {0};
+	struct mailbox_name name;
 
-	if (wire == NULL || !mailbox_from_wire((struct slice){.data = wire, .len = strlen(wire)},
-				    local->delimiter, local->reference, &name))
-		name = (struct mailbox_name){0};
+	if (wire == NULL || !side_read_name(&journal->engine->local,
+				    (struct slice){.data = wire, .len = strlen(wire)}, &name))
+		return (struct mailbox_name){0};
 	return name;
 }
 

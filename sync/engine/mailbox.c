@@ -26,6 +26,21 @@ struct mailbox *mailbox_new(const struct mailbox_row *row, char delimiter)
 	return mailbox;
 }
 
+int mailbox_remember_uidvalidity(
+	struct mailbox *mailbox, struct db *db, bool remote, uint32_t uidvalidity)
+{
+	struct mailbox_state *base = &mailbox_side(mailbox, remote)->base;
+	struct mailbox_state first = {.uidvalidity = uidvalidity};
+	int r;
+
+	if (base->uidvalidity != 0)
+		return 0;
+	r = mailboxes_set_state(db, mailbox->idx, remote, &first);
+	if (r == 0)
+		*base = first;
+	return r;
+}
+
 struct mailbox *mailbox_free(struct mailbox *mailbox)
 {
 	if (mailbox == NULL)

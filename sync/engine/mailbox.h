@@ -11,6 +11,8 @@
 #include "sync/imap/response.h"
 #include "sync/state/mailboxes.h"
 
+struct db;
+
 /* How one side has it. */
 struct mailbox_side {
 	struct mailbox_state base; /* the database's: what is propagated */
@@ -51,6 +53,10 @@ static inline struct mailbox_side *mailbox_side(struct mailbox *mailbox, bool re
 	return remote ? &mailbox->remote : &mailbox->local;
 }
 
+/* Its UIDVALIDITY on that side is in the database before any message is paired under it; nothing is
+ * written if there is one. */
+int mailbox_remember_uidvalidity(
+	struct mailbox *mailbox, struct db *db, bool remote, uint32_t uidvalidity);
 /* What a STATUS of that side said. */
 void mailbox_note_status(
 	struct mailbox *mailbox, bool remote, const struct response_status *status);

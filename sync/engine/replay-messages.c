@@ -229,17 +229,6 @@ static bool on_identity(struct command *command, struct response *response)
 	return true;
 }
 
-static void put_set(struct command *command, const struct seqset *set)
-{
-	size_t index = 0;
-	struct buf text;
-
-	buf_init(&text, LIMIT_COMMAND_LINE);
-	seqset_format(set, &index, LIMIT_COMMAND_LINE - 200, &text);
-	command_printf(command, "%.*s", (int)buf_len(&text), buf_data(&text));
-	buf_done(&text);
-}
-
 /* The targets where it was done, or the sources on the other side; of those not yet identified, or
  * of all. */
 static void collect(
@@ -259,6 +248,7 @@ static void fetch_identities(struct replay *replay, struct side *side, const cha
 	bool origin = side == replay->origin;
 	struct replay_request *request;
 	struct seqset set;
+	size_t index = 0;
 
 	collect(&replay->messages, origin, true, &set);
 	if (!seqset_is_empty(&set)) {
@@ -267,7 +257,7 @@ static void fetch_identities(struct replay *replay, struct side *side, const cha
 		request = replay_request(replay, side, no_matter);
 		request->request.command.untagged = origin ? on_origin_identity : on_identity;
 		command_puts(&request->request.command, "UID FETCH ");
-		put_set(&request->request.command, &set);
+		command_set(&request->request.command, &set, &index);
 		command_printf(&request->request.command, " (%s)", FETCH_IDENTITY);
 		request_submit(&request->request);
 	}
@@ -444,6 +434,7 @@ static enum step send_chunk(struct replay *replay)
 	_cleanup_free_ char *wire = side_wire_name(replay->side, deed->from.data, deed->from.len);
 	struct replay_request *request;
 	struct seqset set;
+	size_t index = 0;
 
 	barrier_reset(&replay->barrier);
 	if (wire == NULL)
@@ -458,7 +449,7 @@ static enum step send_chunk(struct replay *replay)
 	request->request.command.untagged = moves(replay) ? on_untagged : NULL;
 	collect(&replay->messages, false, false, &set);
 	command_printf(&request->request.command, "UID %s ", moves(replay) ? "MOVE" : "COPY");
-	put_set(&request->request.command, &set);
+	command_set(&request->request.command, &set, &index);
 	seqset_done(&set);
 	command_puts(&request->request.command, " ");
 	command_mailbox(&request->request.command, replay->messages.target_wire);
@@ -527,31 +518,18 @@ static int settle(struct replay *replay, const struct moved *moved)
 	return r;
 }
 
-/* The first messages of a mailbox: the pairs are those of these UIDVALIDITYs. */
-static int remember_side(struct replay *replay, bool remote, uint32_t uidvalidity)
-{
-	struct mailbox *target = replay->messages.target;
-	struct mailbox_state *base = &mailbox_side(target, remote)->base;
-	struct mailbox_state first = {.uidvalidity = uidvalidity};
-	int r = 0;
-
-	if (base->uidvalidity != 0)
-		return 0;
-	r = mailboxes_set_state(replay->engine->db, target->idx, remote, &first);
-	if (r == 0)
-		*base = first;
-	return r;
-}
-
 /* What the server did not name was not there; unless an earlier command may have moved it, which a
  * run then finds out. */
 static int write_chunk(struct replay *replay, bool told, bool in_doubt)
 {
 	const struct messages *messages = &replay->messages;
-	int r = remember_side(replay, replay->origin->remote, replay->deed->uidvalidity);
+	struct db *db = replay->engine->db;
+	int r = mailbox_remember_uidvalidity(
+		messages->target, db, replay->origin->remote, replay->deed->uidvalidity);
 
 	if (r == 0)
-		r = remember_side(replay, replay->side->remote, messages->uidvalidity);
+		r = mailbox_remember_uidvalidity(
+			messages->target, db, replay->side->remote, messages->uidvalidity);
 	for (size_t i = 0; i < messages->chunk_count && r == 0; i++) {
 		const struct moved *moved = &messages->chunk[i];
 		const struct intent intent = intent_of(replay, moved);
@@ -559,7 +537,7 @@ static int write_chunk(struct replay *replay, bool told, bool in_doubt)
 		if (told && moved->new_uid != 0)
 			r = settle(replay, moved);
 		else if (!in_doubt)
-			r = intents_drop(replay->engine->db, &intent);
+			r = intents_drop(db, &intent);
 	}
 	return r;
 }

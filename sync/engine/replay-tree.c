@@ -122,15 +122,8 @@ static bool is_in_scope(const struct replay *replay)
 static int write_created(struct replay *replay)
 {
 	const struct mailbox_name *name = &replay->deed->from;
-	struct mailbox_row row = {.name = name->data, .len = name->len};
-	struct mailbox *mailbox;
-	int r = mailboxes_insert(replay->engine->db, name->data, name->len, false, &row.idx);
 
-	if (r < 0)
-		return r;
-	mailbox = mailbox_new(&row, replay->engine->local.delimiter);
-	HASH_ADD_KEYPTR(hh, replay->engine->mailboxes, mailbox->name, mailbox->len, mailbox);
-	return 0;
+	return engine_add_mailbox(replay->engine, name->data, name->len, false);
 }
 
 static enum step create_step(struct replay *replay)
@@ -219,7 +212,7 @@ static void note_listed(
 	bool is_there = (list->attributes & (LIST_NONEXISTENT | LIST_NOSELECT)) == 0;
 	bool is_old, is_new;
 
-	if (!mailbox_from_wire(list->name, side->delimiter, side->reference, &name))
+	if (!side_read_name(side, list->name, &name))
 		return;
 	is_old = deed->kind == ACTION_RENAME
 			 ? subtree_has(&deed->from, name.data, name.len)

@@ -45,5 +45,7 @@ struct request {
 void *request_new(struct barrier *barrier, struct side *side, size_t size,
 	bool (*completed)(struct request *));
 void request_submit(struct request *request);
+/* A `completed` for commands whose refusal is no matter. */
+bool request_ignore_refusal(struct request *request);
 
 #endif

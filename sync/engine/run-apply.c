@@ -312,14 +312,10 @@ static void expunge_part(struct run_side *side, const struct seqset *uids, size_
 {
 	struct run_request *request =
 		request_new(&side->run->barrier, side->side, sizeof(*request), on_expunged);
-	struct buf text;
 
 	request->side = side;
-	buf_init(&text, LIMIT_COMMAND_LINE);
-	seqset_format(uids, index, LIMIT_COMMAND_LINE - 200, &text);
-	command_printf(&request->request.command, "UID EXPUNGE %.*s", (int)buf_len(&text),
-		buf_data(&text));
-	buf_done(&text);
+	command_puts(&request->request.command, "UID EXPUNGE ");
+	command_set(&request->request.command, uids, index);
 	request_submit(&request->request);
 }
 

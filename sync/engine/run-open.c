@@ -177,17 +177,9 @@ static void note_regression(struct run_side *side)
 /* Remembers the UIDVALIDITY before any message is paired under it. */
 static bool remember_side(struct run_side *side)
 {
-	struct mailbox_state *base = run_base(side);
-	struct mailbox_state first = {.uidvalidity = side->snapshot.uidvalidity};
-
-	if (base->uidvalidity != 0)
-		return true;
-	if (run_database_failed(
-		    side->run, mailboxes_set_state(side->run->engine->db, side->run->mailbox->idx,
-				       side->side->remote, &first)))
-		return false;
-	*base = first;
-	return true;
+	return !run_database_failed(
+		side->run, mailbox_remember_uidvalidity(side->run->mailbox, side->run->engine->db,
+				   side->side->remote, side->snapshot.uidvalidity));
 }
 
 /* What vanished and is mapped: the rest concerns nobody. */

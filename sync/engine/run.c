@@ -80,15 +80,13 @@ void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqs
 	while (index < set->count) {
 		struct run_request *request =
 			request_new(barrier, side->side, sizeof(*request), NULL);
-		struct buf text;
+		struct command *command = &request->request.command;
 
 		request->side = side;
-		request->request.command.untagged = untagged;
-		buf_init(&text, LIMIT_COMMAND_LINE);
-		seqset_format(set, &index, LIMIT_COMMAND_LINE - 200, &text);
-		command_printf(&request->request.command, "UID FETCH %.*s (%s)",
-			(int)buf_len(&text), buf_data(&text), items);
-		buf_done(&text);
+		command->untagged = untagged;
+		command_puts(command, "UID FETCH ");
+		command_set(command, set, &index);
+		command_printf(command, " (%s)", items);
 		request_submit(&request->request);
 	}
 }

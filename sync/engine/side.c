@@ -115,14 +115,14 @@ bool side_has(const struct side *side, const char *capability)
 	return side->session != NULL && session_has(side->session, capability);
 }
 
+bool side_read_name(const struct side *side, struct slice wire, struct mailbox_name *ret)
+{
+	return mailbox_from_wire(wire, side->delimiter, side->reference, ret);
+}
+
 char *side_wire_name(const struct side *side, const char *name, size_t len)
 {
 	return mailbox_to_wire(name, len, side->delimiter, side->reference);
-}
-
-static bool unselected(struct request *request)
-{
-	return true; /* the SELECT behind it says all that matters */
 }
 
 void side_unselect(struct side *side, struct barrier *barrier)
@@ -131,7 +131,8 @@ void side_unselect(struct side *side, struct barrier *barrier)
 
 	if (!client_selects(side_client(side)) || !side_has(side, "UNSELECT"))
 		return;
-	request = request_new(barrier, side, sizeof(*request), unselected);
+	/* The SELECT behind it, if any, says all that matters. */
+	request = request_new(barrier, side, sizeof(*request), request_ignore_refusal);
 	request->command.kind = COMMAND_UNSELECT;
 	command_puts(&request->command, "UNSELECT");
 	request_submit(request);

@@ -11,6 +11,7 @@
 
 #include "sync/base/log.h"
 #include "sync/imap/client.h"
+#include "sync/imap/mailbox.h"
 #include "sync/imap/session.h"
 #include "sync/imap/view.h"
 
@@ -67,6 +68,9 @@ bool side_has(const struct side *side, const char *capability);
 
 /* Name on that side's wire; NULL when it cannot be expressed there.  Owned by the caller. */
 char *side_wire_name(const struct side *side, const char *name, size_t len);
+
+/* The other way; false for a name that is none of ours, or none at all (mailbox_from_wire()). */
+bool side_read_name(const struct side *side, struct slice wire, struct mailbox_name *ret);
 
 /* Makes sure that the mailbox is selected by the commands that follow. */
 void side_select(

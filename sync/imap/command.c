@@ -129,6 +129,17 @@ void command_mailbox(struct command *command, const char *wire_name)
 	command_astring(command, wire_name, strlen(wire_name));
 }
 
+void command_set(struct command *command, const struct seqset *set, size_t *index)
+{
+	enum { WORDS = 200 };
+	struct buf text;
+
+	buf_init(&text, LIMIT_COMMAND_LINE);
+	seqset_format(set, index, LIMIT_COMMAND_LINE - WORDS, &text);
+	command_printf(command, "%.*s", (int)buf_len(&text), buf_data(&text));
+	buf_done(&text);
+}
+
 void command_secret(struct command *command, const char *data)
 {
 	size_t len = strlen(data);

@@ -92,6 +92,9 @@ void command_printf(struct command *command, const char *fmt, ...)
 /* As an atom where it is one, else quoted, else as a literal. */
 void command_astring(struct command *command, const char *data, size_t len);
 void command_mailbox(struct command *command, const char *wire_name);
+/* Ranges from *index on, as many as fit a line with a few words around them; advances *index as
+ * seqset_format() does. */
+void command_set(struct command *command, const struct seqset *set, size_t *index);
 /* As an astring that logs never show, and whose bytes are wiped by command_done(). */
 void command_secret(struct command *command, const char *data);
 /* Raw text that logs never show (AUTHENTICATE's initial response). */
