@@ -32,7 +32,6 @@ struct program {
 	struct engine_change change;
 	struct notify *notify; /* the service manager, if there is one */
 	ev_signal terminated, interrupted, debug_toggled;
-	bool debugs;
 	int status;
 };
 
@@ -75,11 +74,8 @@ static void on_interrupted(struct ev_loop *ev, ev_signal *watcher, int revents)
 /* SIGUSR1.  Passwords stay hidden, unless --debug was given twice. */
 static void on_debug_toggled(struct ev_loop *ev, ev_signal *watcher, int revents)
 {
-	struct program *program = container_of(watcher, struct program, debug_toggled);
-
-	program->debugs = !program->debugs;
-	log_set_level(program->debugs ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-	log_notice(NULL, "debugging is %s", program->debugs ? "on" : "off");
+	log_set_level(log_is_debug() ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
+	log_notice(NULL, "debugging is %s", log_is_debug() ? "on" : "off");
 }
 
 /* False: the log file cannot be written, and was asked for. */
@@ -168,7 +164,6 @@ static void run(struct program *program)
 	ev_signal_init(&program->interrupted, on_interrupted, SIGINT);
 	ev_signal_start(program->loop.ev, &program->terminated);
 	ev_signal_start(program->loop.ev, &program->interrupted);
-	program->debugs = program->arguments.debug > 0;
 	ev_signal_init(&program->debug_toggled, on_debug_toggled, SIGUSR1);
 	ev_signal_start(program->loop.ev, &program->debug_toggled);
 	if (start(program)) {
