@@ -28,7 +28,7 @@ enum {
 static const double SETTLE_SECONDS = 0.1; /* changes of the mailbox lists come in flocks */
 
 /* Dovecot tells nothing of a mailbox that is created and renamed within its half second, and may
- * tell too little of others then: some time after it told anything, everything is looked at. */
+ * tell too little of others then: some time after it told anything new, everything is looked at. */
 static const double VERIFY_SECONDS = 8;
 
 /* RFC 5465 section 5: with STATUS, the server first tells where all mailboxes stand, so that
@@ -60,21 +60,22 @@ static struct mailbox *find_wire(struct side *side, struct slice wire)
 }
 
 /* A mailbox whose last run failed is tried again when something changes there, and at the next look
- * at everything. */
-static void note_status(struct side *side, const struct response_status *status)
+ * at everything.  False if it is as it was. */
+static bool note_status(struct side *side, const struct response_status *status)
 {
 	struct mailbox *mailbox = find_wire(side, status->name);
 	struct mailbox_side before;
 	bool changed;
 
 	if (mailbox == NULL)
-		return;
+		return false;
 	before = *mailbox_side(mailbox, side->remote);
 	mailbox_note_status(mailbox, side->remote, status);
 	changed = memcmp(&before.seen, &mailbox_side(mailbox, side->remote)->seen,
 			  sizeof(before.seen)) != 0;
 	if (!mailbox_is_clean(mailbox) && (changed || !mailbox->failed))
 		engine_queue_mailbox(side->engine, mailbox);
+	return changed;
 }
 
 static void relist_soon(struct engine *engine)
@@ -90,7 +91,7 @@ static void note_renamed(struct side *side, const struct response_list *list)
 	struct mailbox_name from = {0}, to = {0};
 
 	if (side_read_name(side, list->old_name, &from) && side_read_name(side, list->name, &to))
-		journal_note(&side->engine->journal, ACTION_RENAME, side->remote, &from, &to, NULL);
+		journal_note(&side->engine->journal, ACTION_RENAME, side->remote, &from, &to);
 	free(from.data);
 	free(to.data);
 }
@@ -103,8 +104,7 @@ static void note_deleted(struct side *side, const struct response_list *list)
 	if (side_read_name(side, list->name, &name))
 		mailbox = engine_find_mailbox(side->engine, name.data, name.len);
 	if (mailbox != NULL && mailbox->listed)
-		journal_note(
-			&side->engine->journal, ACTION_DELETE, side->remote, &name, NULL, NULL);
+		journal_note(&side->engine->journal, ACTION_DELETE, side->remote, &name, NULL);
 	free(name.data);
 }
 
@@ -124,9 +124,11 @@ static void note_list(struct side *side, const struct response_list *list)
 	relist_soon(side->engine);
 }
 
-static void verify_later(struct engine *engine)
+static void verify_later(struct side *side)
 {
-	if (ev_is_active(&engine->verify) || !engine->options->stay)
+	struct engine *engine = side->engine;
+
+	if (!side->notified || ev_is_active(&engine->verify) || !engine->options->stay)
 		return;
 	ev_timer_set(&engine->verify, VERIFY_SECONDS, 0.);
 	ev_timer_start(engine->loop->ev, &engine->verify);
@@ -134,13 +136,12 @@ static void verify_later(struct engine *engine)
 
 void watch_notified(struct engine *engine, struct side *side, struct response *response)
 {
-	if (side->notified &&
-		(response->type == RESPONSE_STATUS || response->type == RESPONSE_LIST))
-		verify_later(engine);
 	if (response->type == RESPONSE_STATUS) {
-		note_status(side, &response->status);
+		if (note_status(side, &response->status))
+			verify_later(side);
 	} else if (response->type == RESPONSE_LIST) {
 		note_list(side, &response->list);
+		verify_later(side);
 	} else if (response->type == RESPONSE_CONDITION &&
 		   response->code == CODE_NOTIFICATIONOVERFLOW) {
 		log_warning(SIDE_CONTEXT(side, NULL),
@@ -274,7 +275,7 @@ static bool on_status(struct command *command, struct response *response)
 
 	if (response->type != RESPONSE_STATUS)
 		return false;
-	note_status(side, &response->status);
+	(void)note_status(side, &response->status);
 	return true;
 }
 
@@ -348,29 +349,28 @@ void watch_pause(struct engine *engine)
 
 /* Timers */
 
+static void look_again(struct engine *engine)
+{
+	engine->relist = true;
+	task_wake(&engine->task);
+}
+
 static void on_sweep(struct ev_loop *ev, ev_timer *timer, int revents)
 {
 	struct engine *engine = container_of(timer, struct engine, sweep);
 
 	journal_retry(&engine->journal);
-	engine->relist = true;
-	task_wake(&engine->task);
+	look_again(engine);
 }
 
 static void on_settle(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	struct engine *engine = container_of(timer, struct engine, settle);
-
-	engine->relist = true;
-	task_wake(&engine->task);
+	look_again(container_of(timer, struct engine, settle));
 }
 
 static void on_verify(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	struct engine *engine = container_of(timer, struct engine, verify);
-
-	engine->relist = true;
-	task_wake(&engine->task);
+	look_again(container_of(timer, struct engine, verify));
 }
 
 static void on_backoff(struct ev_loop *ev, ev_timer *timer, int revents)
@@ -393,6 +393,7 @@ void watch_reconnect_later(struct engine *engine)
 	delay *= 0.75 + 0.25 * (double)random() / RAND_MAX;
 	engine->failures++;
 	ev_timer_stop(engine->loop->ev, &engine->sweep);
+	ev_timer_stop(engine->loop->ev, &engine->verify); /* a new connection looks anyway */
 	ev_timer_set(&engine->backoff, delay, 0.);
 	ev_timer_start(engine->loop->ev, &engine->backoff);
 }

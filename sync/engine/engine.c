@@ -27,7 +27,10 @@ void engine_queue_mailbox(struct engine *engine, struct mailbox *mailbox)
 	if (mailbox->running || mailbox->queued || !mailbox->listed)
 		return;
 	mailbox->queued = true;
-	DL_APPEND(engine->queue, mailbox);
+	if (mailbox->preferred)
+		DL_PREPEND(engine->queue, mailbox);
+	else
+		DL_APPEND(engine->queue, mailbox);
 	task_wake(&engine->task);
 }
 
@@ -98,10 +101,11 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 	engine->runs_count--;
 	mailbox->running = false;
 	mailbox->check = true;
+	mailbox->preferred &= run->straddled;
 	if (run->straddled) {
 		mailbox->again = ok = true; /* begun again, when the clients are done */
 	} else if (ok) {
-		mailbox->preferred = mailbox->replayed = false;
+		mailbox->replayed = false;
 		mailbox->deletions_allowed = mailbox->failed = false;
 		mailbox_note_reached(mailbox);
 	} else {
@@ -115,13 +119,6 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 	task_wake(&engine->task);
 }
 
-/* A mailbox that a client has opened waits for nobody. */
-static bool may_start(const struct engine *engine, const struct mailbox *mailbox)
-{
-	return (mailbox->preferred || engine->runs_count < ENGINE_RUNS_MAX) &&
-	       !journal_holds(&engine->journal, mailbox);
-}
-
 static void start_runs(struct engine *engine)
 {
 	struct mailbox *mailbox, *next;
@@ -129,7 +126,10 @@ static void start_runs(struct engine *engine)
 	DL_FOREACH_SAFE (engine->queue, mailbox, next) {
 		struct run *run;
 
-		if (!may_start(engine, mailbox))
+		/* Those that may start in spite of that are at the head. */
+		if (engine->runs_count >= ENGINE_RUNS_MAX && !mailbox->preferred)
+			break;
+		if (journal_holds(&engine->journal, mailbox))
 			continue;
 		DL_DELETE(engine->queue, mailbox);
 		mailbox->queued = false;
@@ -160,13 +160,12 @@ static enum step give_up(struct engine *engine)
 	return STEP_AGAIN;
 }
 
-static void queue_concerned(struct engine *engine, const struct deed *deed)
+static void queue_named(struct engine *engine, const struct mailbox_name *name)
 {
-	struct mailbox *mailbox, *next;
+	struct mailbox *mailbox = engine_find_mailbox(engine, name->data, name->len);
 
-	HASH_ITER (hh, engine->mailboxes, mailbox, next)
-		if (journal_deed_concerns(deed, mailbox->name, mailbox->len))
-			engine_queue_mailbox(engine, mailbox);
+	if (mailbox != NULL)
+		engine_queue_mailbox(engine, mailbox);
 }
 
 static bool is_about_messages(const struct deed *deed)
@@ -174,18 +173,18 @@ static bool is_about_messages(const struct deed *deed)
 	return deed->kind == ACTION_MOVE || deed->kind == ACTION_COPY;
 }
 
-static void replay_finished(struct replay *replay, struct deed *deed, enum replay_end end)
+static void replay_finished(struct engine *engine, struct deed *deed, enum replay_end end)
 {
-	struct engine *engine = container_of(deed->journal, struct engine, journal);
-
 	engine->replay = NULL;
 	task_wake(&engine->task);
 	switch (end) {
 	case REPLAY_DONE:
 		/* Of the lists that are about to be compared; or of their names. */
 		engine->replayed |= engine->phase == ENGINE_REPLAY || !is_about_messages(deed);
-		if (is_about_messages(deed))
-			queue_concerned(engine, deed);
+		if (is_about_messages(deed) && deed->from.data != NULL && deed->to.data != NULL) {
+			queue_named(engine, &deed->from);
+			queue_named(engine, &deed->to);
+		}
 		journal_settle(&engine->journal, deed);
 		break;
 	case REPLAY_REFUSED:

@@ -73,12 +73,30 @@ bool journal_deed_concerns(const struct deed *deed, const char *name, size_t len
 	return concerns(deed->kind, &deed->from, &deed->to, name, len);
 }
 
+static void disturb_one(struct journal *journal, const struct mailbox_name *name)
+{
+	struct mailbox *mailbox =
+		name->data != NULL ? engine_find_mailbox(journal->engine, name->data, name->len)
+				   : NULL;
+
+	if (mailbox != NULL)
+		mailbox->disturbed++;
+}
+
 /* A pass that is under way there must not go on as if nothing had happened. */
 static void disturb(struct journal *journal, enum action_kind kind, const struct mailbox_name *from,
 	const struct mailbox_name *to)
 {
 	struct mailbox *mailbox, *next;
 
+	/* Most commands name what they concern, and clients wait for us here. */
+	if (kind == ACTION_SUBSCRIBE || kind == ACTION_UNSUBSCRIBE)
+		return;
+	if (kind != ACTION_RENAME) {
+		disturb_one(journal, from);
+		disturb_one(journal, to);
+		return;
+	}
 	HASH_ITER (hh, journal->engine->mailboxes, mailbox, next)
 		if (concerns(kind, from, to, mailbox->name, mailbox->len))
 			mailbox->disturbed++;
@@ -181,7 +199,6 @@ static void add_deed(struct journal *journal, const struct action *action, enum 
 {
 	struct deed *deed = xcalloc(1, sizeof(*deed));
 
-	deed->journal = journal;
 	deed->id = action->id;
 	deed->kind = kind;
 	deed->to_local = action->to_local;
@@ -250,22 +267,20 @@ static void record_client(struct journal *journal, const struct client_action *d
 }
 
 void journal_note(struct journal *journal, enum action_kind kind, bool to_local,
-	const struct mailbox_name *from, const struct mailbox_name *to,
-	const struct copied_uids *copied)
+	const struct mailbox_name *from, const struct mailbox_name *to)
 {
 	const struct side *local = &journal->engine->local;
 	_cleanup_free_ char *from_wire = side_wire_name(local, from->data, from->len);
 	_cleanup_free_ char *to_wire = to != NULL ? side_wire_name(local, to->data, to->len) : NULL;
 	struct action action = {
 		.to_local = to_local,
-		.certain = copied != NULL,
 		.mailbox = from_wire,
 		.target = to_wire,
 	};
 
 	if (from_wire == NULL || (to != NULL && to_wire == NULL))
 		return;
-	record(journal, &action, kind, copied);
+	record(journal, &action, kind, NULL);
 	disturb(journal, kind, from, to != NULL ? to : &(const struct mailbox_name){0});
 	task_wake(&journal->engine->task);
 }

@@ -19,13 +19,11 @@
 
 struct announced;
 struct engine;
-struct journal;
 struct mailbox;
 
 /* Done on one side, in the database, and not yet on the other. */
 struct deed {
 	struct deed *prev, *next; /* utlist, in order */
-	struct journal *journal;
 	int64_t id;
 	enum action_kind kind;
 	bool to_local; /* it was done on the remote side */
@@ -54,12 +52,10 @@ void journal_done(struct journal *journal);
 bool journal_load(struct journal *journal);
 /*
  * Something was seen to have been done on one side: in the database from here on.  Names are in the
- * database's form, the second may be NULL.  It is looked up again before it is replayed, unless
- * it is about messages (copied).
+ * database's form, the second may be NULL.  It is looked up again before it is replayed.
  */
 void journal_note(struct journal *journal, enum action_kind kind, bool to_local,
-	const struct mailbox_name *from, const struct mailbox_name *to,
-	const struct copied_uids *copied);
+	const struct mailbox_name *from, const struct mailbox_name *to);
 /* The first deed that may be replayed; NULL for none.  One that is not certain waits until both
  * lists are new. */
 struct deed *journal_next(struct journal *journal, bool lists_are_new);

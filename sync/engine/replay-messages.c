@@ -98,28 +98,10 @@ static bool on_source_status(struct command *command, struct response *response)
 	return true;
 }
 
-static bool no_matter(struct request *request)
-{
-	return true;
-}
-
-static void ask_status(struct replay *replay, struct side *side, const char *wire,
-	const char *items, bool (*untagged)(struct command *, struct response *))
-{
-	struct replay_request *request = replay_request(replay, side, no_matter);
-
-	request->request.command.untagged = untagged;
-	command_puts(&request->request.command, "STATUS ");
-	command_mailbox(&request->request.command, wire);
-	command_printf(&request->request.command, " (%s)", items);
-	request_submit(&request->request);
-}
-
 static enum step begin(struct replay *replay)
 {
 	const struct deed *deed = replay->deed;
 	struct messages *messages = &replay->messages;
-	_cleanup_free_ char *wire = NULL;
 	uint32_t known;
 
 	if (!find_mailboxes(replay))
@@ -130,11 +112,8 @@ static enum step begin(struct replay *replay)
 	if (!load_uids(replay))
 		return replay->end == REPLAY_BROKEN ? STEP_DONE
 						    : leave(replay, "its UIDs make no pairs");
-	ask_status(replay, replay->side, messages->target_wire, "UIDVALIDITY UIDNEXT",
-		on_target_status);
-	wire = side_wire_name(replay->origin, deed->from.data, deed->from.len);
-	if (wire != NULL)
-		ask_status(replay, replay->origin, wire, "UIDVALIDITY", on_source_status);
+	replay_ask_status(replay, replay->side, &deed->to, on_target_status);
+	replay_ask_status(replay, replay->origin, &deed->from, on_source_status);
 	return replay_next(replay, CHECKED);
 }
 
@@ -254,7 +233,7 @@ static void fetch_identities(struct replay *replay, struct side *side, const cha
 	if (!seqset_is_empty(&set)) {
 		side_select(side, &replay->barrier, origin ? &replay->origin_view : &replay->view,
 			wire);
-		request = replay_request(replay, side, no_matter);
+		request = replay_request(replay, side, request_ignore_refusal);
 		request->request.command.untagged = origin ? on_origin_identity : on_identity;
 		command_puts(&request->request.command, "UID FETCH ");
 		command_set(&request->request.command, &set, &index);
@@ -325,15 +304,15 @@ static enum step identified(struct replay *replay)
 /* One that is in doubt since an earlier life, or -EEXIST if it must be left to a run. */
 static int find_intent(struct replay *replay, struct moved *moved)
 {
-	struct messages *messages = &replay->messages;
 	_cleanup_free_ struct intent *intents = NULL;
 	size_t count = 0;
-	int r = intents_load(replay->engine->db, messages->target->idx, &intents, &count);
+	int r;
 
-	if (r < 0)
-		return r;
 	if (!moves(replay))
 		return -EEXIST;
+	r = intents_load(replay->engine->db, replay->messages.target->idx, &intents, &count);
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < count; i++)
 		if (intents[i].to_remote == replay->side->remote &&
 			intents[i].source_uid == moved->origin_target)
@@ -361,7 +340,7 @@ static int intend(struct replay *replay, struct moved *moved)
 }
 
 /* Keeps those of the chunk that are to be sent. */
-static int intend_all(struct replay *replay)
+static int intend_chunk(struct replay *replay)
 {
 	struct messages *messages = &replay->messages;
 	size_t kept = 0;
@@ -379,23 +358,7 @@ static int intend_all(struct replay *replay)
 			r = 0;
 	}
 	messages->chunk_count = kept;
-	return r;
-}
-
-static bool intend_chunk(struct replay *replay)
-{
-	struct db *db = replay->engine->db;
-	int r = db_begin(db);
-
-	if (r >= 0)
-		r = intend_all(replay);
-	if (r >= 0)
-		r = replay_begin(replay);
-	if (r >= 0)
-		r = db_commit(db);
-	if (r < 0)
-		db_rollback(db);
-	return !replay_database_failed(replay, r);
+	return r >= 0 ? replay_begin(replay) : r;
 }
 
 static void keep_copyuid(
@@ -439,7 +402,7 @@ static enum step send_chunk(struct replay *replay)
 	barrier_reset(&replay->barrier);
 	if (wire == NULL)
 		return leave(replay, "its source has no name on the other side");
-	if (!intend_chunk(replay))
+	if (replay_database_failed(replay, replay_transact(replay, intend_chunk)))
 		return STEP_DONE;
 	if (replay->messages.chunk_count == 0)
 		return replay_next(replay, CHUNK);
@@ -520,7 +483,7 @@ static int settle(struct replay *replay, const struct moved *moved)
 
 /* What the server did not name was not there; unless an earlier command may have moved it, which a
  * run then finds out. */
-static int write_chunk(struct replay *replay, bool told, bool in_doubt)
+static int write_chunk(struct replay *replay)
 {
 	const struct messages *messages = &replay->messages;
 	struct db *db = replay->engine->db;
@@ -534,38 +497,24 @@ static int write_chunk(struct replay *replay, bool told, bool in_doubt)
 		const struct moved *moved = &messages->chunk[i];
 		const struct intent intent = intent_of(replay, moved);
 
-		if (told && moved->new_uid != 0)
+		if (messages->told && moved->new_uid != 0)
 			r = settle(replay, moved);
-		else if (!in_doubt)
+		else if (!messages->in_doubt)
 			r = intents_drop(db, &intent);
 	}
 	return r;
-}
-
-static bool commit_chunk(struct replay *replay, bool told, bool in_doubt)
-{
-	struct db *db = replay->engine->db;
-	int r = db_begin(db);
-
-	if (r >= 0)
-		r = write_chunk(replay, told, in_doubt);
-	if (r >= 0)
-		r = db_commit(db);
-	if (r < 0)
-		db_rollback(db);
-	return !replay_database_failed(replay, r);
 }
 
 static enum step sent(struct replay *replay)
 {
 	struct messages *messages = &replay->messages;
 	bool refused = replay->barrier.refused;
-	bool told = read_copyuid(messages);
+
+	messages->told = read_copyuid(messages);
 	/* A refused MOVE may have moved some; and what an intent of an earlier life is about may
 	 * have been moved then. */
-	bool in_doubt = refused ? moves(replay) : !told || messages->resumed;
-
-	if (!commit_chunk(replay, told, in_doubt))
+	messages->in_doubt = refused ? moves(replay) : !messages->told || messages->resumed;
+	if (replay_database_failed(replay, replay_transact(replay, write_chunk)))
 		return STEP_DONE;
 	if (!refused)
 		return replay_next(replay, CHUNK);

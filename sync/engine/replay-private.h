@@ -14,6 +14,7 @@
 #include "sync/state/intents.h"
 
 struct mailbox;
+struct mailbox_name;
 
 enum {
 	/* Messages of one MOVE or COPY: their UIDs fit into a line whatever they are. */
@@ -42,6 +43,8 @@ struct messages {
 	/* What COPYUID said; owned. */
 	uint32_t copied_uidvalidity;
 	char *copied_source, *copied_target;
+	bool told; /* they can be used */
+	bool in_doubt; /* what they do not name may have been done all the same */
 	bool resumed; /* commands of an earlier life may have done part of it */
 	uint64_t done; /* messages */
 };
@@ -70,7 +73,7 @@ struct replay {
 	struct messages messages;
 	struct tree tree;
 	enum step (*step)(struct replay *replay);
-	void (*finished)(struct replay *replay, struct deed *deed, enum replay_end end);
+	void (*finished)(struct engine *engine, struct deed *deed, enum replay_end end);
 };
 
 /* A command of the replay. */
@@ -91,9 +94,13 @@ enum step replay_refuse(struct replay *replay, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* True when the database failed: said, and the replay is to end as broken. */
 bool replay_database_failed(struct replay *replay, int r);
-/* Commits that commands of the deed may reach the other side from now on; within the caller's
- * transaction, if any. */
+/* Notes that commands of the deed may reach the other side from now on; within a transaction. */
 int replay_begin(struct replay *replay);
+/* One transaction: 0 or more, or -errno of what failed, and then nothing is written. */
+int replay_transact(struct replay *replay, int (*write)(struct replay *replay));
+/* UIDVALIDITY and UIDNEXT of a mailbox; a refusal says that it is not there. */
+void replay_ask_status(struct replay *replay, struct side *side, const struct mailbox_name *name,
+	bool (*untagged)(struct command *, struct response *));
 /* For a person: a name in the database's form. */
 char *replay_display(const struct replay *replay, const struct mailbox_name *name);
 

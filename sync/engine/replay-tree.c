@@ -70,21 +70,10 @@ static enum step send(struct replay *replay, const char *verb)
 	return replay_next(replay, SENT);
 }
 
-/* Writes what the deed means for the database, and takes the deed out of it. */
-static bool commit(struct replay *replay, int (*write)(struct replay *replay))
+/* The last write of a deed takes it out of the database. */
+static int drop(struct replay *replay)
 {
-	struct db *db = replay->engine->db;
-	int r = db_begin(db);
-
-	if (r >= 0)
-		r = write(replay);
-	if (r >= 0)
-		r = actions_drop(db, replay->deed->id);
-	if (r >= 0)
-		r = db_commit(db);
-	if (r < 0)
-		db_rollback(db);
-	return r != -EEXIST && !replay_database_failed(replay, r);
+	return actions_drop(replay->engine->db, replay->deed->id);
 }
 
 static struct mailbox *known(const struct replay *replay)
@@ -123,11 +112,15 @@ static int write_created(struct replay *replay)
 {
 	const struct mailbox_name *name = &replay->deed->from;
 
-	return engine_add_mailbox(replay->engine, name->data, name->len, false);
+	int r = engine_add_mailbox(replay->engine, name->data, name->len, false);
+
+	return r == 0 ? drop(replay) : r;
 }
 
 static enum step create_step(struct replay *replay)
 {
+	int r;
+
 	if (replay->phase == BEGIN) {
 		if (replay->deed->from.data == NULL || known(replay) != NULL ||
 			!is_in_scope(replay))
@@ -136,7 +129,10 @@ static enum step create_step(struct replay *replay)
 	}
 	if (replay->barrier.refused && replay->tree.code != CODE_ALREADYEXISTS)
 		return leave(replay); /* the next look at the lists tries it, and says why not */
-	(void)commit(replay, write_created);
+	r = replay_transact(replay, write_created);
+	if (r == -EEXIST)
+		return leave(replay);
+	(void)replay_database_failed(replay, r);
 	return STEP_DONE;
 }
 
@@ -145,11 +141,13 @@ static enum step create_step(struct replay *replay)
 static int write_subscribed(struct replay *replay)
 {
 	struct mailbox *mailbox = known(replay);
+	int r = 0;
 
-	if (mailbox == NULL)
-		return 0;
-	mailbox->subscribed = replay->deed->kind == ACTION_SUBSCRIBE;
-	return mailboxes_set_subscribed(replay->engine->db, mailbox->idx, mailbox->subscribed);
+	if (mailbox != NULL) {
+		mailbox->subscribed = replay->deed->kind == ACTION_SUBSCRIBE;
+		r = mailboxes_set_subscribed(replay->engine->db, mailbox->idx, mailbox->subscribed);
+	}
+	return r == 0 ? drop(replay) : r;
 }
 
 static enum step subscribe_step(struct replay *replay)
@@ -159,16 +157,11 @@ static enum step subscribe_step(struct replay *replay)
 			replay->deed->kind == ACTION_SUBSCRIBE ? "SUBSCRIBE" : "UNSUBSCRIBE");
 	if (replay->barrier.refused)
 		return leave(replay);
-	(void)commit(replay, write_subscribed);
+	(void)replay_database_failed(replay, replay_transact(replay, write_subscribed));
 	return STEP_DONE;
 }
 
 /* --- what is there --- */
-
-static bool no_matter(struct request *request)
-{
-	return true;
-}
 
 static bool on_status(struct command *command, struct response *response)
 {
@@ -184,22 +177,6 @@ static bool on_status(struct command *command, struct response *response)
 		replay->tree.origin_uidvalidity = response->status.uidvalidity;
 	}
 	return true;
-}
-
-static void ask_status(struct replay *replay, struct side *side)
-{
-	const struct mailbox_name *name = &replay->deed->from;
-	_cleanup_free_ char *wire = side_wire_name(side, name->data, name->len);
-	struct replay_request *request;
-
-	if (wire == NULL)
-		return;
-	request = replay_request(replay, side, no_matter);
-	request->request.command.untagged = on_status;
-	command_puts(&request->request.command, "STATUS ");
-	command_mailbox(&request->request.command, wire);
-	command_puts(&request->request.command, " (UIDVALIDITY UIDNEXT)");
-	request_submit(&request->request);
 }
 
 /* A level that is no mailbox counts as the old name, since its children are renamed with it; but it
@@ -273,16 +250,16 @@ static enum step not_listed(struct replay *replay)
 
 static int write_deleted(struct replay *replay)
 {
-	struct mailbox *mailbox = known(replay);
+	int r = mailboxes_delete(replay->engine->db, known(replay)->idx);
 
-	return mailbox != NULL ? mailboxes_delete(replay->engine->db, mailbox->idx) : 0;
+	return r == 0 ? drop(replay) : r;
 }
 
 static enum step forget_deleted(struct replay *replay)
 {
 	struct mailbox *mailbox = known(replay);
 
-	if (!commit(replay, write_deleted) || mailbox == NULL)
+	if (replay_database_failed(replay, replay_transact(replay, write_deleted)))
 		return STEP_DONE;
 	log_info(SIDE_CONTEXT(replay->side, mailbox->display), "Deleted");
 	engine_forget_mailbox(replay->engine, mailbox);
@@ -393,8 +370,8 @@ static enum step delete_step(struct replay *replay)
 	case BEGIN:
 		/* Of a mailbox that is selected, Dovecot tells a STATUS though it is deleted. */
 		side_unselect(replay->origin, &replay->barrier);
-		ask_status(replay, replay->origin);
-		ask_status(replay, replay->side);
+		replay_ask_status(replay, replay->origin, &replay->deed->from, on_status);
+		replay_ask_status(replay, replay->side, &replay->deed->from, on_status);
 		ask_list(replay, replay->side, &replay->deed->from);
 		return replay_next(replay, ASKED);
 	case ASKED:
@@ -423,7 +400,7 @@ static int write_renamed(struct replay *replay)
 		replay->tree.taken = replay_display(replay, &name);
 		buf_done(&taken);
 	}
-	return r;
+	return r >= 0 ? drop(replay) : r;
 }
 
 static enum step renamed(struct replay *replay)
@@ -432,14 +409,15 @@ static enum step renamed(struct replay *replay)
 	_cleanup_free_ char *from = replay_display(replay, &deed->from);
 	_cleanup_free_ char *to = replay_display(replay, &deed->to);
 
-	if (!commit(replay, write_renamed)) {
-		if (replay->tree.taken != NULL)
-			return replay_refuse(replay,
-				"it is %s now, but the database knows another mailbox %s: run "
-				"`interimap --target=database --delete %s`",
-				to, replay->tree.taken, replay->tree.taken);
+	int r = replay_transact(replay, write_renamed);
+
+	if (r == -EEXIST)
+		return replay_refuse(replay,
+			"it is %s now, but the database knows another mailbox %s: run "
+			"`interimap --target=database --delete %s`",
+			to, replay->tree.taken, replay->tree.taken);
+	if (replay_database_failed(replay, r))
 		return STEP_DONE;
-	}
 	subtree_rename_known(replay->engine, &deed->from, &deed->to);
 	log_info(SIDE_CONTEXT(replay->side, from), "Renamed to %s", to);
 	return STEP_DONE;

@@ -79,6 +79,36 @@ int replay_begin(struct replay *replay)
 	return r;
 }
 
+int replay_transact(struct replay *replay, int (*write)(struct replay *replay))
+{
+	struct db *db = replay->engine->db;
+	int r = db_begin(db);
+
+	if (r >= 0)
+		r = write(replay);
+	if (r >= 0)
+		r = db_commit(db);
+	if (r < 0)
+		db_rollback(db);
+	return r;
+}
+
+void replay_ask_status(struct replay *replay, struct side *side, const struct mailbox_name *name,
+	bool (*untagged)(struct command *, struct response *))
+{
+	_cleanup_free_ char *wire = side_wire_name(side, name->data, name->len);
+	struct replay_request *request;
+
+	if (wire == NULL)
+		return;
+	request = replay_request(replay, side, request_ignore_refusal);
+	request->request.command.untagged = untagged;
+	command_puts(&request->request.command, "STATUS ");
+	command_mailbox(&request->request.command, wire);
+	command_puts(&request->request.command, " (UIDVALIDITY UIDNEXT)");
+	request_submit(&request->request);
+}
+
 char *replay_display(const struct replay *replay, const struct mailbox_name *name)
 {
 	return mailbox_for_person(name->data, name->len, replay->engine->local.delimiter);
@@ -118,12 +148,12 @@ static void over(struct task *task, enum step result)
 {
 	struct replay *replay = container_of(task, struct replay, task);
 
-	replay->finished(replay, replay->deed, replay->end);
+	replay->finished(replay->engine, replay->deed, replay->end);
 	replay_free(replay);
 }
 
 struct replay *replay_new(struct engine *engine, struct deed *deed,
-	void (*finished)(struct replay *replay, struct deed *deed, enum replay_end end))
+	void (*finished)(struct engine *engine, struct deed *deed, enum replay_end end))
 {
 	bool of_messages = deed->kind == ACTION_MOVE || deed->kind == ACTION_COPY;
 	struct replay *replay = xcalloc(1, sizeof(*replay));

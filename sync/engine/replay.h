@@ -25,7 +25,7 @@ enum replay_end {
 
 /* finished() is called once, from the loop; the replay is freed after it. */
 struct replay *replay_new(struct engine *engine, struct deed *deed,
-	void (*finished)(struct replay *replay, struct deed *deed, enum replay_end end));
+	void (*finished)(struct engine *engine, struct deed *deed, enum replay_end end));
 /* The connections are gone: it ends, soon, as lost. */
 void replay_connection_lost(struct replay *replay);
 /* Ends it without finished(); all its commands have completed. Accepts NULL. */
