@@ -348,7 +348,11 @@ def test_chain(make, when):
 
 @pytest.mark.parametrize("when", WHEN[1:])
 def test_names_that_change_hands(make, when):
-    """RENAME a b; RENAME c a; DELETE and CREATE: a name is not a mailbox."""
+    """RENAME a b; RENAME c a; DELETE and CREATE: a name is not a mailbox.
+
+    Not on-line: when the engine's LIST with STATUS meets the client's DELETE within Dovecot, that
+    says "Mailbox was deleted under us" and leaves a folder behind, and the CREATE is refused.
+    """
     service = make({"a": 10, "c": 11, "e": 12})
     with service.acting(when) as client:
         client.cmd("RENAME a b")
