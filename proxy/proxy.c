@@ -149,7 +149,7 @@ static bool prepare(struct proxy *proxy, const struct account *account, char **r
 	if (!prepare_tls(proxy, options, ret_reason) ||
 		!prepare_password(proxy, account, ret_reason))
 		return false;
-	proxy->store = server_new(&account->local, "local", ret_reason);
+	proxy->store = server_new(&account->local, ret_reason);
 	if (proxy->store == NULL)
 		return false;
 	proxy->listener = listener_new(proxy->shared.loop, &listen, &proxy->handler, ret_reason);

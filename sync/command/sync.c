@@ -29,12 +29,12 @@ static void on_finished(struct engine_owner *owner, bool complete)
 static bool prepare_servers(struct sync *sync, const struct account *account, char **ret_reason)
 {
 	_cleanup_free_ char *reason = NULL;
-	const char *side = "local";
+	const char *side = account->local.name;
 
-	sync->local = server_new(&account->local, "local", &reason);
+	sync->local = server_new(&account->local, &reason);
 	if (sync->local != NULL) {
-		side = "remote";
-		sync->remote = server_new(&account->remote, "remote", &reason);
+		side = account->remote.name;
+		sync->remote = server_new(&account->remote, &reason);
 	}
 	if (sync->remote == NULL) {
 		*ret_reason = xasprintf("%s: %s", side, reason);

@@ -18,6 +18,7 @@
 #include "sync/config/paths.h"
 
 struct account_private {
+	unsigned references;
 	struct ini *ini;
 	char **strings; /* made here, NULL-terminated */
 	size_t string_count;
@@ -35,6 +36,8 @@ struct account *account_free(struct account *account)
 	if (account == NULL)
 		return NULL;
 	private = account->private;
+	if (--private->references > 0)
+		return NULL;
 	for (size_t i = 0; i < private->string_count; i++)
 		free(private->strings[i]);
 	free(private->strings);
@@ -75,6 +78,20 @@ __attribute__((format(printf, 2, 3))) static void warn(
 	account->warnings[(*count)++] = xvasprintf(fmt, ap);
 	account->warnings[*count] = NULL;
 	va_end(ap);
+}
+
+struct account *account_ref(struct account *account)
+{
+	account->private->references++;
+	return account;
+}
+
+void account_set_name(struct account *account, const char *name)
+{
+	account->name = keep(account, xstrdup(name));
+	account->database_name = keep(account, xasprintf("%s/database", name));
+	account->local.name = keep(account, xasprintf("%s/local", name));
+	account->remote.name = keep(account, xasprintf("%s/remote", name));
 }
 
 /* A complaint about an option, or about the section if it is not given there. */
@@ -191,6 +208,7 @@ static int load_side(
 {
 	bool remote = strcmp(section, "remote") == 0;
 
+	side->name = section;
 	side->type = type_of(account, section);
 	load_address(account, section, side);
 	side->null_stderr = yes(account, section, "null-stderr");
@@ -249,6 +267,7 @@ static int load_proxy(struct account *account, char **ret_reason)
 
 	if (r < 0)
 		return r;
+	proxy->is_given = ini_section(account->private->ini, "proxy") != NULL;
 	proxy->username = string(account, "proxy", "username");
 	if (proxy->username == NULL)
 		proxy->username = keep(account, path_login_name());
@@ -342,7 +361,9 @@ static int load(struct ini *own_ini, struct account **ret, char **ret_reason)
 	int r;
 
 	account->private = xcalloc(1, sizeof(*account->private));
+	account->private->references = 1;
 	account->private->ini = own_ini;
+	account->database_name = "database";
 	account->config_path = own_ini->path;
 	account->warnings = xcalloc(1, sizeof(*account->warnings));
 	r = load_all(account, ret_reason);

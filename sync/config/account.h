@@ -20,6 +20,7 @@ enum account_type {
 };
 
 struct account_side {
+	const char *name; /* for log lines: "local" or "remote", see account_set_name() */
 	enum account_type type;
 	const char *host; /* as written, possibly in square brackets */
 	const char *tls_host; /* without them: what the certificate is matched against */
@@ -44,10 +45,13 @@ struct account_proxy {
 	const char *password; /* or NULL; never set together with the hash */
 	const char *password_hash; /* or NULL */
 	const char *cert, *key; /* both or neither */
+	bool is_given; /* there is a section [proxy] */
 	unsigned max_clients;
 };
 
 struct account {
+	const char *name; /* for log lines, see account_set_name(); else NULL */
+	const char *database_name; /* likewise, "database" */
 	const char *config_path;
 	const char *database; /* absolute */
 	struct account_side local, remote;
@@ -73,7 +77,15 @@ int account_load(const char *path, struct account **ret, char **ret_reason);
 /* The same from text; `path` is for messages. */
 int account_parse(
 	const char *path, const char *text, size_t len, struct account **ret, char **ret_reason);
-/* Overwrites passwords.  Accepts NULL. */
+/*
+ * One of several accounts in one process: log lines are to name it, "NAME", and its sides,
+ * "NAME/remote".  Before the account is used.
+ */
+void account_set_name(struct account *account, const char *name);
+
+/* Whoever uses an account beside its owner, and may do so for longer, takes a reference. */
+struct account *account_ref(struct account *account);
+/* Drops one; with the last one passwords are overwritten.  Accepts NULL. */
 struct account *account_free(struct account *account);
 
 #endif

@@ -43,13 +43,13 @@ static bool prepare_network(
 	return server->tls != NULL;
 }
 
-struct server *server_new(const struct account_side *side, const char *name, char **ret_reason)
+struct server *server_new(const struct account_side *side, char **ret_reason)
 {
 	struct server *server = xcalloc(1, sizeof(*server));
 	bool good = true;
 
 	server->options = (struct session_options){
-		.name = name,
+		.name = side->name,
 		.username = side->username,
 		.password = side->password,
 		.mechanisms = side->auth,

@@ -9,11 +9,11 @@
 struct server;
 
 /*
- * name: "local" or "remote".  The account must outlive the server.  NULL on failure, with a
+ * The account must outlive the server.  NULL on failure, with a
  * sentence in *ret_reason that the caller frees: a certificate file that cannot be read, no Dovecot
  * for the embedded store …
  */
-struct server *server_new(const struct account_side *side, const char *name, char **ret_reason);
+struct server *server_new(const struct account_side *side, char **ret_reason);
 struct server *server_free(struct server *server);
 
 /* Options for a mail client's connection: just logged in.  Set enable_qresync for the engine's.

@@ -97,7 +97,7 @@ static int delete_known(struct engine *engine, size_t index, const struct mailbo
 		return r;
 	engine_forget_mailbox(engine, mailbox);
 	engine->change.done[index] = true;
-	log_notice((&(struct log_context){.side = "database"}), "Removed mailbox %s",
+	log_notice(DATABASE_CONTEXT(engine), "Removed mailbox %s",
 		engine->options->change->names[index]);
 	return 0;
 }
@@ -111,10 +111,10 @@ static void check_deletions(struct engine *engine)
 		struct mailbox_name name = {0};
 
 		if (!change_name(engine, i, &name)) {
-			log_error(NULL, "Invalid mailbox name \"%s\"", names[i]);
+			log_error(ENGINE_CONTEXT(engine), "Invalid mailbox name \"%s\"", names[i]);
 			change_refuse(engine, i);
 		} else if (mailbox_name_equal(name.data, name.len, "INBOX", 5)) {
-			log_error(NULL, "%s can't be deleted", names[i]);
+			log_error(ENGINE_CONTEXT(engine), "%s can't be deleted", names[i]);
 			change_refuse(engine, i);
 		}
 		free(name.data);
@@ -148,7 +148,8 @@ static void say_not_found(struct engine *engine)
 
 	for (size_t i = 0; change->names[i] != NULL; i++) {
 		if (!engine->change.done[i] && !engine->change.failed[i])
-			log_notice(NULL, "There is no mailbox %s on any target: nothing to %s",
+			log_notice(ENGINE_CONTEXT(engine),
+				"There is no mailbox %s on any target: nothing to %s",
 				change->names[i],
 				change->kind == CHANGE_DELETE ? "delete" : "rename");
 		if (change->kind == CHANGE_RENAME)
@@ -196,8 +197,7 @@ bool engine_change_on(struct engine *engine)
 						 : change_at(engine, stage);
 
 		if (r < 0) {
-			log_error((&(struct log_context){.side = "database"}), "%s",
-				db_error(engine->db));
+			log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
 			engine->incomplete = true;
 			return false;
 		}

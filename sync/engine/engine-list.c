@@ -283,9 +283,10 @@ static bool check_hierarchies(struct engine *engine)
 {
 	if ((engine->local.delimiter == '\0') == (engine->remote.delimiter == '\0'))
 		return true;
-	log_error(NULL, "one of the servers has a flat list of mailboxes, the other a hierarchy: "
-			"they cannot be "
-			"kept the same");
+	log_error(ENGINE_CONTEXT(engine),
+		"one of the servers has a flat list of mailboxes, the other a hierarchy: "
+		"they cannot be "
+		"kept the same");
 	return false;
 }
 
@@ -307,14 +308,15 @@ bool engine_prepare(struct engine *engine)
 	if (!check_hierarchies(engine))
 		return false;
 	if (engine->local_listing.overflow || engine->remote_listing.overflow) {
-		log_error(NULL, "a server lists more than %d mailboxes", LIMIT_MAILBOXES);
+		log_error(ENGINE_CONTEXT(engine), "a server lists more than %d mailboxes",
+			LIMIT_MAILBOXES);
 		return false;
 	}
 	say_unusable(engine, &engine->local, engine->local_listing.unusable);
 	say_unusable(engine, &engine->remote, engine->remote_listing.unusable);
 	if (!engine->schema_ready && db_prepare_schema(engine->db, engine->local.delimiter,
 					     engine->remote.delimiter) < 0) {
-		log_error((&(struct log_context){.side = "database"}), "%s", db_error(engine->db));
+		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
 		return false;
 	}
 	engine->schema_ready = true;
@@ -323,7 +325,7 @@ bool engine_prepare(struct engine *engine)
 			!listing_ignore(&engine->remote_listing, ignore)))
 		return false;
 	if (load_known(engine) < 0) {
-		log_error((&(struct log_context){.side = "database"}), "%s", db_error(engine->db));
+		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
 		return false;
 	}
 	return true;
@@ -572,7 +574,7 @@ bool engine_tree_end(struct engine *engine)
 	if (r >= 0)
 		r = db_commit(engine->db);
 	if (r < 0) {
-		log_error((&(struct log_context){.side = "database"}), "%s", db_error(engine->db));
+		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
 		db_rollback(engine->db);
 		return false;
 	}

@@ -60,6 +60,7 @@ struct engine {
 	struct loop *loop;
 	struct worker *worker;
 	const struct engine_options *options;
+	const char *name, *database_name; /* for log lines, of the account: see account.h */
 	struct engine_owner *owner;
 	struct db *db;
 	struct flag_pool *flags;
@@ -101,6 +102,10 @@ struct engine {
 	unsigned failures; /* connections in a row that came to nothing */
 	double clock_offset;
 };
+
+/* For a person: messages about neither side. */
+#define ENGINE_CONTEXT(engine_) (&(const struct log_context){.side = (engine_)->name})
+#define DATABASE_CONTEXT(engine_) (&(const struct log_context){.side = (engine_)->database_name})
 
 /* side.c tells */
 void engine_side_ready(struct engine *engine, struct side *side);

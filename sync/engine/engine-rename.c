@@ -145,7 +145,7 @@ static int rename_rows(const struct rename *rename)
 		_cleanup_free_ char *text = mailbox_for_person(
 			buf_data(&name), buf_len(&name), rename->engine->local.delimiter);
 
-		log_error((&(struct log_context){.side = "database"}),
+		log_error(DATABASE_CONTEXT(rename->engine),
 			"Mailbox %s exists. Run `interimap --target=database --delete %s` to "
 			"delete.",
 			text, text);
@@ -237,7 +237,7 @@ static int rename_known(const struct rename *rename)
 	if (r > 0)
 		rename->engine->change.done[0] = true;
 	if (r > 0)
-		log_notice((&(struct log_context){.side = "database"}), "Renamed mailbox %s to %s",
+		log_notice(DATABASE_CONTEXT(rename->engine), "Renamed mailbox %s to %s",
 			old_name(rename->engine), new_name(rename->engine));
 	return r;
 }
@@ -320,7 +320,7 @@ int engine_rename_at(struct engine *engine, enum change_stage stage)
 
 	if (!change_name(engine, 0, &rename.from) || !change_name(engine, 1, &rename.to)) {
 		if (stage == CHANGE_CHECK)
-			log_error(NULL, "Invalid mailbox name \"%s\"",
+			log_error(ENGINE_CONTEXT(engine), "Invalid mailbox name \"%s\"",
 				rename.from.data == NULL ? old_name(engine) : new_name(engine));
 		change_refuse(engine, 0);
 	} else if (stage == CHANGE_SUBSCRIPTIONS) {

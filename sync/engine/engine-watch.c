@@ -318,7 +318,8 @@ static void say_up_to_date(struct engine *engine)
 	if (engine->first_done)
 		return;
 	engine->first_done = true;
-	log_notice(NULL, "up to date with %u mailbox(es), %llu message(s) copied%s",
+	log_notice(ENGINE_CONTEXT(engine),
+		"up to date with %u mailbox(es), %llu message(s) copied%s",
 		HASH_COUNT(engine->mailboxes), (unsigned long long)engine->copied,
 		engine->incomplete ? "; something was left undone, see above" : "");
 }
@@ -417,7 +418,7 @@ static void on_clock(struct ev_loop *ev, ev_timer *timer, int revents)
 	double now = suspended_seconds();
 
 	if (now - engine->clock_offset > CLOCK_CHECK) {
-		log_notice(NULL, "the machine was suspended: connecting anew");
+		log_notice(ENGINE_CONTEXT(engine), "the machine was suspended: connecting anew");
 		engine->failures = 0;
 		engine_reset(engine);
 	}

@@ -258,7 +258,7 @@ static enum step connected(struct engine *engine)
 	if (!engine->local.ready || !engine->remote.ready || engine->barrier.waiting > 0)
 		return STEP_WAIT;
 	if (engine->barrier.refused) {
-		log_error(NULL, "%s", engine->barrier.reason);
+		log_error(ENGINE_CONTEXT(engine), "%s", engine->barrier.reason);
 		engine->incomplete = true;
 		/* Of a new look at the lists nothing hangs: the next one comes with the interval.
 		 */
@@ -301,7 +301,7 @@ static enum step tree_done(struct engine *engine)
 		return STEP_AGAIN;
 	}
 	if (engine->failures > 0 && engine->last_reason != NULL)
-		log_notice(NULL, "connected again");
+		log_notice(ENGINE_CONTEXT(engine), "connected again");
 	engine->failures = 0;
 	engine->phase = ENGINE_WORK;
 	if (engine->queue != NULL)
@@ -493,6 +493,8 @@ struct engine *engine_new(struct loop *loop, struct worker *worker,
 	engine->loop = loop;
 	engine->worker = worker;
 	engine->options = options;
+	engine->name = account->name;
+	engine->database_name = account->database_name;
 	engine->owner = owner;
 	engine->db = options->db;
 	engine->flags = flag_pool_new();
@@ -502,10 +504,8 @@ struct engine *engine_new(struct loop *loop, struct worker *worker,
 	task_init(&engine->fall, loop, fall, NULL);
 	barrier_init(&engine->barrier, &engine->task);
 	ev_timer_init(&engine->poll_logout, on_poll_logout, 0.02, 0.02);
-	side_init(&engine->local, engine, false, options->local, account->local.list_reference,
-		account->local.compress);
-	side_init(&engine->remote, engine, true, options->remote, account->remote.list_reference,
-		account->remote.compress);
+	side_init(&engine->local, engine, false, options->local, &account->local);
+	side_init(&engine->remote, engine, true, options->remote, &account->remote);
 	watch_init(engine);
 	journal_init(&engine->journal, engine);
 	engine_connect(engine);

@@ -185,7 +185,7 @@ static void report(struct run *run)
 	for (size_t i = 0; i < run->plan.conflicts_count && (!run->adopted || run->repair); i++) {
 		const struct plan_conflict *conflict = &run->plan.conflicts[i];
 
-		log_warning(NULL,
+		log_warning(ENGINE_CONTEXT(run->engine),
 			"Conflicting flag update in %s for local UID %" PRIu32
 			" (%s) and remote UID %" PRIu32 " (%s). Setting both to the union (%s)",
 			run->mailbox->display, conflict->pair.local, flags_text(conflict->local),

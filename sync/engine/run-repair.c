@@ -170,7 +170,7 @@ static void missing_both(struct run *run, struct uid_pair pair)
 	if (seqset_contains(&run->local.gone, pair.local) &&
 		seqset_contains(&run->remote.gone, pair.remote))
 		return;
-	log_warning(NULL,
+	log_warning(ENGINE_CONTEXT(run->engine),
 		"Pair (lUID,rUID) = (%" PRIu32 ",%" PRIu32 ") vanished from %s. Repairing.",
 		pair.local, pair.remote, run->mailbox->display);
 	take_apart(run->audit, pair);
@@ -199,7 +199,7 @@ static void compare(struct run *run, struct uid_pair pair, const struct flags *l
 		changes_find(&run->remote.changes, pair.remote) != NULL)
 		return; /* reported, and propagated as ever */
 	if (!audit->adopted)
-		log_warning(NULL,
+		log_warning(ENGINE_CONTEXT(run->engine),
 			"Missed flag update in %s for (lUID,rUID) = (%" PRIu32 ",%" PRIu32
 			"). Repairing.",
 			run->mailbox->display, pair.local, pair.remote);

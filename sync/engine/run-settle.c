@@ -148,7 +148,8 @@ bool run_settle_look(struct run *run)
 	if (!load(run) || run->intents_count == 0)
 		return false;
 	if (run->looks == 0)
-		log_notice(NULL, "Resuming interrupted sync for %s: %zu message(s) in doubt",
+		log_notice(ENGINE_CONTEXT(run->engine),
+			"Resuming interrupted sync for %s: %zu message(s) in doubt",
 			run->mailbox->display, run->intents_count);
 	run->settled = 0;
 	any |= look(&run->local);
@@ -220,7 +221,8 @@ bool run_dangling_ask(struct run *run)
 		count == 0)
 		return false;
 	if (!run->regressed && !run->mailbox->replayed)
-		log_info(NULL, "Resuming interrupted sync for %s", run->mailbox->display);
+		log_info(ENGINE_CONTEXT(run->engine), "Resuming interrupted sync for %s",
+			run->mailbox->display);
 	ask_flags(&run->local, pairs, count);
 	qsort(pairs, count, sizeof(*pairs), by_remote); /* ascending sets are cheap to build */
 	ask_flags(&run->remote, pairs, count);

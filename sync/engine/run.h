@@ -101,7 +101,9 @@ struct run {
 	void (*finished)(struct run *run, bool ok, const char *reason);
 };
 
-#define RUN_CONTEXT(run_) (&(const struct log_context){.mailbox = (run_)->mailbox->display})
+#define RUN_CONTEXT(run_) \
+	(&(const struct log_context){ \
+		.side = (run_)->engine->name, .mailbox = (run_)->mailbox->display})
 
 /* finished() is called once, from the loop; the run is freed after it. reason is NULL when the
  * connection was lost. */

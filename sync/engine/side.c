@@ -6,6 +6,7 @@
 
 #include "sync/base/spool.h"
 #include "sync/base/xalloc.h"
+#include "sync/config/account.h"
 #include "sync/engine/engine-private.h"
 #include "sync/imap/mailbox.h"
 
@@ -79,17 +80,17 @@ static void on_untagged(struct session_handler *handler, struct response *respon
 }
 
 void side_init(struct side *side, struct engine *engine, bool remote,
-	const struct session_options *options, const char *reference, bool compress)
+	const struct session_options *options, const struct account_side *account)
 {
 	*side = (struct side){
 		.engine = engine,
-		.name = remote ? "remote" : "local",
+		.name = account->name,
 		.remote = remote,
 		.options = options,
-		.reference = reference != NULL ? reference : "",
+		.reference = account->list_reference,
 		.handler = {.ready = on_ready, .lost = on_lost, .untagged = on_untagged},
 		.sink = {.begin = body_begin, .data = body_data, .end = body_end},
-		.compress = compress,
+		.compress = account->compress,
 	};
 }
 

@@ -15,6 +15,7 @@
 #include "sync/imap/session.h"
 #include "sync/imap/view.h"
 
+struct account_side;
 struct barrier;
 struct engine;
 struct side;
@@ -33,7 +34,7 @@ struct side_view {
 
 struct side {
 	struct engine *engine;
-	const char *name; /* "local" or "remote" */
+	const char *name; /* for log lines, as in account.h */
 	bool remote;
 	const struct session_options *options;
 	const char *reference; /* list-reference, never NULL */
@@ -55,7 +56,7 @@ struct side {
 };
 
 void side_init(struct side *side, struct engine *engine, bool remote,
-	const struct session_options *options, const char *reference, bool compress);
+	const struct session_options *options, const struct account_side *account);
 void side_connect(struct side *side);
 void side_disconnect(struct side *side);
 

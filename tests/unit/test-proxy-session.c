@@ -85,7 +85,7 @@ static void start(struct fixture *fixture, const char *store, const char *hash)
 		.loop = &fixture->loop,
 		.worker = fixture->worker,
 		.auth = auth_new(fixture->worker, "joe", hash == NULL ? "secret" : NULL, hash),
-		.store = server_new(&fixture->account->local, "local", &reason),
+		.store = server_new(&fixture->account->local, &reason),
 	};
 	assert_non_null(fixture->context.store);
 }
