@@ -137,7 +137,9 @@ static bool start(struct program *program)
 	program->sync_owner.finished = on_finished;
 	program->news.changed = on_news;
 	program->sync = sync_new(&program->loop, program->worker, program->account, &options,
-		&program->sync_owner, &reason);
+		&program->sync_owner, NULL, &reason);
+	if (program->sync != NULL)
+		sync_start(program->sync, NULL);
 	if (program->sync != NULL && arguments->proxy)
 		program->proxy = proxy_new(&program->loop, program->worker, program->account,
 			sync_hints(program->sync), sync_actions(program->sync), &reason);

@@ -2,14 +2,19 @@
 #include "sync/command/sync.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
 #include "sync/config/server.h"
 #include "sync/engine/engine.h"
+#include "sync/engine/summary.h"
 #include "sync/state/db.h"
 
 struct sync {
+	struct loop *loop;
+	struct worker *worker;
+	struct account *account;
 	struct sync_owner *owner;
 	struct engine_owner engine_owner;
 	struct engine_options engine_options;
@@ -46,21 +51,39 @@ static bool prepare_servers(struct sync *sync, const struct account *account, ch
 	return true;
 }
 
-struct sync *sync_new(struct loop *loop, struct worker *worker, const struct account *account,
-	const struct sync_options *options, struct sync_owner *owner, char **ret_reason)
+static bool is_same_file(const char *one, const char *other)
+{
+	struct stat a, b;
+
+	return stat(one, &a) == 0 && stat(other, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+static bool prepare_database(struct sync *sync, const struct sync_options *options,
+	const struct sync *before, char **ret_reason)
+{
+	const char *path = sync->account->database;
+
+	if (before != NULL && is_same_file(path, before->account->database))
+		return true;
+	return db_open(path, options->create, &sync->db, ret_reason) >= 0;
+}
+
+struct sync *sync_new(struct loop *loop, struct worker *worker, struct account *account,
+	const struct sync_options *options, struct sync_owner *owner, const struct sync *before,
+	char **ret_reason)
 {
 	struct sync *sync = xcalloc(1, sizeof(*sync));
 
+	sync->loop = loop;
+	sync->worker = worker;
+	sync->account = account_ref(account);
 	sync->owner = owner;
 	sync->engine_owner.finished = on_finished;
-	if (!prepare_servers(sync, account, ret_reason) ||
-		db_open(account->database, options->create, &sync->db, ret_reason) < 0)
-		return sync_free(sync);
 	sync->engine_options = (struct engine_options){
 		.account = account,
 		.local = &sync->local_options,
 		.remote = &sync->remote_options,
-		.db = sync->db,
 		.mailboxes = options->mailboxes,
 		.allow_deletions = options->allow_deletions,
 		.repair = options->repair,
@@ -71,9 +94,27 @@ struct sync *sync_new(struct loop *loop, struct worker *worker, const struct acc
 		.reconnect = options->reconnect,
 		.interval = options->interval,
 		.news = options->news,
+		.foreign = options->foreign,
 	};
-	sync->engine = engine_new(loop, worker, &sync->engine_options, &sync->engine_owner);
+	if (!prepare_servers(sync, account, ret_reason) ||
+		!prepare_database(sync, options, before, ret_reason))
+		return sync_free(sync);
 	return sync;
+}
+
+void sync_start(struct sync *sync, struct sync *own_before)
+{
+	if (own_before != NULL) {
+		own_before->engine = engine_free(own_before->engine);
+		if (sync->db == NULL) {
+			sync->db = take(own_before->db);
+			db_rollback(sync->db); /* as closing it would */
+		}
+		sync_free(own_before);
+	}
+	sync->engine_options.db = sync->db;
+	sync->engine =
+		engine_new(sync->loop, sync->worker, &sync->engine_options, &sync->engine_owner);
 }
 
 struct sync *sync_free(struct sync *sync)
@@ -84,6 +125,7 @@ struct sync *sync_free(struct sync *sync)
 	db_close(sync->db);
 	server_free(sync->local);
 	server_free(sync->remote);
+	account_free(sync->account);
 	free(sync);
 	return NULL;
 }
@@ -96,4 +138,14 @@ struct hint_receiver *sync_hints(struct sync *sync)
 struct action_receiver *sync_actions(struct sync *sync)
 {
 	return engine_actions(sync->engine);
+}
+
+uint64_t sync_summary_stamp(const struct sync *sync)
+{
+	return engine_summary_stamp(sync->engine);
+}
+
+char *sync_summary(const struct sync *sync)
+{
+	return engine_summary(sync->engine);
 }

@@ -301,6 +301,28 @@ static void say_unusable(struct engine *engine, const struct side *side, size_t 
 			count);
 }
 
+/* Of both lists: what the remote server has under such a name would be made in their place. */
+static void leave_to_others(struct engine *engine)
+{
+	const char *own = engine->local.reference;
+	char delimiter = engine->local.delimiter;
+
+	for (const char *const *at = engine->options->foreign; at != NULL && *at != NULL; at++) {
+		size_t skip = strlen(own), len = strlen(*at);
+		_cleanup_free_ char *prefix = NULL;
+
+		if (len <= skip || strncmp(*at, own, skip) != 0)
+			continue; /* we see nothing of it */
+		len -= skip;
+		prefix = xmemdup0(*at + skip, len);
+		for (size_t i = 0; i < len; i++)
+			if (prefix[i] == delimiter)
+				prefix[i] = '\0';
+		listing_drop_below(&engine->local_listing, prefix, len);
+		listing_drop_below(&engine->remote_listing, prefix, len);
+	}
+}
+
 bool engine_prepare(struct engine *engine)
 {
 	const char *ignore = engine->options->account->ignore_mailbox;
@@ -324,6 +346,7 @@ bool engine_prepare(struct engine *engine)
 		(!listing_ignore(&engine->local_listing, ignore) ||
 			!listing_ignore(&engine->remote_listing, ignore)))
 		return false;
+	leave_to_others(engine);
 	if (load_known(engine) < 0) {
 		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
 		return false;

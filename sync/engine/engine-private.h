@@ -95,6 +95,7 @@ struct engine {
 	ev_timer poll_logout;
 	unsigned logout_polls;
 	char *last_reason; /* why a connection was lost */
+	const char *last_side; /* and whose: a side's name */
 
 	/* engine-watch.c */
 	struct hint_receiver hints;

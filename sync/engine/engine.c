@@ -441,6 +441,7 @@ void engine_side_lost(
 		return;
 	}
 	say_lost(engine, side, reason);
+	engine->last_side = side->remote ? "remote" : "local";
 	engine->incomplete = true;
 	engine->lost_for_good = failure == SESSION_FAILURE_REFUSED;
 	engine_reset(engine);

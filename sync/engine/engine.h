@@ -34,6 +34,8 @@ struct engine_options {
 	bool reconnect; /* a lost connection is made again, for ever */
 	unsigned interval; /* seconds between two looks at everything */
 	struct news_receiver *news; /* or NULL */
+	const char *const *foreign; /* list-references of other accounts in the same local store,
+				       NULL-terminated, or NULL: what begins with one is theirs */
 };
 
 struct engine_owner {

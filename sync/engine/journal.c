@@ -246,7 +246,7 @@ static void record(struct journal *journal, struct action *action, enum action_k
 	}
 	(void)snprintf(action->verb, sizeof(action->verb), "%s", verbs[kind]);
 	if (actions_insert(journal->engine->db, action) < 0)
-		log_error((&(struct log_context){.side = "database"}),
+		log_error(DATABASE_CONTEXT(journal->engine),
 			"%s: a %s is replicated as its result only", db_error(journal->engine->db),
 			action->verb);
 	else if (journal->loaded)
@@ -376,8 +376,7 @@ bool journal_load(struct journal *journal)
 	if (journal->loaded)
 		return true;
 	if (actions_load(journal->engine->db, &actions, &count) < 0) {
-		log_error((&(struct log_context){.side = "database"}), "%s",
-			db_error(journal->engine->db));
+		log_error(DATABASE_CONTEXT(journal->engine), "%s", db_error(journal->engine->db));
 		return false;
 	}
 	for (size_t i = 0; i < count; i++) {

@@ -4,6 +4,7 @@
 
 #include <pcre2.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
@@ -141,4 +142,13 @@ bool listing_is_ignored(const char *regex, const char *name, size_t len)
 	pcre2_match_data_free(match);
 	pcre2_code_free(code);
 	return ignored;
+}
+
+void listing_drop_below(struct listing *listing, const char *prefix, size_t len)
+{
+	struct listed *listed, *next;
+
+	HASH_ITER (hh, listing->entries, listed, next)
+		if (listed->len >= len && memcmp(listed->name, prefix, len) == 0)
+			drop(listing, listed);
 }

@@ -37,6 +37,8 @@ void listing_take(struct listing *listing, const struct response *response, char
 bool listing_ignore(struct listing *listing, const char *regex);
 /* Whether it would. */
 bool listing_is_ignored(const char *regex, const char *name, size_t len);
+/* Drops what begins with these bytes. */
+void listing_drop_below(struct listing *listing, const char *prefix, size_t len);
 
 static inline bool listed_is_selectable(const struct listed *listed)
 {

@@ -37,7 +37,7 @@ bool replay_database_failed(struct replay *replay, int r)
 {
 	if (r >= 0)
 		return false;
-	log_error((&(struct log_context){.side = "database"}), "%s", db_error(replay->engine->db));
+	log_error(DATABASE_CONTEXT(replay->engine), "%s", db_error(replay->engine->db));
 	replay->end = REPLAY_BROKEN;
 	return true;
 }

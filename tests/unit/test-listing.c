@@ -51,6 +51,19 @@ static void test_names_and_attributes(void **state)
 	assert_null(find("a/b c", 5));
 }
 
+/* Another account's part of the store: "work" itself is a mailbox of ours. */
+static void test_drop_below(void **state)
+{
+	hear("* LIST () \"/\" work", '/', "");
+	hear("* LIST () \"/\" work/INBOX", '/', "");
+	hear("* LIST () \"/\" work/a/b", '/', "");
+	hear("* LIST () \"/\" workshop", '/', "");
+	listing_drop_below(&listing, "work\0", 5);
+	assert_int_equal(HASH_COUNT(listing.entries), 2);
+	assert_non_null(find("work", 4));
+	assert_non_null(find("workshop", 8));
+}
+
 static void test_reference(void **state)
 {
 	hear("* LIST () \".\" Mail.work.x", '.', "Mail.");
@@ -133,6 +146,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_names_and_attributes),
 		TEST(test_reference),
+		TEST(test_drop_below),
 		TEST(test_named_twice),
 		TEST(test_status),
 		TEST(test_other_responses),
