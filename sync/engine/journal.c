@@ -386,7 +386,8 @@ bool journal_load(struct journal *journal)
 			add_deed(journal, &actions[i], kind);
 	}
 	if (count > 0)
-		log_info(NULL, "%zu action(s) wait to be done on the other side", count);
+		log_info(ENGINE_CONTEXT(journal->engine),
+			"%zu action(s) wait to be done on the other side", count);
 	actions_free(actions, count);
 	journal->loaded = true;
 	return true;
