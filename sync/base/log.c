@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "sync/base/buf.h"
 #include "sync/base/xalloc.h"
@@ -22,6 +23,7 @@ static struct {
 	bool quiet;
 	int fd;
 	const char *prefix;
+	struct log_tap *taps; /* utlist */
 } logger = {.level = LOG_LEVEL_INFO, .fd = -1, .prefix = default_prefix};
 
 void log_set_level(enum log_level level)
@@ -34,9 +36,35 @@ void log_set_quiet(bool quiet)
 	logger.quiet = quiet;
 }
 
+static bool is_tapped(enum log_level level)
+{
+	const struct log_tap *tap;
+
+	DL_FOREACH (logger.taps, tap)
+		if (level <= tap->level)
+			return true;
+	return false;
+}
+
 bool log_is_debug(void)
 {
-	return logger.level >= LOG_LEVEL_DEBUG;
+	return logger.level >= LOG_LEVEL_DEBUG || is_tapped(LOG_LEVEL_DEBUG);
+}
+
+void log_add_tap(struct log_tap *tap)
+{
+	DL_APPEND(logger.taps, tap);
+}
+
+void log_remove_tap(struct log_tap *tap)
+{
+	struct log_tap *found;
+
+	DL_FOREACH (logger.taps, found)
+		if (found == tap)
+			break;
+	if (found != NULL)
+		DL_DELETE(logger.taps, found);
 }
 
 int log_open_file(const char *path)
@@ -177,25 +205,73 @@ static void write_file(const char *line)
 	(void)dprintf(logger.fd, "%s.%03ld %s\n", stamp, now.tv_nsec / 1000000, line);
 }
 
-void log_write(enum log_level level, const struct log_context *context, const char *fmt, ...)
+static char *make_line(enum log_level level, const struct log_context *context, const char *fmt,
+	va_list ap) __attribute__((format(printf, 3, 0)));
+
+static char *make_line(
+	enum log_level level, const struct log_context *context, const char *fmt, va_list ap)
 {
 	static const char *const word[] = {"ERROR: ", "WARNING: ", "", "", ""};
-	_cleanup_free_ char *head = NULL, *text = NULL, *line = NULL;
+	_cleanup_free_ char *head = prefix(context), *text = xvasprintf(fmt, ap);
+	char *line = xasprintf("%s%s%s", head, word[level], text);
+
+	neutralise(line);
+	return line;
+}
+
+static bool is_wanted(enum log_level level)
+{
+	return level <= logger.level &&
+	       (!logger.quiet || level <= LOG_LEVEL_WARNING || level == LOG_LEVEL_DEBUG);
+}
+
+/* Debug messages go to the log file alone if there is one. */
+static void write_stderr(enum log_level level, const char *line)
+{
+	if (level != LOG_LEVEL_DEBUG || logger.fd < 0)
+		(void)fprintf(stderr, "%s%s\n", journal_priority(level), line);
+}
+
+void log_write(enum log_level level, const struct log_context *context, const char *fmt, ...)
+{
+	_cleanup_free_ char *line = NULL;
+	struct log_tap *tap;
 	va_list ap;
 
-	if (level > logger.level ||
-		(logger.quiet && level > LOG_LEVEL_WARNING && level != LOG_LEVEL_DEBUG))
+	if (!is_wanted(level) && !is_tapped(level))
 		return;
 	va_start(ap, fmt);
-	text = xvasprintf(fmt, ap);
+	line = make_line(level, context, fmt, ap);
 	va_end(ap);
-	head = prefix(context);
-	line = xasprintf("%s%s%s", head, word[level], text);
-	neutralise(line);
+	if (is_wanted(level)) {
+		if (logger.fd >= 0)
+			write_file(line);
+		write_stderr(level, line);
+	}
+	DL_FOREACH (logger.taps, tap)
+		if (level <= tap->level)
+			tap->line(tap, level, context, line);
+}
 
-	if (logger.fd >= 0)
-		write_file(line);
-	if (level == LOG_LEVEL_DEBUG && logger.fd >= 0)
+char *log_line(enum log_level level, const struct log_context *context, const char *fmt, ...)
+{
+	va_list ap;
+	char *line;
+
+	va_start(ap, fmt);
+	line = make_line(level, context, fmt, ap);
+	va_end(ap);
+	return line;
+}
+
+void log_pass_on(enum log_level level, const char *line)
+{
+	_cleanup_free_ char *copy = xstrdup(line);
+
+	if (!is_wanted(level))
 		return;
-	(void)fprintf(stderr, "%s%s\n", journal_priority(level), line);
+	neutralise(copy);
+	if (level == LOG_LEVEL_DEBUG && logger.fd >= 0)
+		write_file(copy);
+	write_stderr(level, copy);
 }

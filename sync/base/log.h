@@ -47,6 +47,29 @@ void log_set_prefix(const char *format);
 void log_write(enum log_level level, const struct log_context *context, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/*
+ * A second receiver of all messages up to its level, whatever goes to stderr: somebody who waits
+ * for what the program is doing.  The line has its prefix, no control characters and no line end;
+ * it and the context (which may be NULL) are borrowed.  Nothing may be logged, and no receiver
+ * removed, from within line().
+ */
+struct log_tap {
+	struct log_tap *prev, *next; /* utlist */
+	enum log_level level;
+	void (*line)(struct log_tap *tap, enum log_level level, const struct log_context *context,
+		const char *line);
+};
+
+void log_add_tap(struct log_tap *tap);
+/* Harmless if it was not added. */
+void log_remove_tap(struct log_tap *tap);
+/* The line of a message, for one of them alone; the caller's. */
+char *log_line(enum log_level level, const struct log_context *context, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* A line as another process' tap got it: to stderr, as if it were our own.  Only debug messages go
+ * to the log file, since that process writes the others to its own. */
+void log_pass_on(enum log_level level, const char *line);
+
 #define log_error(context, ...) log_write(LOG_LEVEL_ERROR, (context), __VA_ARGS__)
 #define log_warning(context, ...) log_write(LOG_LEVEL_WARNING, (context), __VA_ARGS__)
 #define log_notice(context, ...) log_write(LOG_LEVEL_NOTICE, (context), __VA_ARGS__)

@@ -16,7 +16,7 @@
 
 bool change_name(struct engine *engine, size_t index, struct mailbox_name *ret)
 {
-	const char *name = engine->options->change->names[index];
+	const char *name = engine->asked.change->names[index];
 
 	return mailbox_from_wire((struct slice){.data = name, .len = strlen(name)},
 		engine->local.delimiter, "", ret);
@@ -56,7 +56,7 @@ static bool on_deleted(struct request *request)
 {
 	size_t index = container_of(request, struct change_request, request)->index;
 	struct engine *engine = request->side->engine;
-	const char *name = engine->options->change->names[index];
+	const char *name = engine->asked.change->names[index];
 	_cleanup_free_ char *reason = NULL;
 
 	if (request->command.outcome == OUTCOME_LOST ||
@@ -97,15 +97,15 @@ static int delete_known(struct engine *engine, size_t index, const struct mailbo
 		return r;
 	engine_forget_mailbox(engine, mailbox);
 	engine->change.done[index] = true;
-	log_notice(DATABASE_CONTEXT(engine), "Removed mailbox %s",
-		engine->options->change->names[index]);
+	log_notice(
+		DATABASE_CONTEXT(engine), "Removed mailbox %s", engine->asked.change->names[index]);
 	return 0;
 }
 
 /* Before anything is deleted. */
 static void check_deletions(struct engine *engine)
 {
-	const char *const *names = engine->options->change->names;
+	const char *const *names = engine->asked.change->names;
 
 	for (size_t i = 0; names[i] != NULL; i++) {
 		struct mailbox_name name = {0};
@@ -123,7 +123,7 @@ static void check_deletions(struct engine *engine)
 
 static int delete_at(struct engine *engine, enum change_stage stage)
 {
-	const struct engine_change *change = engine->options->change;
+	const struct engine_change *change = engine->asked.change;
 	int r = 0;
 
 	for (size_t i = 0; change->names[i] != NULL && r >= 0; i++) {
@@ -144,7 +144,7 @@ static int delete_at(struct engine *engine, enum change_stage stage)
 
 static void say_not_found(struct engine *engine)
 {
-	const struct engine_change *change = engine->options->change;
+	const struct engine_change *change = engine->asked.change;
 
 	for (size_t i = 0; change->names[i] != NULL; i++) {
 		if (!engine->change.done[i] && !engine->change.failed[i])
@@ -159,7 +159,7 @@ static void say_not_found(struct engine *engine)
 
 static int change_at(struct engine *engine, enum change_stage stage)
 {
-	if (engine->options->change->kind == CHANGE_RENAME)
+	if (engine->asked.change->kind == CHANGE_RENAME)
 		return engine_rename_at(engine, stage);
 	if (stage == CHANGE_CHECK)
 		check_deletions(engine);
@@ -182,11 +182,14 @@ void engine_change_begin(struct engine *engine)
 {
 	size_t count = 0;
 
-	while (engine->options->change->names[count] != NULL)
+	while (engine->asked.change->names[count] != NULL)
 		count++;
-	engine->change.failed = xcalloc(count, sizeof(*engine->change.failed));
-	engine->change.done = xcalloc(count, sizeof(*engine->change.done));
-	engine->change.stage = CHANGE_CHECK;
+	engine_change_done(engine);
+	engine->change = (struct change_progress){
+		.stage = CHANGE_CHECK,
+		.failed = xcalloc(count, sizeof(*engine->change.failed)),
+		.done = xcalloc(count, sizeof(*engine->change.done)),
+	};
 }
 
 bool engine_change_on(struct engine *engine)

@@ -77,8 +77,8 @@ static void add_pattern(struct list_pattern **patterns, size_t *count, char *own
 /* Names on the command line are written with the local delimiter. */
 static void add_names(struct side *side, struct list_pattern **patterns, size_t *count)
 {
-	const char *const *names = side->engine->options->mailboxes;
-	const struct engine_change *change = side->engine->options->change;
+	const char *const *names = side->engine->asked.mailboxes;
+	const struct engine_change *change = side->engine->asked.change;
 	char local_delimiter = side->engine->local.delimiter;
 
 	for (size_t i = 0; names[i] != NULL; i++) {
@@ -98,14 +98,14 @@ static void add_names(struct side *side, struct list_pattern **patterns, size_t 
 /* What to ask the server for; configured patterns have NUL for the delimiter. */
 static struct list_pattern *make_patterns(struct side *side, size_t *ret_count)
 {
-	const struct engine_options *options = side->engine->options;
-	const struct account *account = options->account;
+	const char *const *names = side->engine->asked.mailboxes;
+	const struct account *account = side->engine->options->account;
 	struct list_pattern *patterns = NULL;
 	size_t count = 0;
 
-	if (options->mailboxes != NULL)
+	if (names != NULL)
 		add_names(side, &patterns, &count);
-	for (size_t i = 0; options->mailboxes == NULL && i < account->list_pattern_count; i++)
+	for (size_t i = 0; names == NULL && i < account->list_pattern_count; i++)
 		add_pattern(&patterns, &count,
 			replace(account->list_patterns[i].bytes, account->list_patterns[i].len,
 				'\0', side->delimiter),
@@ -120,7 +120,7 @@ static void put_selection(struct command *command, const struct side *side)
 {
 	const struct account *account = side->engine->options->account;
 
-	if (side->engine->options->mailboxes != NULL || account->list_select_opts == NULL ||
+	if (side->engine->asked.mailboxes != NULL || account->list_select_opts == NULL ||
 		account->list_select_opts[0] == NULL)
 		return;
 	command_puts(command, "(");
@@ -174,7 +174,7 @@ static bool patterns_need_delimiter(const struct engine *engine)
 {
 	const struct account *account = engine->options->account;
 
-	if (engine->options->mailboxes != NULL)
+	if (engine->asked.mailboxes != NULL)
 		return true;
 	for (size_t i = 0; i < account->list_pattern_count; i++)
 		if (memchr(account->list_patterns[i].bytes, '\0', account->list_patterns[i].len) !=
@@ -295,7 +295,7 @@ static void say_unusable(struct engine *engine, const struct side *side, size_t 
 	if (count == 0)
 		return;
 	engine->incomplete = true;
-	if (!engine->first_done)
+	if (!engine->first_done || engine->order != NULL)
 		log_error(SIDE_CONTEXT(side, NULL),
 			"left alone: %zu mailbox(es) whose name is too long or holds a line break",
 			count);
@@ -342,7 +342,7 @@ bool engine_prepare(struct engine *engine)
 		return false;
 	}
 	engine->schema_ready = true;
-	if (engine->options->mailboxes == NULL && ignore != NULL &&
+	if (engine->asked.mailboxes == NULL && ignore != NULL &&
 		(!listing_ignore(&engine->local_listing, ignore) ||
 			!listing_ignore(&engine->remote_listing, ignore)))
 		return false;
@@ -439,7 +439,12 @@ static void say_missing(
 	bool is_inbox = mailbox_name_equal(operation->name, operation->len, "INBOX", 5);
 
 	engine->incomplete = true;
-	if (mailbox == NULL || mailbox->missing_said || (!is_inbox && lacks_inbox(side)))
+	if (mailbox != NULL) {
+		mailbox->listed = false;
+		mailbox->missing = side->name;
+	}
+	if (mailbox == NULL || (!is_inbox && lacks_inbox(side)) ||
+		(mailbox->missing_said && engine->order == NULL))
 		return;
 	mailbox->missing_said = true;
 	if (is_inbox) {
@@ -488,9 +493,20 @@ static void begin_operation(struct engine *engine, const struct plan_mailbox *op
 	}
 }
 
+/* They are found anew; a list of named mailboxes says nothing of the others. */
+static void forget_missing(struct engine *engine)
+{
+	struct mailbox *mailbox, *next;
+
+	HASH_ITER (hh, engine->mailboxes, mailbox, next)
+		if (engine->asked.mailboxes == NULL)
+			mailbox->missing = NULL;
+}
+
 void engine_tree_begin(struct engine *engine)
 {
 	make_plan(engine);
+	forget_missing(engine);
 	free(engine->tree_failed);
 	engine->tree_failed = xcalloc(engine->tree_count, sizeof(*engine->tree_failed));
 	for (size_t i = 0; i < engine->tree_count; i++)
@@ -542,12 +558,13 @@ static void sync_mailbox(struct engine *engine, const struct plan_mailbox *opera
 	if (mailbox == NULL)
 		return; /* it could not be created */
 	mailbox->listed = true;
+	mailbox->missing = NULL;
 	mailbox->missing_said = false;
-	mailbox->deletions_allowed |= engine->options->allow_deletions;
 	note_listed(&mailbox->local, mailbox, &engine->local_listing);
 	note_listed(&mailbox->remote, mailbox, &engine->remote_listing);
-	if (!mailbox_is_clean(mailbox) || engine->options->allow_deletions ||
-		engine->options->repair)
+	if (mailbox_is_clean(mailbox))
+		mailbox_note_in_step(mailbox);
+	if (engine_order_wants(engine, mailbox) || !mailbox_is_clean(mailbox))
 		engine_queue_mailbox(engine, mailbox);
 }
 
@@ -578,8 +595,9 @@ bool engine_tree_end(struct engine *engine)
 	bool create_failed = false, subscribe_failed = false;
 	int r = db_begin(engine->db);
 
+	/* Of the others, a list of named mailboxes says nothing. */
 	HASH_ITER (hh, engine->mailboxes, mailbox, next)
-		mailbox->listed = false;
+		mailbox->listed &= engine->asked.mailboxes != NULL;
 	for (size_t i = 0; i < engine->tree_count && r >= 0; i++) {
 		const struct plan_mailbox *operation = &engine->tree[i];
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine's own files: engine.c (its life), engine-list.c (mailbox lists and trees),
- * engine-watch.c (staying up to date). */
+ * engine-watch.c (staying up to date), engine-order.c (what a person asks for meanwhile),
+ * engine-status.c (what they are told). */
 #ifndef INTERIMAP_ENGINE_ENGINE_PRIVATE_H
 #define INTERIMAP_ENGINE_ENGINE_PRIVATE_H
 
 #include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
+#include "sync/base/log.h"
 #include "sync/base/loop.h"
 #include "sync/engine/engine.h"
 #include "sync/engine/journal.h"
@@ -18,6 +21,7 @@
 #include "sync/plan/messages.h"
 #include "sync/state/db.h"
 
+struct engine_order;
 struct flag_pool;
 struct replay;
 struct run;
@@ -52,6 +56,20 @@ struct change_progress {
 	bool local_renamed, remote_renamed;
 };
 
+/* What the lists and the mailboxes are looked at for: the engine's options, or an order. */
+struct engine_wish {
+	const char *const *mailboxes;
+	bool allow_deletions, repair;
+	const struct engine_change *change;
+};
+
+/* Why and since when there is no connection. */
+struct engine_outage {
+	const struct side *side; /* that was lost, or could not be had; NULL: none */
+	char *reason;
+	time_t since;
+};
+
 enum {
 	ENGINE_RUNS_MAX = 300, /* mailboxes under way at once */
 };
@@ -73,6 +91,13 @@ struct engine {
 	size_t tree_count;
 	bool *tree_failed; /* by its index */
 	struct change_progress change;
+	struct engine_wish asked;
+	struct engine_order *order; /* under way, or NULL */
+	struct engine_order *orders; /* waiting (utlist) */
+	struct log_tap order_tap; /* while it is under way */
+	bool incomplete_before; /* that order began */
+	ev_timer patience; /* of those that wait for a connection */
+	struct engine_outage outage;
 
 	struct task task;
 	struct task fall; /* gives up both connections */
@@ -94,8 +119,6 @@ struct engine {
 	uint64_t copied; /* messages */
 	ev_timer poll_logout;
 	unsigned logout_polls;
-	char *last_reason; /* why a connection was lost */
-	const char *last_side; /* and whose: a side's name */
 
 	/* engine-watch.c */
 	struct hint_receiver hints;
@@ -179,6 +202,27 @@ void change_submit(struct side *side, size_t index, const char *verb, const char
 /* engine-rename.c: one stage; 0 (or more), or -errno of the database. */
 int engine_rename_at(struct engine *engine, enum change_stage stage);
 
+/* engine-order.c */
+void engine_orders_init(struct engine *engine);
+/* Forgets them all, without done(). */
+void engine_orders_drop(struct engine *engine);
+/* The engine rests: begins an order that waits, if any.  True: look at the lists for it. */
+bool engine_order_next(struct engine *engine);
+/* The engine has come to rest: the order under way, if any, is done. */
+void engine_order_rested(struct engine *engine);
+/* Likewise for --delete and --rename, whose last command has been answered. */
+enum step engine_order_changed(struct engine *engine);
+/* The connections are lost, and with them all orders. */
+void engine_orders_fail(struct engine *engine);
+/* The mailbox is to be run, be there something to do or not. */
+bool engine_order_wants(struct engine *engine, struct mailbox *mailbox);
+/* Its run failed: that leaves undone what was asked for, if it was. */
+void engine_note_failed(struct engine *engine, struct mailbox *mailbox);
+
+/* engine-status.c */
+void engine_outage_note(struct engine *engine, const struct side *side, const char *reason);
+void engine_outage_clear(struct engine *engine);
+
 /* engine-watch.c */
 void watch_init(struct engine *engine);
 void watch_done(struct engine *engine);
@@ -191,6 +235,11 @@ enum step watch_checked(struct engine *engine);
 void watch_pause(struct engine *engine);
 /* Both connections are given up, and made again after a while. */
 void watch_reconnect_later(struct engine *engine);
+/* Both sides are asked as often, in seconds. */
+unsigned watch_interval(struct engine *engine);
+bool watch_can_notify(const struct side *side);
+/* Orders wait for the next connection: it is tried now.  False if it is on its way already. */
+bool watch_connect_now(struct engine *engine);
 /* What a server told by itself. */
 void watch_notified(struct engine *engine, struct side *side, struct response *response);
 

@@ -22,12 +22,12 @@ struct rename {
 
 static const char *old_name(const struct engine *engine)
 {
-	return engine->options->change->names[0];
+	return engine->asked.change->names[0];
 }
 
 static const char *new_name(const struct engine *engine)
 {
-	return engine->options->change->names[1];
+	return engine->asked.change->names[1];
 }
 
 static bool is_selectable_at(struct side *side, const struct mailbox_name *name)
@@ -183,7 +183,7 @@ static int check(const struct rename *rename)
 
 static void say_half_done(struct engine *engine)
 {
-	const struct engine_change *change = engine->options->change;
+	const struct engine_change *change = engine->asked.change;
 
 	if (!engine->change.local_renamed)
 		return;
@@ -315,7 +315,7 @@ static void follow(const struct rename *rename)
 
 int engine_rename_at(struct engine *engine, enum change_stage stage)
 {
-	struct rename rename = {.engine = engine, .change = engine->options->change};
+	struct rename rename = {.engine = engine, .change = engine->asked.change};
 	int r = 0;
 
 	if (!change_name(engine, 0, &rename.from) || !change_name(engine, 1, &rename.to)) {

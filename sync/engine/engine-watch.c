@@ -42,7 +42,7 @@ static struct side *sides(struct engine *engine, int i)
 	return i == 0 ? &engine->local : &engine->remote;
 }
 
-static bool can_notify(const struct side *side)
+bool watch_can_notify(const struct side *side)
 {
 	return side_has(side, "NOTIFY") && !side->overflowed;
 }
@@ -73,6 +73,8 @@ static bool note_status(struct side *side, const struct response_status *status)
 	mailbox_note_status(mailbox, side->remote, status);
 	changed = memcmp(&before.seen, &mailbox_side(mailbox, side->remote)->seen,
 			  sizeof(before.seen)) != 0;
+	if (mailbox_is_clean(mailbox))
+		mailbox_note_in_step(mailbox);
 	if (!mailbox_is_clean(mailbox) && (changed || !mailbox->failed))
 		engine_queue_mailbox(side->engine, mailbox);
 	return changed;
@@ -215,10 +217,10 @@ static void begin_idle(struct side *side)
 	request_submit(request);
 }
 
-static unsigned interval(struct engine *engine)
+unsigned watch_interval(struct engine *engine)
 {
-	bool pushed =
-		engine->options->push && can_notify(&engine->local) && can_notify(&engine->remote);
+	bool pushed = engine->options->push && watch_can_notify(&engine->local) &&
+		      watch_can_notify(&engine->remote);
 
 	if (engine->options->interval > 0)
 		return engine->options->interval;
@@ -228,7 +230,7 @@ static unsigned interval(struct engine *engine)
 /* The timer runs on through what happens meanwhile, unless the interval is another one now. */
 static void arm_sweep(struct engine *engine)
 {
-	ev_tstamp repeat = interval(engine);
+	ev_tstamp repeat = watch_interval(engine);
 
 	if (ev_is_active(&engine->sweep) && engine->sweep.repeat == repeat)
 		return;
@@ -255,7 +257,7 @@ static void begin_push(struct side *side)
 {
 	struct request *request;
 
-	if (!can_notify(side)) {
+	if (!watch_can_notify(side)) {
 		begin_idle(side);
 		return;
 	}
@@ -334,6 +336,7 @@ enum step watch_checked(struct engine *engine)
 	}
 	say_up_to_date(engine);
 	engine->phase = ENGINE_REST;
+	engine_order_rested(engine);
 	if (engine->options->push) {
 		begin_push(&engine->local);
 		begin_push(&engine->remote);
@@ -397,6 +400,16 @@ void watch_reconnect_later(struct engine *engine)
 	ev_timer_stop(engine->loop->ev, &engine->verify); /* a new connection looks anyway */
 	ev_timer_set(&engine->backoff, delay, 0.);
 	ev_timer_start(engine->loop->ev, &engine->backoff);
+}
+
+bool watch_connect_now(struct engine *engine)
+{
+	if (!ev_is_active(&engine->backoff))
+		return false;
+	ev_timer_stop(engine->loop->ev, &engine->backoff);
+	ev_timer_set(&engine->backoff, 0., 0.);
+	ev_timer_start(engine->loop->ev, &engine->backoff);
+	return true;
 }
 
 /* How far the clock that counts suspended time is ahead of the one that does not. */

@@ -102,14 +102,17 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 	mailbox->running = false;
 	mailbox->check = true;
 	mailbox->preferred &= run->straddled;
+	mailbox_note_problem(mailbox, ok || run->straddled ? NULL : reason);
 	if (run->straddled) {
+		mailbox->repair |= run->repair;
 		mailbox->again = ok = true; /* begun again, when the clients are done */
 	} else if (ok) {
 		mailbox->replayed = false;
 		mailbox->deletions_allowed = mailbox->failed = false;
 		mailbox_note_reached(mailbox);
+		mailbox_note_in_step(mailbox);
 	} else {
-		engine->incomplete = mailbox->failed = true;
+		engine_note_failed(engine, mailbox);
 		if (reason != NULL)
 			log_error(RUN_CONTEXT(run), "%s", reason);
 	}
@@ -134,6 +137,7 @@ static void start_runs(struct engine *engine)
 		DL_DELETE(engine->queue, mailbox);
 		mailbox->queued = false;
 		mailbox->running = true;
+		mailbox->held = false;
 		run = run_new(engine, mailbox, run_finished);
 		DL_APPEND(engine->runs, run);
 		engine->runs_count++;
@@ -153,6 +157,7 @@ static enum step give_up(struct engine *engine)
 {
 	engine->incomplete = true;
 	if (engine->options->reconnect) {
+		engine_orders_fail(engine);
 		watch_reconnect_later(engine);
 		return STEP_WAIT;
 	}
@@ -225,7 +230,7 @@ static bool replay(struct engine *engine)
 
 static enum step begin_tree(struct engine *engine)
 {
-	if (engine->options->change != NULL)
+	if (engine->asked.change != NULL)
 		engine_change_begin(engine);
 	else
 		engine_tree_begin(engine);
@@ -247,7 +252,7 @@ static enum step relist(struct engine *engine)
 /* What mail clients did comes first: the lists show its results on one side only. */
 static enum step replaying(struct engine *engine)
 {
-	if (engine->options->change == NULL &&
+	if (engine->asked.change == NULL &&
 		(replay(engine) || journal_holds_tree(&engine->journal)))
 		return STEP_WAIT;
 	return engine->replayed ? relist(engine) : begin_tree(engine);
@@ -287,22 +292,23 @@ static enum step change_done(struct engine *engine)
 {
 	if (engine_change_on(engine))
 		return STEP_WAIT;
-	return log_out(engine);
+	return engine->order != NULL ? engine_order_changed(engine) : log_out(engine);
 }
 
 static enum step tree_done(struct engine *engine)
 {
 	if (engine->barrier.waiting > 0)
 		return STEP_WAIT;
-	if (engine->options->change != NULL)
+	if (engine->asked.change != NULL)
 		return change_done(engine);
 	if (!engine_tree_end(engine)) {
 		engine_over(engine, false);
 		return STEP_AGAIN;
 	}
-	if (engine->failures > 0 && engine->last_reason != NULL)
+	if (engine->failures > 0 && engine->outage.reason != NULL)
 		log_notice(ENGINE_CONTEXT(engine), "connected again");
 	engine->failures = 0;
+	engine_outage_clear(engine);
 	engine->phase = ENGINE_WORK;
 	if (engine->queue != NULL)
 		compress(engine);
@@ -337,7 +343,7 @@ static enum step work(struct engine *engine)
 
 static enum step rest(struct engine *engine)
 {
-	if (engine->relist)
+	if (engine_order_next(engine) || engine->relist)
 		return relist(engine);
 	if (engine->queue == NULL && journal_next(&engine->journal, false) == NULL)
 		return STEP_WAIT;
@@ -419,13 +425,12 @@ void engine_side_ready(struct engine *engine, struct side *side)
 /* The same reason again and again is said once. */
 static void say_lost(struct engine *engine, struct side *side, const char *reason)
 {
-	if (engine->last_reason != NULL && engine->failures > 0 &&
-		strcmp(engine->last_reason, reason) == 0) {
+	const char *before = engine->outage.reason;
+
+	if (before != NULL && strcmp(before, reason) == 0) {
 		log_debug(SIDE_CONTEXT(side, NULL), "%s", reason);
 		return;
 	}
-	free(engine->last_reason);
-	engine->last_reason = xstrdup(reason);
 	log_error(SIDE_CONTEXT(side, NULL), "%s%s", reason,
 		engine->options->reconnect ? " (trying again)" : "");
 }
@@ -435,13 +440,15 @@ static void say_lost(struct engine *engine, struct side *side, const char *reaso
 void engine_side_lost(
 	struct engine *engine, struct side *side, enum session_failure failure, const char *reason)
 {
-	if (engine->phase == ENGINE_LOGOUT || engine->phase == ENGINE_OVER ||
-		engine->phase == ENGINE_DOWN) {
-		engine_over(engine, engine->phase == ENGINE_LOGOUT && !engine->incomplete);
+	/* The other one can be lost before fall() has had its turn. */
+	if (engine->phase == ENGINE_DOWN || engine->phase == ENGINE_OVER)
+		return;
+	if (engine->phase == ENGINE_LOGOUT) {
+		engine_over(engine, !engine->incomplete);
 		return;
 	}
 	say_lost(engine, side, reason);
-	engine->last_side = side->remote ? "remote" : "local";
+	engine_outage_note(engine, side, reason);
 	engine->incomplete = true;
 	engine->lost_for_good = failure == SESSION_FAILURE_REFUSED;
 	engine_reset(engine);
@@ -473,6 +480,7 @@ static enum step fall(struct task *task)
 		DL_DELETE(engine->queue, mailbox);
 		mailbox->queued = false;
 	}
+	engine_orders_fail(engine);
 	if (engine->options->reconnect)
 		watch_reconnect_later(engine);
 	else
@@ -509,6 +517,7 @@ struct engine *engine_new(struct loop *loop, struct worker *worker,
 	side_init(&engine->remote, engine, true, options->remote, &account->remote);
 	watch_init(engine);
 	journal_init(&engine->journal, engine);
+	engine_orders_init(engine);
 	engine_connect(engine);
 	return engine;
 }
@@ -531,6 +540,8 @@ struct engine *engine_free(struct engine *engine)
 		return NULL;
 	engine->phase = ENGINE_OVER;
 	watch_done(engine);
+	engine_orders_drop(engine);
+	engine_outage_clear(engine);
 	ev_timer_stop(engine->loop->ev, &engine->poll_logout);
 	side_disconnect(&engine->local);
 	side_disconnect(&engine->remote);
@@ -549,7 +560,6 @@ struct engine *engine_free(struct engine *engine)
 	free(engine->tree);
 	free(engine->tree_failed);
 	engine_change_done(engine);
-	free(engine->last_reason);
 	free(engine);
 	return NULL;
 }

@@ -47,6 +47,7 @@ struct mailbox *mailbox_free(struct mailbox *mailbox)
 		return NULL;
 	free(mailbox->name);
 	free(mailbox->display);
+	free(mailbox->problem);
 	free(mailbox);
 	return NULL;
 }
@@ -73,6 +74,17 @@ static bool side_is_clean(const struct mailbox_side *side)
 bool mailbox_is_clean(const struct mailbox *mailbox)
 {
 	return side_is_clean(&mailbox->local) && side_is_clean(&mailbox->remote);
+}
+
+void mailbox_note_in_step(struct mailbox *mailbox)
+{
+	mailbox->in_step = time(NULL);
+}
+
+void mailbox_note_problem(struct mailbox *mailbox, const char *problem)
+{
+	free(mailbox->problem);
+	mailbox->problem = problem != NULL ? xstrdup(problem) : NULL;
 }
 
 static void note_reached(struct mailbox_side *side)

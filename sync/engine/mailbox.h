@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 #include <uthash.h>
 
 #include "sync/imap/response.h"
@@ -27,7 +28,10 @@ struct mailbox {
 	struct mailbox_side local, remote;
 	bool subscribed;
 	bool no_brake; /* \Trash or \Junk: mass deletions are ordinary there */
-	bool deletions_allowed; /* --allow-deletions, or a client of the proxy deleted */
+	bool deletions_allowed; /* a client of the proxy deleted */
+	bool deletions_ordered; /* --allow-deletions */
+	bool repair; /* its next run is one */
+	bool ordered; /* the order under way is about it */
 	bool listed; /* on both sides, and to be synchronised */
 	bool queued; /* a run waits to start */
 	bool running;
@@ -36,6 +40,10 @@ struct mailbox {
 	bool preferred; /* a client has opened it: it comes before others */
 	unsigned disturbed; /* counts what clients did that a pass must not straddle (journal.h) */
 	bool failed; /* its last run did */
+	bool held; /* … because of the brake */
+	char *problem; /* … and why; NULL if the connection was lost */
+	const char *missing; /* the side that does not list it any more, or NULL */
+	time_t in_step; /* when both sides were last known to be the same; 0: never */
 	bool check; /* was run: look whether something came meanwhile */
 	bool missing_said; /* that it disappeared */
 	bool dropped_said[2]; /* that the local, remote side cannot store some flags */
@@ -60,6 +68,10 @@ int mailbox_remember_uidvalidity(
 /* What a STATUS of that side said. */
 void mailbox_note_status(
 	struct mailbox *mailbox, bool remote, const struct response_status *status);
+/* Both sides are the same now. */
+void mailbox_note_in_step(struct mailbox *mailbox);
+/* Why its run failed; NULL: it did not, or the connection was lost. */
+void mailbox_note_problem(struct mailbox *mailbox, const char *problem);
 /* A run has brought it to the state in `base`: an older STATUS does not count any more. */
 void mailbox_note_reached(struct mailbox *mailbox);
 /* Whether the last STATUS of both sides says that there is nothing to do. */

@@ -162,7 +162,8 @@ static bool brake_holds(struct run_side *side, const struct plan_operations *oth
 	uint64_t deletions = seqset_count(&other->expunge), mapped = 0;
 	bool emptied;
 
-	if (deletions == 0 || run->mailbox->no_brake || run->mailbox->deletions_allowed)
+	if (deletions == 0 || run->mailbox->no_brake || run->mailbox->deletions_allowed ||
+		run->mailbox->deletions_ordered)
 		return false;
 	if (run_database_failed(run, mapping_count(run->engine->db, run->mailbox->idx, &mapped)))
 		return true;
@@ -170,6 +171,7 @@ static bool brake_holds(struct run_side *side, const struct plan_operations *oth
 		  strcmp(run->mailbox->name, "INBOX") == 0;
 	if (!emptied && !plan_brake_holds(&run->engine->brake, deletions, mapped))
 		return false;
+	run->mailbox->held = true;
 	(void)run_fail(run,
 		"%" PRIu64 " of %" PRIu64
 		" messages disappeared on the %s side: nothing is deleted. If this is "

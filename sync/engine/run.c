@@ -418,6 +418,15 @@ static void init_side(
 	seqset_init(&side->refused);
 }
 
+/* Once: what comes up while it is under way is for an ordinary run. */
+static bool take_repair(struct mailbox *mailbox)
+{
+	bool repair = mailbox->repair;
+
+	mailbox->repair = false;
+	return repair;
+}
+
 struct run *run_new(struct engine *engine, struct mailbox *mailbox,
 	void (*finished)(struct run *run, bool ok, const char *reason))
 {
@@ -427,7 +436,7 @@ struct run *run_new(struct engine *engine, struct mailbox *mailbox,
 	run->mailbox = mailbox;
 	run->finished = finished;
 	run->first = true;
-	run->repair = engine->options->repair;
+	run->repair = take_repair(mailbox);
 	task_init(&run->task, engine->loop, run_step, run_finished);
 	barrier_init(&run->barrier, &run->task);
 	ev_timer_init(&run->pause, on_pause, 0, 0);

@@ -59,10 +59,10 @@ static char *describe_rest(const struct engine *engine)
 
 static char *describe_loss(const struct engine *engine)
 {
-	if (engine->last_reason == NULL)
+	if (engine->outage.reason == NULL)
 		return xstrdup("not connected, trying again");
-	return xasprintf(
-		"not connected, trying again: %s: %s", engine->last_side, engine->last_reason);
+	return xasprintf("not connected, trying again: %s: %s", engine->outage.side->name,
+		engine->outage.reason);
 }
 
 char *engine_summary(const struct engine *engine)

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/engine/status.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/engine/order.h"
+
+const char *status_push_name(enum status_push push)
+{
+	static const char *const names[] = {"notify", "idle", "poll"};
+
+	static_assert(ARRAY_LEN(names) == PUSH_POLL + 1, "one name each");
+	return names[push];
+}
+
+const char *status_state_name(enum status_state state)
+{
+	static const char *const names[] = {
+		"clean", "queued", "running", "held", "failed", "missing"};
+
+	static_assert(ARRAY_LEN(names) == MAILBOX_MISSING + 1, "one name each");
+	return names[state];
+}
+
+/* --- Connections --- */
+
+void engine_outage_note(struct engine *engine, const struct side *side, const char *reason)
+{
+	struct engine_outage *outage = &engine->outage;
+
+	if (outage->since == 0)
+		outage->since = time(NULL);
+	outage->side = side;
+	free(outage->reason);
+	outage->reason = xstrdup(reason);
+}
+
+void engine_outage_clear(struct engine *engine)
+{
+	free(take(engine->outage.reason));
+	engine->outage = (struct engine_outage){0};
+}
+
+static enum status_push push_of(const struct engine *engine, const struct side *side)
+{
+	if (!engine->options->push)
+		return PUSH_POLL;
+	if (watch_can_notify(side))
+		return PUSH_NOTIFY;
+	return side_has(side, "IDLE") ? PUSH_IDLE : PUSH_POLL;
+}
+
+static void take_side(const struct engine *engine, const struct side *side, struct status_side *ret)
+{
+	const struct engine_outage *outage = &engine->outage;
+
+	*ret = (struct status_side){.state = SIDE_DISCONNECTED};
+	if (side->ready) {
+		ret->state = SIDE_CONNECTED;
+		ret->push = push_of(engine, side);
+		return;
+	}
+	if (side->session != NULL)
+		ret->state = SIDE_CONNECTING;
+	if (outage->side == NULL)
+		return;
+	ret->since = outage->since;
+	/* Both are given up with either: see engine_side_lost(). */
+	ret->reason = outage->side == side
+			      ? xstrdup(outage->reason)
+			      : xasprintf("both are made anew when the %s side is back",
+					outage->side->name);
+}
+
+/* --- Mailboxes --- */
+
+static enum status_state state_of(const struct mailbox *mailbox)
+{
+	if (mailbox->running)
+		return MAILBOX_RUNNING;
+	if (mailbox->missing != NULL)
+		return MAILBOX_MISSING;
+	if (mailbox->queued)
+		return MAILBOX_QUEUED;
+	if (mailbox->failed && mailbox->problem != NULL)
+		return mailbox->held ? MAILBOX_HELD : MAILBOX_FAILED;
+	return mailbox_is_clean(mailbox) ? MAILBOX_CLEAN : MAILBOX_QUEUED;
+}
+
+static int64_t messages_beyond(const struct mailbox_side *side)
+{
+	uint32_t done = side->base.uidnext > 0 ? side->base.uidnext : 1;
+
+	if (side->seen.uidvalidity == 0 ||
+		(side->base.uidvalidity != 0 && side->base.uidvalidity != side->seen.uidvalidity))
+		return -1;
+	return side->seen.uidnext > done ? (int64_t)side->seen.uidnext - done : 0;
+}
+
+static bool is_invalid(const struct mailbox_side *side)
+{
+	return side->base.uidvalidity != 0 && side->seen.uidvalidity != 0 &&
+	       side->base.uidvalidity != side->seen.uidvalidity;
+}
+
+static char *command_for(const struct mailbox *mailbox, enum status_state state)
+{
+	const char *options = NULL;
+
+	if (state == MAILBOX_HELD)
+		options = "--allow-deletions";
+	else if (state == MAILBOX_MISSING && strcmp(mailbox->name, "INBOX") != 0)
+		options = "--delete";
+	else if (state == MAILBOX_FAILED &&
+		 (is_invalid(&mailbox->local) || is_invalid(&mailbox->remote)))
+		options = "--target=database --delete";
+	return options != NULL ? xasprintf("interimap %s %s", options, mailbox->display) : NULL;
+}
+
+static char *reason_for(const struct mailbox *mailbox, enum status_state state)
+{
+	if (state == MAILBOX_MISSING)
+		return xasprintf("the %s server does not list it any more", mailbox->missing);
+	if (state == MAILBOX_HELD || state == MAILBOX_FAILED)
+		return xstrdup(mailbox->problem);
+	return NULL;
+}
+
+static void take_mailbox(const struct mailbox *mailbox, struct status_mailbox *ret)
+{
+	enum status_state state = state_of(mailbox);
+
+	*ret = (struct status_mailbox){
+		.name = xstrdup(mailbox->display),
+		.state = state,
+		.in_step = mailbox->in_step,
+		.to_local = messages_beyond(&mailbox->remote),
+		.to_remote = messages_beyond(&mailbox->local),
+		.reason = reason_for(mailbox, state),
+		.resolve = command_for(mailbox, state),
+	};
+}
+
+static int by_name(const void *one, const void *other)
+{
+	const struct status_mailbox *a = one, *b = other;
+
+	return strcmp(a->name, b->name);
+}
+
+/* What is neither listed nor missing was ignored, or is gone from both sides. */
+static void take_mailboxes(const struct engine *engine, struct engine_status *ret)
+{
+	struct mailbox *mailbox, *next;
+
+	ret->mailboxes = xcalloc(HASH_COUNT(engine->mailboxes) + 1, sizeof(*ret->mailboxes));
+	HASH_ITER (hh, engine->mailboxes, mailbox, next)
+		if (mailbox->listed || mailbox->missing != NULL)
+			take_mailbox(mailbox, &ret->mailboxes[ret->mailbox_count++]);
+	qsort(ret->mailboxes, ret->mailbox_count, sizeof(*ret->mailboxes), by_name);
+}
+
+void engine_status_take(struct engine *engine, struct engine_status *ret)
+{
+	struct engine_order *order;
+
+	*ret = (struct engine_status){
+		.interval = watch_interval(engine),
+		.ordered = engine->order != NULL,
+		.actions_waiting = engine_actions_waiting(engine),
+		.copied = engine->copied,
+	};
+	take_side(engine, &engine->local, &ret->local);
+	take_side(engine, &engine->remote, &ret->remote);
+	if (ev_is_active(&engine->backoff))
+		ret->next_try =
+			time(NULL) +
+			(time_t)(ev_timer_remaining(engine->loop->ev, &engine->backoff) + 0.5);
+	DL_FOREACH (engine->orders, order)
+		ret->orders_waiting++;
+	take_mailboxes(engine, ret);
+}
+
+void engine_status_done(struct engine_status *status)
+{
+	for (size_t i = 0; i < status->mailbox_count; i++) {
+		free(status->mailboxes[i].name);
+		free(status->mailboxes[i].reason);
+		free(status->mailboxes[i].resolve);
+	}
+	free(take(status->mailboxes));
+	status->mailbox_count = 0;
+	free(take(status->local.reason));
+	free(take(status->remote.reason));
+}
