@@ -24,10 +24,7 @@ bool change_name(struct engine *engine, size_t index, struct mailbox_name *ret)
 
 struct listed *change_find_listed(struct side *side, const struct mailbox_name *name)
 {
-	struct engine *engine = side->engine;
-
-	return listing_find(side->remote ? &engine->remote_listing : &engine->local_listing,
-		name->data, name->len);
+	return listing_find(side_listing(side), name->data, name->len);
 }
 
 void change_refuse(struct engine *engine, size_t index)

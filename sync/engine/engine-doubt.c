@@ -12,11 +12,6 @@
 #include "sync/base/xalloc.h"
 #include "sync/engine/engine-private.h"
 
-static struct listing *listing_of(struct side *side)
-{
-	return side->remote ? &side->engine->remote_listing : &side->engine->local_listing;
-}
-
 struct doubt_request {
 	struct request request;
 	struct listed *entry;
@@ -28,7 +23,7 @@ static bool on_status(struct command *command, struct response *response)
 
 	if (response->type != RESPONSE_STATUS)
 		return false;
-	listing_take(listing_of(side), response, side->delimiter, side->reference);
+	listing_take(side_listing(side), response, side->delimiter, side->reference);
 	return true;
 }
 
@@ -59,10 +54,10 @@ static bool ask(struct side *side)
 	struct listed *entry, *next;
 	bool any = false;
 
-	if (listing_of(side)->doubted)
+	if (side_listing(side)->doubted)
 		return false;
-	listing_of(side)->doubted = true;
-	HASH_ITER (hh, listing_of(side)->entries, entry, next) {
+	side_listing(side)->doubted = true;
+	HASH_ITER (hh, side_listing(side)->entries, entry, next) {
 		char *wire;
 		struct doubt_request *doubt;
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Both mailbox lists, and what follows from them: creating, subscribing, and which mailboxes have
- * something to do. */
+/* Both mailbox lists, and what the database knows. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,12 +9,6 @@
 #include "sync/config/values.h"
 #include "sync/engine/engine-private.h"
 #include "sync/imap/mailbox.h"
-#include "sync/plan/mailboxes.h"
-
-static struct listing *listing_of(struct side *side)
-{
-	return side->remote ? &side->engine->remote_listing : &side->engine->local_listing;
-}
 
 /* The delimiter of the hierarchy is told by LIST "" "" (RFC 3501 section 6.3.8). */
 static bool on_delimiter(struct command *command, struct response *response)
@@ -34,7 +27,7 @@ static bool on_listed(struct command *command, struct response *response)
 
 	if (response->type != RESPONSE_LIST && response->type != RESPONSE_STATUS)
 		return false;
-	listing_take(listing_of(side), response, side->delimiter, side->reference);
+	listing_take(side_listing(side), response, side->delimiter, side->reference);
 	return true;
 }
 
@@ -43,7 +36,7 @@ static bool listed(struct request *request)
 	struct side *side = request->side;
 
 	if (request->command.outcome == OUTCOME_OK)
-		listing_of(side)->complete = true;
+		side_listing(side)->complete = true;
 	return false;
 }
 
@@ -162,8 +155,8 @@ static void list_mailboxes(struct side *side)
 	size_t count, done = 0;
 	struct list_pattern *patterns = make_patterns(side, &count);
 
-	listing_clear(listing_of(side));
-	listing_of(side)->asked = true;
+	listing_clear(side_listing(side));
+	side_listing(side)->asked = true;
 	while (done < count)
 		done += list_some(side, patterns + done, count - done);
 	list_patterns_free(patterns, count);
@@ -187,7 +180,7 @@ void engine_list(struct engine *engine, struct side *side)
 {
 	list_delimiter(side);
 	if (patterns_need_delimiter(engine))
-		listing_clear(listing_of(
+		listing_clear(side_listing(
 			side)); /* engine_list_on() goes on when both delimiters are known */
 	else
 		list_mailboxes(side);
@@ -200,28 +193,6 @@ bool engine_list_on(struct engine *engine)
 	list_mailboxes(&engine->local);
 	list_mailboxes(&engine->remote);
 	return true;
-}
-
-/* The plan's input; what a refused deed of a client holds is left out. */
-static struct plan_listed *plan_input(
-	const struct journal *journal, struct listing *listing, size_t *ret_count)
-{
-	struct plan_listed *input = xcalloc(HASH_COUNT(listing->entries), sizeof(*input));
-	struct listed *entry, *next;
-	size_t count = 0;
-
-	HASH_ITER (hh, listing->entries, entry, next) {
-		if (journal_reserves(journal, entry->name, entry->len))
-			continue;
-		input[count++] = (struct plan_listed){
-			.name = entry->name,
-			.len = entry->len,
-			.selectable = listed_is_selectable(entry),
-			.subscribed = (entry->attributes & LIST_SUBSCRIBED) != 0,
-		};
-	}
-	*ret_count = count;
-	return input;
 }
 
 static int load_known(struct engine *engine)
@@ -244,38 +215,6 @@ static int load_known(struct engine *engine)
 	}
 	mailbox_rows_free(rows, count);
 	return 0;
-}
-
-static struct plan_known *known_input(struct engine *engine, size_t *ret_count)
-{
-	struct plan_known *input = xcalloc(HASH_COUNT(engine->mailboxes), sizeof(*input));
-	struct mailbox *mailbox, *next;
-	size_t count = 0;
-
-	HASH_ITER (hh, engine->mailboxes, mailbox, next) {
-		if (journal_reserves(&engine->journal, mailbox->name, mailbox->len))
-			continue;
-		input[count++] = (struct plan_known){.name = mailbox->name,
-			.len = mailbox->len,
-			.subscribed = mailbox->subscribed};
-	}
-	*ret_count = count;
-	return input;
-}
-
-static void make_plan(struct engine *engine)
-{
-	size_t local_count, remote_count, known_count;
-	const struct journal *journal = &engine->journal;
-	_cleanup_free_ struct plan_listed *local =
-		plan_input(journal, &engine->local_listing, &local_count);
-	_cleanup_free_ struct plan_listed *remote =
-		plan_input(journal, &engine->remote_listing, &remote_count);
-	_cleanup_free_ struct plan_known *known = known_input(engine, &known_count);
-
-	free(take(engine->tree));
-	plan_mailboxes(local, local_count, remote, remote_count, known, known_count, &engine->tree,
-		&engine->tree_count);
 }
 
 /* RFC 3501 knows flat name spaces; a hierarchy cannot be told in one. */
@@ -349,274 +288,6 @@ bool engine_prepare(struct engine *engine)
 	leave_to_others(engine);
 	if (load_known(engine) < 0) {
 		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
-		return false;
-	}
-	return true;
-}
-
-static bool is_create(const struct plan_mailbox *operation)
-{
-	return operation->action == MAILBOX_CREATE_LOCAL ||
-	       operation->action == MAILBOX_CREATE_REMOTE;
-}
-
-/* A command of the tree: `operation` points into engine->tree. */
-struct tree_request {
-	struct request request;
-	struct engine *engine;
-	const struct plan_mailbox *operation;
-};
-
-static char *display_name(struct engine *engine, const struct plan_mailbox *operation)
-{
-	return mailbox_for_person(operation->name, operation->len, engine->local.delimiter);
-}
-
-static bool on_tree(struct request *request)
-{
-	struct tree_request *tree = container_of(request, struct tree_request, request);
-	struct engine *engine = tree->engine;
-	struct command *command = &request->command;
-	_cleanup_free_ char *name = display_name(engine, tree->operation);
-	_cleanup_free_ char *reason = command_reason(command);
-	_cleanup_free_ char *text = command_describe(command);
-
-	text[strcspn(text, " ")] = '\0';
-	if (command->outcome == OUTCOME_OK) {
-		log_info(SIDE_CONTEXT(request->side, name), "%s",
-			is_create(tree->operation) ? "Created" : text);
-		return true;
-	}
-	if (command->outcome == OUTCOME_LOST || command->outcome == OUTCOME_CANCELLED)
-		return false;
-	if (is_create(tree->operation) && command->code == CODE_ALREADYEXISTS)
-		return true;
-	log_error(SIDE_CONTEXT(request->side, name),
-		"the server refused %s (%s): it is tried again next time", text, reason);
-	engine->incomplete = true;
-	engine->tree_failed[tree->operation - engine->tree] = true;
-	return true;
-}
-
-static void submit_tree(struct engine *engine, struct side *side,
-	const struct plan_mailbox *operation, const char *verb)
-{
-	_cleanup_free_ char *wire = side_wire_name(side, operation->name, operation->len);
-	struct tree_request *tree;
-
-	if (wire == NULL) {
-		_cleanup_free_ char *name = display_name(engine, operation);
-
-		log_error(SIDE_CONTEXT(side, name),
-			"the name cannot be expressed on this server: rename the "
-			"mailbox on the other side");
-		engine->incomplete = true;
-		engine->tree_failed[operation - engine->tree] = true;
-		return;
-	}
-	tree = request_new(&engine->barrier, side, sizeof(*tree), on_tree);
-	tree->engine = engine;
-	tree->operation = operation;
-	command_printf(&tree->request.command, "%s ", verb);
-	command_mailbox(&tree->request.command, wire);
-	request_submit(&tree->request);
-}
-
-/* Every account has an INBOX (RFC 3501 section 5.1): a list without it, when the other side has it,
- * comes from a server whose storage is not there. */
-static bool lacks_inbox(struct side *side)
-{
-	struct side *other = side->remote ? &side->engine->local : &side->engine->remote;
-
-	return listing_find(listing_of(side), "INBOX", 5) == NULL &&
-	       listing_find(listing_of(other), "INBOX", 5) != NULL;
-}
-
-static void say_missing(
-	struct engine *engine, const struct plan_mailbox *operation, struct side *side)
-{
-	struct mailbox *mailbox = engine_find_mailbox(engine, operation->name, operation->len);
-	bool is_inbox = mailbox_name_equal(operation->name, operation->len, "INBOX", 5);
-
-	engine->incomplete = true;
-	if (mailbox != NULL) {
-		mailbox->listed = false;
-		mailbox->missing = side->name;
-	}
-	if (mailbox == NULL || (!is_inbox && lacks_inbox(side)) ||
-		(mailbox->missing_said && engine->order == NULL))
-		return;
-	mailbox->missing_said = true;
-	if (is_inbox) {
-		log_error(SIDE_CONTEXT(side, mailbox->display),
-			"the server does not list it: is its storage there? Nothing is deleted for "
-			"what it does not list");
-		return;
-	}
-	log_error(SIDE_CONTEXT(side, mailbox->display),
-		"the mailbox disappeared. If it was deleted or renamed there, run `interimap "
-		"--delete %s` to delete it here as well",
-		mailbox->display);
-}
-
-static void begin_operation(struct engine *engine, const struct plan_mailbox *operation)
-{
-	switch (operation->action) {
-	case MAILBOX_CREATE_LOCAL:
-		submit_tree(engine, &engine->local, operation, "CREATE");
-		break;
-	case MAILBOX_CREATE_REMOTE:
-		submit_tree(engine, &engine->remote, operation, "CREATE");
-		break;
-	case MAILBOX_SUBSCRIBE_LOCAL:
-		submit_tree(engine, &engine->local, operation, "SUBSCRIBE");
-		break;
-	case MAILBOX_SUBSCRIBE_REMOTE:
-		submit_tree(engine, &engine->remote, operation, "SUBSCRIBE");
-		break;
-	case MAILBOX_UNSUBSCRIBE_LOCAL:
-		submit_tree(engine, &engine->local, operation, "UNSUBSCRIBE");
-		break;
-	case MAILBOX_UNSUBSCRIBE_REMOTE:
-		submit_tree(engine, &engine->remote, operation, "UNSUBSCRIBE");
-		break;
-	case MAILBOX_MISSING_LOCAL:
-		say_missing(engine, operation, &engine->local);
-		break;
-	case MAILBOX_MISSING_REMOTE:
-		say_missing(engine, operation, &engine->remote);
-		break;
-	case MAILBOX_REMEMBER:
-	case MAILBOX_SET_SUBSCRIBED:
-	case MAILBOX_SYNC:
-		break; /* after the servers have answered */
-	}
-}
-
-/* They are found anew; a list of named mailboxes says nothing of the others. */
-static void forget_missing(struct engine *engine)
-{
-	struct mailbox *mailbox, *next;
-
-	HASH_ITER (hh, engine->mailboxes, mailbox, next)
-		if (engine->asked.mailboxes == NULL)
-			mailbox->missing = NULL;
-}
-
-void engine_tree_begin(struct engine *engine)
-{
-	make_plan(engine);
-	forget_missing(engine);
-	free(engine->tree_failed);
-	engine->tree_failed = xcalloc(engine->tree_count, sizeof(*engine->tree_failed));
-	for (size_t i = 0; i < engine->tree_count; i++)
-		begin_operation(engine, &engine->tree[i]);
-}
-
-int engine_add_mailbox(struct engine *engine, const char *name, size_t len, bool subscribed)
-{
-	struct mailbox_row row = {.name = (char *)name, .len = len, .subscribed = subscribed};
-	struct mailbox *mailbox;
-	int r = mailboxes_insert(engine->db, name, len, subscribed, &row.idx);
-
-	if (r < 0)
-		return r;
-	mailbox = mailbox_new(&row, engine->local.delimiter);
-	mailbox->subscribed = subscribed;
-	HASH_ADD_KEYPTR(hh, engine->mailboxes, mailbox->name, mailbox->len, mailbox);
-	return 0;
-}
-
-static int set_subscribed(struct engine *engine, const struct plan_mailbox *operation)
-{
-	struct mailbox *mailbox = engine_find_mailbox(engine, operation->name, operation->len);
-
-	if (mailbox == NULL)
-		return 0;
-	mailbox->subscribed = operation->subscribed;
-	return mailboxes_set_subscribed(engine->db, mailbox->idx, operation->subscribed);
-}
-
-/* What the listing knows of a mailbox; one that was just created has no STATUS yet, and is looked
- * at. */
-static void note_listed(struct mailbox_side *side, struct mailbox *mailbox, struct listing *listing)
-{
-	const struct listed *entry = listing_find(listing, mailbox->name, mailbox->len);
-
-	side->seen = (struct mailbox_state){0};
-	if (entry == NULL)
-		return;
-	side->seen = entry->status;
-	if (entry->attributes & (LIST_TRASH | LIST_JUNK))
-		mailbox->no_brake = true;
-}
-
-static void sync_mailbox(struct engine *engine, const struct plan_mailbox *operation)
-{
-	struct mailbox *mailbox = engine_find_mailbox(engine, operation->name, operation->len);
-
-	if (mailbox == NULL)
-		return; /* it could not be created */
-	mailbox->listed = true;
-	mailbox->missing = NULL;
-	mailbox->missing_said = false;
-	note_listed(&mailbox->local, mailbox, &engine->local_listing);
-	note_listed(&mailbox->remote, mailbox, &engine->remote_listing);
-	if (mailbox_is_clean(mailbox))
-		mailbox_note_in_step(mailbox);
-	if (engine_order_wants(engine, mailbox) || !mailbox_is_clean(mailbox))
-		engine_queue_mailbox(engine, mailbox);
-}
-
-static int end_operation(struct engine *engine, const struct plan_mailbox *operation)
-{
-	switch (operation->action) {
-	case MAILBOX_REMEMBER:
-		return engine_add_mailbox(
-			engine, operation->name, operation->len, operation->subscribed);
-	case MAILBOX_SET_SUBSCRIBED:
-		return set_subscribed(engine, operation);
-	case MAILBOX_SYNC:
-		sync_mailbox(engine, operation);
-		return 0;
-	default:
-		return 0;
-	}
-}
-
-static bool same_mailbox(const struct plan_mailbox *one, const struct plan_mailbox *other)
-{
-	return mailbox_name_equal(one->name, one->len, other->name, other->len);
-}
-
-bool engine_tree_end(struct engine *engine)
-{
-	struct mailbox *mailbox, *next;
-	bool create_failed = false, subscribe_failed = false;
-	int r = db_begin(engine->db);
-
-	/* Of the others, a list of named mailboxes says nothing. */
-	HASH_ITER (hh, engine->mailboxes, mailbox, next)
-		mailbox->listed &= engine->asked.mailboxes != NULL;
-	for (size_t i = 0; i < engine->tree_count && r >= 0; i++) {
-		const struct plan_mailbox *operation = &engine->tree[i];
-
-		if (i == 0 || !same_mailbox(&engine->tree[i - 1], operation))
-			create_failed = subscribe_failed = false;
-		if (engine->tree_failed[i] && is_create(operation))
-			create_failed = true;
-		else if (engine->tree_failed[i])
-			subscribe_failed = true;
-		/* A refused subscription does not keep the messages from being synchronised. */
-		if (!create_failed &&
-			!(subscribe_failed && operation->action == MAILBOX_SET_SUBSCRIBED))
-			r = end_operation(engine, operation);
-	}
-	if (r >= 0)
-		r = db_commit(engine->db);
-	if (r < 0) {
-		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
-		db_rollback(engine->db);
 		return false;
 	}
 	return true;

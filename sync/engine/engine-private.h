@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The engine's own files: engine.c (its life), engine-list.c (mailbox lists and trees),
- * engine-watch.c (staying up to date), engine-order.c (what a person asks for meanwhile),
- * engine-status.c (what they are told). */
+/* The engine's own files: engine.c (its life), engine-list.c (mailbox lists), engine-tree.c (what
+ * follows from them), engine-watch.c (staying up to date), engine-order.c (what a person asks for
+ * meanwhile), engine-status.c (what they are told). */
 #ifndef INTERIMAP_ENGINE_ENGINE_PRIVATE_H
 #define INTERIMAP_ENGINE_ENGINE_PRIVATE_H
 
@@ -128,6 +128,11 @@ struct engine {
 };
 
 /* For a person: messages about neither side. */
+static inline struct listing *side_listing(struct side *side)
+{
+	return side->remote ? &side->engine->remote_listing : &side->engine->local_listing;
+}
+
 #define ENGINE_CONTEXT(engine_) (&(const struct log_context){.side = (engine_)->name})
 #define DATABASE_CONTEXT(engine_) (&(const struct log_context){.side = (engine_)->database_name})
 
@@ -167,14 +172,22 @@ bool engine_list_on(struct engine *engine);
 /* engine-doubt.c: asks once more for what was listed without a STATUS; false if there is (now)
  * nothing to ask. */
 bool engine_doubt(struct engine *engine);
-/* engine-list.c: */
+/* engine-tree.c: */
 /* Both lists are there, and prepared: decides, and submits what is to be created and subscribed. */
 void engine_tree_begin(struct engine *engine);
 /* It is done: mailboxes become known, and those that are not up to date are queued. */
 bool engine_tree_end(struct engine *engine);
 
+/* engine-list.c: */
 /* The lists are there, and so is the schema: false, cannot go on. */
 bool engine_prepare(struct engine *engine);
+
+/*
+ * engine-absence.c: a known mailbox that a list does not have any more was perhaps renamed or
+ * deleted a moment ago, and the server is about to say so.  Takes out of the plan for a second what
+ * would come of it if not: the absence, and what is new on that side.
+ */
+void absence_wait(struct engine *engine);
 
 /* engine-change.c */
 void engine_change_begin(struct engine *engine);
@@ -233,6 +246,8 @@ enum step watch_check(struct engine *engine);
 enum step watch_checked(struct engine *engine);
 /* Something is to be done: the end of the rest. */
 void watch_pause(struct engine *engine);
+/* Everything is looked at then, or before. */
+void watch_look_in(struct engine *engine, double seconds);
 /* Both connections are given up, and made again after a while. */
 void watch_reconnect_later(struct engine *engine);
 /* Both sides are asked as often, in seconds. */

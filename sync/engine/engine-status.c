@@ -84,7 +84,7 @@ static enum status_state state_of(const struct mailbox *mailbox)
 	if (mailbox->running)
 		return MAILBOX_RUNNING;
 	if (mailbox->missing != NULL)
-		return MAILBOX_MISSING;
+		return mailbox->held ? MAILBOX_HELD : MAILBOX_MISSING;
 	if (mailbox->queued)
 		return MAILBOX_QUEUED;
 	if (mailbox->failed && mailbox->problem != NULL)
@@ -112,9 +112,9 @@ static char *command_for(const struct mailbox *mailbox, enum status_state state)
 {
 	const char *options = NULL;
 
-	if (state == MAILBOX_HELD)
+	if (state == MAILBOX_HELD && mailbox->missing == NULL)
 		options = "--allow-deletions";
-	else if (state == MAILBOX_MISSING && strcmp(mailbox->name, "INBOX") != 0)
+	else if (mailbox->missing != NULL && strcmp(mailbox->name, "INBOX") != 0)
 		options = "--delete";
 	else if (state == MAILBOX_FAILED &&
 		 (is_invalid(&mailbox->local) || is_invalid(&mailbox->remote)))

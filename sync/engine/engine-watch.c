@@ -80,12 +80,20 @@ static bool note_status(struct side *side, const struct response_status *status)
 	return changed;
 }
 
+void watch_look_in(struct engine *engine, double seconds)
+{
+	struct ev_loop *ev = engine->loop->ev;
+
+	if (ev_is_active(&engine->settle) && ev_timer_remaining(ev, &engine->settle) <= seconds)
+		return;
+	ev_timer_stop(ev, &engine->settle);
+	ev_timer_set(&engine->settle, seconds, 0.);
+	ev_timer_start(ev, &engine->settle);
+}
+
 static void relist_soon(struct engine *engine)
 {
-	if (!ev_is_active(&engine->settle)) {
-		ev_timer_set(&engine->settle, SETTLE_SECONDS, 0.);
-		ev_timer_start(engine->loop->ev, &engine->settle);
-	}
+	watch_look_in(engine, SETTLE_SECONDS);
 }
 
 static void note_renamed(struct side *side, const struct response_list *list)

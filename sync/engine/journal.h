@@ -31,6 +31,9 @@ struct deed {
 	bool begun; /* commands of it may have reached the other side */
 	bool refused; /* by the other side: its mailboxes are held until it is tried again */
 	bool said; /* … which a person has been told */
+	/* Of a deletion that was only seen (replay-brake.c): */
+	bool weighed; /* with all that were seen at the same time … */
+	uint64_t too_heavy; /* … which were too many messages; 0: they were not */
 	struct mailbox_name from, to; /* data is NULL where there is none */
 	uint32_t uidvalidity; /* of the target, where it was done */
 };

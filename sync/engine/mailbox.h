@@ -4,6 +4,7 @@
 #ifndef INTERIMAP_ENGINE_MAILBOX_H
 #define INTERIMAP_ENGINE_MAILBOX_H
 
+#include <ev.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
@@ -33,6 +34,8 @@ struct mailbox {
 	bool repair; /* its next run is one */
 	bool ordered; /* the order under way is about it */
 	bool listed; /* on both sides, and to be synchronised */
+	ev_tstamp
+		absent_since; /* it was listed until then; 0: it is, or that has been dealt with */
 	bool queued; /* a run waits to start */
 	bool running;
 	bool again; /* changed while it was running */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The replay's files: replay.c (its life), replay-messages.c (MOVE and COPY), replay-tree.c
- * (mailboxes and subscriptions). */
+ * (mailboxes and subscriptions), replay-brake.c (when not to delete). */
 #ifndef INTERIMAP_ENGINE_REPLAY_PRIVATE_H
 #define INTERIMAP_ENGINE_REPLAY_PRIVATE_H
 
@@ -106,6 +106,10 @@ char *replay_display(const struct replay *replay, const struct mailbox_name *nam
 
 enum step replay_messages_step(struct replay *replay);
 void replay_messages_done(struct replay *replay);
+/* replay-brake.c: *ret_held is how many messages a deletion that was only seen would take along, if
+ * that is more than goes without asking; else 0.  -errno if the database failed. */
+int replay_weigh_deletion(struct replay *replay, const struct mailbox *mailbox, uint64_t *ret_held);
+
 enum step replay_tree_step(struct replay *replay);
 void replay_tree_done(struct replay *replay);
 

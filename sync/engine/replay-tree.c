@@ -331,11 +331,23 @@ static enum step refuse_deletion(struct replay *replay, const char *why)
 		replay->origin->name, why, name, name);
 }
 
+/* The brake holds: a person is told once, and the mailbox counts as missing. */
+static enum step hold_deletion(struct replay *replay, struct mailbox *mailbox, uint64_t messages)
+{
+	_cleanup_free_ char *why = xasprintf(
+		"here that would delete %" PRIu64 " messages at once (max-deletions)", messages);
+
+	mailbox->held = mailbox->missing_said = true;
+	mailbox_note_problem(mailbox, why);
+	return refuse_deletion(replay, why);
+}
+
 static enum step delete_asked(struct replay *replay)
 {
 	const struct tree *tree = &replay->tree;
 	struct mailbox *mailbox = known(replay);
 	const struct mailbox_state *base = base_of(replay, mailbox);
+	uint64_t held;
 
 	if (replay->barrier.refused)
 		return not_listed(replay);
@@ -343,6 +355,10 @@ static enum step delete_asked(struct replay *replay)
 		return leave(replay);
 	if (!tree->has_old)
 		return forget_deleted(replay);
+	if (replay_database_failed(replay, replay_weigh_deletion(replay, mailbox, &held)))
+		return STEP_DONE;
+	if (held > 0)
+		return hold_deletion(replay, mailbox, held);
 	if (tree->uidvalidity == 0 ||
 		(base->uidvalidity != 0 && base->uidvalidity != tree->uidvalidity))
 		return refuse_deletion(replay, "here it is not the mailbox that it was");
@@ -388,6 +404,19 @@ static enum step delete_step(struct replay *replay)
 
 /* --- RENAME --- */
 
+/* Most servers leave a subscription with the old name.  So a side that has one under the new name
+ * has it for a reason, and the other side follows. */
+static int write_unsubscribed(struct replay *replay)
+{
+	struct mailbox *mailbox, *next;
+	int r = 0;
+
+	HASH_ITER (hh, replay->engine->mailboxes, mailbox, next)
+		if (r >= 0 && subtree_has(&replay->deed->from, mailbox->name, mailbox->len))
+			r = mailboxes_set_subscribed(replay->engine->db, mailbox->idx, false);
+	return r;
+}
+
 static int write_renamed(struct replay *replay)
 {
 	struct buf taken;
@@ -400,6 +429,8 @@ static int write_renamed(struct replay *replay)
 		replay->tree.taken = replay_display(replay, &name);
 		buf_done(&taken);
 	}
+	if (r >= 0)
+		r = write_unsubscribed(replay);
 	return r >= 0 ? drop(replay) : r;
 }
 
@@ -445,12 +476,9 @@ static enum step rename_asked(struct replay *replay)
 /* Whether the new list of the side where it was done has a mailbox there or below. */
 static bool origin_lists(const struct replay *replay, const struct mailbox_name *root)
 {
-	struct engine *engine = replay->engine;
-	struct listing *listing =
-		replay->origin->remote ? &engine->remote_listing : &engine->local_listing;
 	struct listed *entry, *next;
 
-	HASH_ITER (hh, listing->entries, entry, next)
+	HASH_ITER (hh, side_listing(replay->origin)->entries, entry, next)
 		if (listed_is_selectable(entry) && subtree_has(root, entry->name, entry->len))
 			return true;
 	return false;

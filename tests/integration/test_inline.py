@@ -601,6 +601,73 @@ def test_renamed_there(make):
     assert_nothing_transferred(service)
 
 
+def test_renamed_and_subscribed_there(make):
+    """What clients do when a person renames a mailbox: it ended unsubscribed at the remote, since
+    the database still had the old name's subscription, and the local side was taken to have ended
+    it."""
+    service = make({"old": 5, "old/below": 5})
+    with service.there() as there:
+        service.relay.reset()
+        there.cmd("RENAME old fresh")
+        there.cmd("UNSUBSCRIBE old")
+        there.cmd("SUBSCRIBE fresh")
+        there.cmd("SUBSCRIBE fresh.below")
+    service.settle({"fresh": body("old", 5), "fresh/below": body("old/below", 5)})
+    _, subscribed = counts_there(service)
+    assert {("fresh",), ("fresh", "below")} <= subscribed
+    assert_nothing_transferred(service)
+
+
+@pytest.mark.parametrize("act", ["DELETE old", "RENAME old fresh"])
+def test_lists_before_the_remote_tells(make, act):
+    """Dovecot collects what it tells for half a second.  When a client made the lists be looked at
+    within that time, the mailbox was reported as disappeared, and a renamed one was downloaded
+    again under its new name."""
+    service = make({"old": 20})
+    with service.there() as there, service.client() as client:
+        service.relay.reset()
+        there.cmd(act)
+        client.cmd("CREATE made")  # makes the engine look at the lists
+    service.settle({"made": []})
+    assert_nothing_transferred(service)
+    assert "disappeared" not in service.running.err()
+
+
+def test_deletion_of_much_is_held(make):
+    """The brake: a remote whose storage goes away may tell of it as deletions.  More than 100
+    messages are not deleted here for that, be they in one mailbox or in many; but one client's
+    DELETE at the proxy is believed."""
+    few = [f"few/{n}" for n in range(5)]
+    service = make({"much": 120, "clear": 120, "small": 20, **{name: 30 for name in few}})
+    with service.there() as there, service.client() as client:
+        there.cmd("DELETE much")
+        service.running.wait_for("was deleted on the remote side, but here that would delete 120")
+        client.cmd("DELETE clear")
+        there.cmd("DELETE small")
+        eventually(lambda: not {("clear",), ("small",)} & set(counts_here(service)[0])
+                   and ("clear",) not in counts_there(service)[0], 20)
+        for tag in [there.send("DELETE", service.name(name)) for name in few]:
+            there.wait(tag)
+        service.running.wait_for("here that would delete 150 messages at once")
+        service.quiet(2)
+        assert counts_here(service)[0] == {
+            ("INBOX",): 0, ("much",): 120, **{tuple(name.split("/")): 30 for name in few}}
+    service.stop()
+    for name in ["much", *few]:
+        service.one.run("--delete", name)
+    service.check()
+
+
+def counts_here(service):
+    with service.store() as here:
+        return counts(here)
+
+
+def counts_there(service):
+    with service.there() as there:
+        return counts(there)
+
+
 def test_deleted_created_subscribed_there(make):
     service = make({"gone": 20, "kept": 5, "kept/below": 5})
     with service.there() as there:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The service at work: a mail client at the proxy, a store, and a remote server that comes and goes."""
 
+import os
+import signal
 import time
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from . import messages
 from .imap import Imap
 from .interimap import connect, imaps, proxy_section, state
+from .processes import descendants
 
 
 class Service:
@@ -125,6 +128,19 @@ def test_remote_away(service):
     service.remote.start()
     eventually(lambda: service.state() == state(service.remote), 60)
     assert service.state().count() >= count
+
+
+def test_both_lost_at_once(service):
+    """Both connections end within one turn of the loop, as they may after a suspend."""
+    os.kill(service.running.pid, signal.SIGSTOP)
+    for pid, _ in descendants(service.running.pid):
+        os.kill(pid, signal.SIGKILL)  # the store's process of the engine
+    service.remote.kill_clients()
+    os.kill(service.running.pid, signal.SIGCONT)
+    service.running.wait_for("connected again", timeout=30)
+    with connect(service.remote) as there:
+        there.append("INBOX", messages.message("after").body)
+    eventually(lambda: service.state() == state(service.remote), 10)
 
 
 def test_restart_is_a_noop(service):

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "sync/base/xalloc.h"
+#include "sync/engine/engine-private.h"
+#include "sync/plan/mailboxes.h"
+
+/* Dovecot collects what it reports with NOTIFY for half a second. */
+static const double ABSENCE_SECONDS = 1;
+
+static bool is_absence(const struct plan_mailbox *operation)
+{
+	return operation->action == MAILBOX_MISSING_LOCAL ||
+	       operation->action == MAILBOX_MISSING_REMOTE;
+}
+
+static struct side *side_of_absence(struct engine *engine, const struct plan_mailbox *operation)
+{
+	return operation->action == MAILBOX_MISSING_REMOTE ? &engine->remote : &engine->local;
+}
+
+/* Nothing is waited for where nothing would be followed, or where a person waits. */
+static bool will_tell(const struct engine *engine, const struct side *side)
+{
+	return engine->options->follow && engine->order == NULL && side->notified &&
+	       watch_can_notify(side);
+}
+
+static bool is_recent(struct engine *engine, struct mailbox *mailbox)
+{
+	ev_tstamp now = ev_now(engine->loop->ev);
+
+	if (mailbox->absent_since == 0 && mailbox->listed)
+		mailbox->absent_since = now;
+	return mailbox->absent_since != 0 && now - mailbox->absent_since < ABSENCE_SECONDS;
+}
+
+/* What was renamed has its new name on that side only. */
+static bool is_new(struct engine *engine, struct side *side, const struct plan_mailbox *operation)
+{
+	struct side *other = side->remote ? &engine->local : &engine->remote;
+
+	return engine_find_mailbox(engine, operation->name, operation->len) == NULL &&
+	       listing_find(side_listing(side), operation->name, operation->len) != NULL &&
+	       listing_find(side_listing(other), operation->name, operation->len) == NULL;
+}
+
+/* The side whose list may be about to be explained; NULL if this is nothing to wait for. */
+static struct side *unsure_side(struct engine *engine, const struct plan_mailbox *operation)
+{
+	struct side *side = side_of_absence(engine, operation);
+	struct mailbox *mailbox = NULL;
+
+	if (is_absence(operation) && will_tell(engine, side))
+		mailbox = engine_find_mailbox(engine, operation->name, operation->len);
+	return mailbox != NULL && is_recent(engine, mailbox) ? side : NULL;
+}
+
+void absence_wait(struct engine *engine)
+{
+	struct side *local = NULL, *remote = NULL;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < engine->tree_count; i++) {
+		struct side *side = unsure_side(engine, &engine->tree[i]);
+
+		if (side != NULL)
+			*(side->remote ? &remote : &local) = side;
+	}
+	for (size_t i = 0; i < engine->tree_count; i++) {
+		const struct plan_mailbox operation = engine->tree[i];
+
+		if (unsure_side(engine, &operation) == NULL &&
+			!(local != NULL && is_new(engine, local, &operation)) &&
+			!(remote != NULL && is_new(engine, remote, &operation)))
+			engine->tree[kept++] = operation;
+	}
+	engine->tree_count = kept;
+	if (local != NULL || remote != NULL)
+		watch_look_in(engine, ABSENCE_SECONDS);
+}
