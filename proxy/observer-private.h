@@ -45,7 +45,7 @@ struct verb {
 	unsigned mailbox, target; /* which arguments name mailboxes; 0 for none */
 };
 
-/* A command that was sent and changes something, until it is answered. */
+/* A command that was sent, until it is answered. */
 struct observed {
 	struct observed *prev, *next;
 	enum effect effect;

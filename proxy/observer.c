@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * From commands and their answers to hints.  Commands are kept from their last byte to their tagged
- * response, and only those that change something.  The mailbox that is selected is known from the
- * answers alone: a server runs pipelined commands in order where it matters (RFC 3501 section 5.5),
- * so at the answer to a STORE the last answered SELECT is the one it ran under.
+ * response; those that change nothing, for their tag alone.  The mailbox that is selected is known
+ * from the answers alone: a server runs pipelined commands in order where it matters (RFC 3501
+ * section 5.5), so at the answer to a STORE the last answered SELECT is the one it ran under.
  */
 #include "proxy/observer.h"
 
@@ -144,11 +144,20 @@ static void settle(struct observer *observer, struct observed *command, bool ok)
 	case EFFECT_UNSUBSCRIBE:
 		settle_tree(observer, command, ok);
 		break;
+	case EFFECT_NONE:
+		break;
 	default:
 		hint(observer, HINT_UNKNOWN, NULL);
 		select_mailbox(observer, NULL, false);
 		break;
 	}
+}
+
+/* Its connection ended before it was answered: it may have changed something. */
+static bool may_have_changed(const struct observed *command)
+{
+	return command->effect != EFFECT_NONE && command->effect != EFFECT_SELECT &&
+	       command->effect != EFFECT_EXAMINE && command->effect != EFFECT_UNSELECT;
 }
 
 struct observer *observer_free(struct observer *observer)
@@ -159,8 +168,7 @@ struct observer *observer_free(struct observer *observer)
 	if (observer == NULL)
 		return NULL;
 	DL_FOREACH_SAFE (observer->in_flight, command, next) {
-		lost |= command->effect != EFFECT_SELECT && command->effect != EFFECT_EXAMINE &&
-			command->effect != EFFECT_UNSELECT;
+		lost |= may_have_changed(command);
 		observer_action_ended(observer, command, ACTION_UNKNOWN, NULL);
 		(void)forget(observer, command);
 	}
@@ -195,8 +203,6 @@ void observer_command_sent(struct observer *observer)
 			select_mailbox(observer, NULL, false);
 		return;
 	}
-	if (client->effect == EFFECT_NONE)
-		return;
 	if (client->long_tag || observer->in_flight_count >= LIMIT_OBSERVED_COMMANDS) {
 		observer->untracked_until = observer->sent;
 		return;

@@ -284,6 +284,11 @@ static void test_repeated_tag(void **state)
 		      S("1 OK\r\n1 OK\r\n2 OK\r\n"), C("1 CREATE d\r\n"), S("1 OK\r\n")),
 		"1?create a,2?create b,1~create a,tree,tree,2=create b,tree,"
 		"3?create d,3=create d,tree");
+	/* Of commands that change nothing, too: the first OK was taken for the other one's, and a
+	 * renaming that was refused here was done at the remote. */
+	check(DIALOGUE(C("1 NOOP\r\n1 RENAME a b\r\n"), S("1 OK\r\n1 NO\r\n")), "tree");
+	check(DIALOGUE(C("1 RENAME a b\r\n1 UID FETCH 1 FLAGS\r\n"), S("1 OK\r\n1 NO\r\n")),
+		"1?rename a>b,1~rename a>b,tree");
 }
 
 static void say(struct run *run, void (*to)(struct run *, const char *, size_t), const char *text)
