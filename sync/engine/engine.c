@@ -157,8 +157,7 @@ static enum step give_up(struct engine *engine)
 {
 	engine->incomplete = true;
 	if (engine->options->reconnect) {
-		engine_orders_fail(engine);
-		watch_reconnect_later(engine);
+		engine_reset(engine);
 		return STEP_WAIT;
 	}
 	engine_over(engine, false);

@@ -7,6 +7,7 @@ times: with the remote server there, with it away meanwhile, and with the progra
 is back.
 """
 
+import os
 import re
 
 import pytest
@@ -444,6 +445,27 @@ FROM, TO = body("from", 30), body("to", 5)
 DONE = {move: {"from": FROM[20:], "to": TO + FROM[:20]}, copy: {"from": FROM, "to": TO + FROM[:20]},
         rename: {"fresh": FROM, "to": TO}, delete: {"to": TO},
         create: {"from": FROM, "fresh": [], "to": TO}, subscribe: {"from": FROM, "to": TO}}
+
+
+def test_first_list_refused(make):
+    """The service connects anew: the sessions of the first attempt were left behind, and when they
+    ended at last, the new ones were given up for it."""
+    service = make({"from": 5})
+    usual = sockets(service.running.pid)
+    service.stop()
+    service.relay.answer("LIST", b"NO [INUSE] not now", 2)
+    service.begin()
+    service.running.wait_for("up to date", timeout=60)
+    service.quiet()
+    assert service.relay.refused > 0
+    assert sockets(service.running.pid) == usual
+    service.settle({"from": body("from", 5)})
+
+
+def sockets(pid):
+    """How many a process has."""
+    files = (f"/proc/{pid}/fd/{number}" for number in os.listdir(f"/proc/{pid}/fd"))
+    return sum(os.readlink(file).startswith("socket:") for file in files)
 
 
 @at_any_time
