@@ -35,6 +35,50 @@ static bool is_recent(struct engine *engine, struct mailbox *mailbox)
 	return mailbox->absent_since != 0 && now - mailbox->absent_since < ABSENCE_SECONDS;
 }
 
+static bool has_child(struct engine *engine, struct side *side, const struct mailbox *mailbox)
+{
+	struct mailbox *other, *next;
+
+	HASH_ITER (hh, engine->mailboxes, other, next) {
+		struct listed *entry;
+
+		if (other->len <= mailbox->len || other->name[mailbox->len] != '\0' ||
+			memcmp(other->name, mailbox->name, mailbox->len) != 0)
+			continue;
+		entry = listing_find(side_listing(side), other->name, other->len);
+		if (entry != NULL && listed_is_selectable(entry))
+			return true;
+	}
+	return false;
+}
+
+/* It was a mailbox when this connection looked before. */
+static void note_level(struct engine *engine, struct side *side, const struct mailbox *mailbox)
+{
+	const struct listed *entry = listing_find(side_listing(side), mailbox->name, mailbox->len);
+	const struct mailbox_name name = {.data = mailbox->name, .len = mailbox->len};
+
+	if (entry == NULL || listed_is_selectable(entry) || !mailbox->listed ||
+		!will_tell(engine, side) || journal_holds(&engine->journal, mailbox) ||
+		!has_child(engine, side, mailbox))
+		return;
+	if (mailbox->subscribed && !(entry->attributes & LIST_SUBSCRIBED))
+		journal_note(&engine->journal, ACTION_UNSUBSCRIBE, side->remote, &name, NULL);
+	journal_note(&engine->journal, ACTION_DELETE, side->remote, &name, NULL);
+}
+
+/* What is deleted while it has children remains as their parent (RFC 3501 section 6.3.4), and of
+ * that Dovecot 2.3 tells nothing by NOTIFY. */
+void absence_note_levels(struct engine *engine)
+{
+	struct mailbox *mailbox, *next;
+
+	HASH_ITER (hh, engine->mailboxes, mailbox, next) {
+		note_level(engine, &engine->local, mailbox);
+		note_level(engine, &engine->remote, mailbox);
+	}
+}
+
 /* What was renamed has its new name on that side only. */
 static bool is_new(struct engine *engine, struct side *side, const struct plan_mailbox *operation)
 {

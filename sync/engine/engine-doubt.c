@@ -7,7 +7,6 @@
  * children; to create that on the other side would undo the deletion.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "sync/base/xalloc.h"
 #include "sync/engine/engine-private.h"
@@ -27,15 +26,6 @@ static bool on_status(struct command *command, struct response *response)
 	return true;
 }
 
-/* Dovecot 2.3 gives no code (RFC 5530) for this. */
-static bool does_not_exist(const struct command *command)
-{
-	return command->outcome == OUTCOME_NO &&
-	       (command->code == CODE_NONEXISTENT ||
-		       (command->text != NULL &&
-			       strstr(command->text, "Mailbox doesn't exist") != NULL));
-}
-
 static bool answered(struct request *request)
 {
 	struct listed *entry = container_of(request, struct doubt_request, request)->entry;
@@ -44,7 +34,7 @@ static bool answered(struct request *request)
 		request->command.outcome == OUTCOME_CANCELLED)
 		return false;
 	/* Any other refusal is met again, and said, when the mailbox is opened. */
-	if (does_not_exist(&request->command))
+	if (command_names_nothing(&request->command))
 		entry->attributes |= LIST_NONEXISTENT;
 	return true;
 }

@@ -182,8 +182,10 @@ bool engine_tree_end(struct engine *engine);
 /* The lists are there, and so is the schema: false, cannot go on. */
 bool engine_prepare(struct engine *engine);
 
+/* engine-absence.c: a known mailbox is now only a level of the hierarchy: notes its deletion. */
+void absence_note_levels(struct engine *engine);
 /*
- * engine-absence.c: a known mailbox that a list does not have any more was perhaps renamed or
+ * A known mailbox that a list does not have any more was perhaps renamed or
  * deleted a moment ago, and the server is about to say so.  Takes out of the plan for a second what
  * would come of it if not: the absence, and what is new on that side.
  */

@@ -274,6 +274,7 @@ static enum step connected(struct engine *engine)
 		engine_over(engine, false); /* nothing that a new connection would mend */
 		return STEP_AGAIN;
 	}
+	absence_note_levels(engine);
 	engine->phase = ENGINE_REPLAY;
 	return STEP_AGAIN;
 }

@@ -112,8 +112,10 @@ static enum step begin(struct replay *replay)
 	if (!load_uids(replay))
 		return replay->end == REPLAY_BROKEN ? STEP_DONE
 						    : leave(replay, "its UIDs make no pairs");
-	replay_ask_status(replay, replay->side, &deed->to, on_target_status);
-	replay_ask_status(replay, replay->origin, &deed->from, on_source_status);
+	replay_ask_status(
+		replay, replay->side, &deed->to, on_target_status, request_ignore_refusal);
+	replay_ask_status(
+		replay, replay->origin, &deed->from, on_source_status, request_ignore_refusal);
 	return replay_next(replay, CHECKED);
 }
 

@@ -52,7 +52,8 @@ struct messages {
 struct tree {
 	bool has_old, has_new; /* listed on the side where it is to be done … */
 	bool origin_has_old, origin_has_new; /* … and where it was done */
-	uint32_t origin_uidvalidity; /* 0: it is not there */
+	uint32_t origin_uidvalidity; /* 0: it is not there … */
+	bool origin_denies; /* … as the server said in so many words */
 	uint32_t uidvalidity, uidnext; /* on the other side, likewise */
 	bool strangers; /* messages there that were never where it was done */
 	enum response_code code; /* of the answer */
@@ -98,9 +99,9 @@ bool replay_database_failed(struct replay *replay, int r);
 int replay_begin(struct replay *replay);
 /* One transaction: 0 or more, or -errno of what failed, and then nothing is written. */
 int replay_transact(struct replay *replay, int (*write)(struct replay *replay));
-/* UIDVALIDITY and UIDNEXT of a mailbox; a refusal says that it is not there. */
+/* UIDVALIDITY and UIDNEXT of a mailbox; `completed` may be request_ignore_refusal(). */
 void replay_ask_status(struct replay *replay, struct side *side, const struct mailbox_name *name,
-	bool (*untagged)(struct command *, struct response *));
+	bool (*untagged)(struct command *, struct response *), bool (*completed)(struct request *));
 /* For a person: a name in the database's form. */
 char *replay_display(const struct replay *replay, const struct mailbox_name *name);
 

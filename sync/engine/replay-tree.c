@@ -179,6 +179,12 @@ static bool on_status(struct command *command, struct response *response)
 	return true;
 }
 
+static bool on_origin_status(struct request *request)
+{
+	replay_of(&request->command)->tree.origin_denies = command_names_nothing(&request->command);
+	return true;
+}
+
 /* A level that is no mailbox counts as the old name, since its children are renamed with it; but it
  * is in nobody's way as the new one. */
 static void note_listed(
@@ -311,13 +317,17 @@ static enum step search(struct replay *replay, const struct mailbox *mailbox)
 	return replay_next(replay, SEARCHED);
 }
 
-/* Where it was deleted, there may be another one of that name by now. */
+/* Where it was deleted, there may be another one of that name by now.  A deletion that was only
+ * seen is not believed if the server, asked again, says anything but that there is no such mailbox.
+ */
 static bool is_still_there(const struct replay *replay, struct mailbox *mailbox)
 {
 	uint32_t now = replay->tree.origin_uidvalidity;
 	uint32_t base = mailbox_side(mailbox, replay->origin->remote)->base.uidvalidity;
 
-	return now != 0 && (!replay->deed->certain || now == base);
+	if (!replay->deed->certain)
+		return !replay->tree.origin_denies;
+	return now != 0 && now == base;
 }
 
 static enum step refuse_deletion(struct replay *replay, const char *why)
@@ -386,8 +396,10 @@ static enum step delete_step(struct replay *replay)
 	case BEGIN:
 		/* Of a mailbox that is selected, Dovecot tells a STATUS though it is deleted. */
 		side_unselect(replay->origin, &replay->barrier);
-		replay_ask_status(replay, replay->origin, &replay->deed->from, on_status);
-		replay_ask_status(replay, replay->side, &replay->deed->from, on_status);
+		replay_ask_status(
+			replay, replay->origin, &replay->deed->from, on_status, on_origin_status);
+		replay_ask_status(replay, replay->side, &replay->deed->from, on_status,
+			request_ignore_refusal);
 		ask_list(replay, replay->side, &replay->deed->from);
 		return replay_next(replay, ASKED);
 	case ASKED:

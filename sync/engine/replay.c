@@ -94,14 +94,14 @@ int replay_transact(struct replay *replay, int (*write)(struct replay *replay))
 }
 
 void replay_ask_status(struct replay *replay, struct side *side, const struct mailbox_name *name,
-	bool (*untagged)(struct command *, struct response *))
+	bool (*untagged)(struct command *, struct response *), bool (*completed)(struct request *))
 {
 	_cleanup_free_ char *wire = side_wire_name(side, name->data, name->len);
 	struct replay_request *request;
 
 	if (wire == NULL)
 		return;
-	request = replay_request(replay, side, request_ignore_refusal);
+	request = replay_request(replay, side, completed);
 	request->request.command.untagged = untagged;
 	command_puts(&request->request.command, "STATUS ");
 	command_mailbox(&request->request.command, wire);

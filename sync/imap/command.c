@@ -213,3 +213,11 @@ char *command_reason(const struct command *command)
 		return xstrdup(word[command->outcome]);
 	return xasprintf("%s: %s", word[command->outcome], command->text);
 }
+
+bool command_names_nothing(const struct command *command)
+{
+	if (command->outcome != OUTCOME_NO)
+		return false;
+	return command->code == CODE_NONEXISTENT ||
+	       (command->text != NULL && strstr(command->text, "Mailbox doesn't exist") != NULL);
+}

@@ -109,5 +109,8 @@ size_t command_line_length(const struct command *command);
 char *command_describe(const struct command *command);
 /* "NO: text" for a sentence: the outcome and what the server said. Owned by the caller. */
 char *command_reason(const struct command *command);
+/* It was refused since there is no such mailbox (NONEXISTENT in RFC 5530, or Dovecot's words: 2.3
+ * gives no code). */
+bool command_names_nothing(const struct command *command);
 
 #endif

@@ -640,6 +640,20 @@ def test_renamed_and_subscribed_there(make):
     assert_nothing_transferred(service)
 
 
+def test_deleted_there_above_its_children(make):
+    """Dovecot goes on listing what was deleted and has children, and tells nothing by NOTIFY."""
+    service = make({"old": 20, "old/below": 5})
+    with service.there() as there:
+        service.relay.reset()
+        there.cmd("UNSUBSCRIBE old")
+        there.cmd("DELETE old")
+        there.cmd("CREATE made")  # of this it tells, and the lists are looked at
+    service.settle({"old/below": body("old/below", 5), "made": []})
+    with service.store() as here:
+        assert ("old",) not in counts(here)[0]
+    assert_nothing_transferred(service)
+
+
 @pytest.mark.parametrize("act", ["DELETE old", "RENAME old fresh"])
 def test_lists_before_the_remote_tells(make, act):
     """Dovecot collects what it tells for half a second.  When a client made the lists be looked at
