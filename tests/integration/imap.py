@@ -325,10 +325,16 @@ class Imap:
         for name, attributes in sorted(self.list().items()):
             if "\\subscribed" in attributes:
                 subscribed.add(split_name(name, separator))
-            if not attributes & {"\\noselect", "\\nonexistent"}:
+            # Dovecot also lists as a mailbox what was deleted and has children.
+            if not attributes & {"\\noselect", "\\nonexistent"} and not (
+                    "\\haschildren" in attributes and self._is_none(name)):
                 names.append(name)
         found = zip(names, self._snapshots(names))
         return {split_name(name, separator): messages for name, messages in found}, subscribed
+
+    def _is_none(self, name):
+        reply = self.cmd("STATUS", quote(name), "(UIDVALIDITY)", check=False)
+        return reply.status == "NO" and "Mailbox doesn't exist" in reply.text
 
     def state(self):
         """Everything the account holds, as a State."""
