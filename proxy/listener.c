@@ -11,7 +11,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,6 +19,7 @@
 #include "sync/base/log.h"
 #include "sync/base/loop.h"
 #include "sync/base/xalloc.h"
+#include "sync/net/socket-file.h"
 
 enum { BACKLOG = 128, ACCEPTS_PER_TURN = 16, FIRST_SYSTEMD_FD = 3, NAME_SIZE = 80 };
 
@@ -27,9 +27,7 @@ struct listening {
 	struct listener *listener;
 	struct ev_io io;
 	bool implicit_tls;
-	char *unix_path; /* ours to remove, if it still is this one: */
-	dev_t device;
-	ino_t inode;
+	struct socket_file file; /* of a UNIX socket */
 };
 
 struct listener {
@@ -234,69 +232,14 @@ static bool open_host(
 	return good;
 }
 
-/* A socket that was left behind is replaced; one that answers is not. */
-static bool remove_stale(const union address *address, const char *path, char **ret_reason)
-{
-	struct stat st;
-	int fd, r;
-
-	if (lstat(path, &st) < 0)
-		return true;
-	if (!S_ISSOCK(st.st_mode))
-		return refuse(ret_reason, xasprintf("%s is there, and is no socket", path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	r = fd < 0 || connect(fd, &address->any, sizeof(address->local)) < 0 ? -errno : 0;
-	if (fd >= 0)
-		(void)close(fd);
-	if (r != -ECONNREFUSED)
-		return refuse(
-			ret_reason, xasprintf("another program listens on the socket %s", path));
-	if (unlink(path) < 0)
-		return refuse(ret_reason,
-			xasprintf("cannot remove the old socket %s: %s", path, strerror(errno)));
-	return true;
-}
-
-/* Nobody but the user may connect, not even for the moment between bind() and chmod(). */
-static int bind_privately(int fd, const union address *address)
-{
-	mode_t mask = umask(0177);
-	int r = bind(fd, &address->any, sizeof(address->local)) < 0 ? -errno : 0;
-
-	(void)umask(mask);
-	if (r == 0 && chmod(address->local.sun_path, 0600) < 0)
-		r = -errno;
-	return r;
-}
-
 static bool open_unix(struct listener *listener, const char *path, char **ret_reason)
 {
-	union address address = {.local.sun_family = AF_UNIX};
-	struct listening *socket_;
-	struct stat st;
-	int fd, r;
+	struct socket_file file;
+	int fd = socket_file_listen(path, BACKLOG, &file, ret_reason);
 
-	if (strlen(path) >= sizeof(address.local.sun_path))
-		return refuse(ret_reason,
-			xasprintf("the path %s is too long for a socket (%zu bytes at most)", path,
-				sizeof(address.local.sun_path) - 1));
-	(void)stpcpy(address.local.sun_path, path);
-	if (!remove_stale(&address, path, ret_reason))
+	if (fd < 0)
 		return false;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	r = fd < 0 ? -errno : bind_privately(fd, &address);
-	if (r == 0 && (listen(fd, BACKLOG) < 0 || lstat(path, &st) < 0))
-		r = -errno;
-	if (r < 0) {
-		if (fd >= 0)
-			(void)close(fd);
-		return refuse(ret_reason,
-			xasprintf("cannot listen on the socket %s: %s", path, strerror(-r)));
-	}
-	socket_ = add(listener, fd, false);
-	socket_->unix_path = xstrdup(path);
-	socket_->device = st.st_dev;
-	socket_->inode = st.st_ino;
+	add(listener, fd, false)->file = file;
 	log_info(context, "listening on %s", path);
 	return true;
 }
@@ -395,14 +338,9 @@ struct listener *listener_new(struct loop *loop, const struct listener_options *
 
 static void close_socket(struct listening *socket)
 {
-	struct stat st;
-
 	ev_io_stop(socket->listener->loop->ev, &socket->io);
 	(void)close(socket->io.fd);
-	if (socket->unix_path != NULL && lstat(socket->unix_path, &st) == 0 &&
-		st.st_dev == socket->device && st.st_ino == socket->inode)
-		(void)unlink(socket->unix_path);
-	free(socket->unix_path);
+	socket_file_remove(&socket->file);
 	free(socket);
 }
 
