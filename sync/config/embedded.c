@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -174,29 +175,6 @@ static int write_configuration(
 
 /* --- Files --- */
 
-/* mkdir -p, each with mode 0700. */
-static int make_directory(const char *path)
-{
-	_cleanup_free_ char *copy = xstrdup(path);
-	struct stat st;
-
-	for (char *at = copy + 1; *at != '\0'; at++) {
-		if (*at != '/')
-			continue;
-		*at = '\0';
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*at = '/';
-	}
-	if (mkdir(copy, 0700) == 0)
-		return 0;
-	if (errno != EEXIST)
-		return -errno;
-	if (stat(copy, &st) < 0)
-		return -errno;
-	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-}
-
 /* Whole or not at all: other processes may be reading it. */
 static int write_file(const char *path, const struct buf *text)
 {
@@ -217,29 +195,10 @@ static int write_file(const char *path, const struct buf *text)
 	return r;
 }
 
-static char *run_directory(void)
-{
-	const char *run = getenv("XDG_RUNTIME_DIR");
-
-	if (run != NULL && run[0] == '/' && access(run, W_OK | X_OK) == 0)
-		return xasprintf("%s/interimap", run);
-	return path_in_data("store");
-}
-
-/* One set of files a folder, so that accounts do not get in each other's way. */
-static uint64_t hash(const char *path)
-{
-	uint64_t value = 14695981039346656037U; /* FNV-1a */
-
-	for (const char *at = path; *at != '\0'; at++)
-		value = (value ^ (unsigned char)*at) * 1099511628211U;
-	return value;
-}
-
 static int make_mail_directory(const char *path, char **ret_reason)
 {
 	struct stat st;
-	int r = make_directory(path);
+	int r = path_make_directory(path);
 
 	if (r < 0)
 		return refuse(r, ret_reason,
@@ -252,7 +211,7 @@ static int make_mail_directory(const char *path, char **ret_reason)
 
 static int write_files(struct embedded *embedded, const char *path, char **ret_reason)
 {
-	_cleanup_free_ char *run = run_directory();
+	_cleanup_free_ char *run = path_runtime_directory();
 	struct buf text;
 	int r;
 
@@ -261,13 +220,13 @@ static int write_files(struct embedded *embedded, const char *path, char **ret_r
 	if (strpbrk(run, "\n\r#\"\\%") != NULL)
 		return refuse(-EINVAL, ret_reason,
 			xasprintf("the embedded store cannot keep its files in %s", run));
-	embedded->configuration =
-		xasprintf("%s/dovecot-%016llx.conf", run, (unsigned long long)hash(path));
-	embedded->log = xasprintf("%s/dovecot-%016llx.log", run, (unsigned long long)hash(path));
+	/* One set of files a folder, so that accounts do not get in each other's way. */
+	embedded->configuration = xasprintf("%s/dovecot-%016" PRIx64 ".conf", run, path_hash(path));
+	embedded->log = xasprintf("%s/dovecot-%016" PRIx64 ".log", run, path_hash(path));
 	buf_init(&text, CONFIGURATION_MAX);
 	r = write_configuration(&text, path, run, ret_reason);
 	if (r == 0) {
-		r = make_directory(run);
+		r = path_make_directory(run);
 		if (r == 0)
 			r = write_file(embedded->configuration, &text);
 		if (r < 0)

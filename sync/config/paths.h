@@ -3,6 +3,8 @@
 #ifndef INTERIMAP_CONFIG_PATHS_H
 #define INTERIMAP_CONFIG_PATHS_H
 
+#include <stdint.h>
+
 /* All results are the caller's; NULL when there is no home directory to start from. */
 char *path_home(void);
 /* A leading ~ or ~/ becomes the home directory; anything else is copied. */
@@ -12,6 +14,14 @@ char *path_expand(const char *path);
 char *path_in_config(const char *path);
 char *path_in_data(const char *path);
 char *path_in_home(const char *path);
+
+/* Where files are that matter to running processes only: $XDG_RUNTIME_DIR/interimap if that
+ * directory can be used, else below path_in_data().  It need not exist. */
+char *path_runtime_directory(void);
+/* mkdir -p, each with mode 0700.  -errno on failure. */
+int path_make_directory(const char *path);
+/* Tells paths apart in file names of bounded length. */
+uint64_t path_hash(const char *path);
 
 /* The login name of the user who runs the program. */
 char *path_login_name(void);
