@@ -41,6 +41,21 @@ static struct mailbox *find_display(struct engine *engine, const char *display)
 	return NULL;
 }
 
+/* The program may have other accounts, with other engines, and the proxy. */
+static bool is_ours(const struct engine *engine, const struct log_context *context)
+{
+	const char *const names[] = {
+		engine->name, engine->database_name, engine->local.name, engine->remote.name};
+	const char *side = context != NULL ? context->side : NULL;
+
+	if (side == NULL)
+		return engine->name == NULL;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (names[i] != NULL && strcmp(names[i], side) == 0)
+			return true;
+	return false;
+}
+
 /* Mail clients, and mailboxes that were not named, are no matter of the order. */
 static void on_line(struct log_tap *tap, enum log_level level, const struct log_context *context,
 	const char *line)
@@ -48,7 +63,7 @@ static void on_line(struct log_tap *tap, enum log_level level, const struct log_
 	struct engine *engine = container_of(tap, struct engine, order_tap);
 	const struct mailbox *mailbox = NULL;
 
-	if (context != NULL && context->side != NULL && strcmp(context->side, "proxy") == 0)
+	if (!is_ours(engine, context))
 		return;
 	if (engine->asked.mailboxes != NULL && context != NULL && context->mailbox != NULL)
 		mailbox = find_display(engine, context->mailbox);
