@@ -66,6 +66,16 @@ static bool parse_targets(struct arguments *arguments, const char *text)
 	}
 }
 
+static bool parse_status(struct arguments *arguments, const char *text)
+{
+	arguments->status = true;
+	arguments->json = text != NULL;
+	if (text == NULL || strcmp(text, "json") == 0)
+		return true;
+	(void)fprintf(stderr, "interimap: --status: \"%s\" is no format: there is json\n", text);
+	return false;
+}
+
 static bool take_config(struct arguments *arguments, const char *value)
 {
 	arguments->config = value;
@@ -93,6 +103,8 @@ static const struct entry entries[] = {
 		.help = "delete them on both servers and in the database"},
 	{"rename", no_argument, FLAG(rename), .value = " SOURCE DEST",
 		.help = "rename it, and what is below it, likewise"},
+	{"status", optional_argument, .parse = parse_status, .value = "[=json]",
+		.help = "say how the service that is running gets on"},
 	{"target", required_argument, .parse = parse_targets, .value = "=TARGET[,TARGET]",
 		.help = "delete or rename only there: local, remote, database"},
 	{"allow-deletions", no_argument, FLAG(allow_deletions), .value = " MAILBOX ...",
@@ -113,6 +125,7 @@ void arguments_print_help(void)
 		    "       interimap [OPTION ...] --repair [MAILBOX ...]\n"
 		    "       interimap [OPTION ...] --delete MAILBOX ...\n"
 		    "       interimap [OPTION ...] --rename SOURCE DEST\n"
+		    "       interimap [OPTION ...] --status[=json]\n"
 		    "       interimap --proxy [OPTION ...]\n"
 		    "Keep an IMAP account the same on two servers; with --proxy, serve it to mail "
 		    "clients.\n"
@@ -191,11 +204,16 @@ static const char *find_conflict(const struct arguments *arguments)
 	bool stays = arguments->proxy || arguments->watch || arguments->notify;
 	bool changes = arguments->delete || arguments->rename;
 
-	if (arguments->repair + arguments->delete + arguments->rename + arguments->proxy > 1)
-		return "only one of --repair, --delete, --rename and --proxy can be given";
-	if (stays && (arguments->repair || changes))
-		return "--repair, --delete and --rename are done once: not with --watch or "
-		       "--notify";
+	if (arguments->repair + arguments->delete + arguments->rename + arguments->status +
+			arguments->proxy >
+		1)
+		return "only one of --repair, --delete, --rename, --status and --proxy can be "
+		       "given";
+	if (stays && (arguments->repair || changes || arguments->status))
+		return "--repair, --delete, --rename and --status are done once: not with --watch "
+		       "or --notify";
+	if (arguments->status && (mailboxes > 0 || arguments->allow_deletions))
+		return "--status takes no mailboxes: it is about the whole account";
 	if (arguments->delete &&mailboxes == 0)
 		return "--delete needs the mailboxes to be deleted";
 	if (arguments->rename && mailboxes != 2)

@@ -13,6 +13,8 @@ struct arguments {
 	bool notify;
 	bool allow_deletions;
 	bool repair, delete, rename;
+	bool status;
+	bool json; /* of --status */
 	bool local, remote, database; /* --target; all if none was given */
 	bool quiet;
 	unsigned debug; /* how many times */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <ev.h>
 #include <locale.h>
 #include <signal.h>
@@ -14,6 +15,11 @@
 #include "sync/base/notify.h"
 #include "sync/base/worker.h"
 #include "sync/base/xalloc.h"
+#include "sync/command/control-client.h"
+#include "sync/command/control-path.h"
+#include "sync/command/control-request.h"
+#include "sync/command/control-status.h"
+#include "sync/command/control.h"
 #include "sync/command/sync.h"
 #include "sync/config/account.h"
 #include "sync/engine/change.h"
@@ -25,15 +31,33 @@ struct program {
 	struct loop loop;
 	struct worker *worker;
 	struct account *account;
+	struct control_client *client; /* of a service, which does it instead of `sync` */
+	struct control_client_owner client_owner;
 	struct sync_owner sync_owner;
 	struct sync *sync;
 	struct proxy *proxy;
 	struct news_receiver news;
+	struct client_counter clients;
 	struct engine_change change;
 	struct notify *notify; /* the service manager, if there is one */
 	ev_signal terminated, interrupted, debug_toggled;
 	int status;
 };
+
+static unsigned on_count(struct client_counter *counter)
+{
+	struct program *program = container_of(counter, struct program, clients);
+
+	return program->proxy != NULL ? proxy_client_count(program->proxy) : 0;
+}
+
+static void on_answered(struct control_client_owner *owner, bool complete)
+{
+	struct program *program = container_of(owner, struct program, client_owner);
+
+	program->status = complete ? EXIT_SUCCESS : EXIT_FAILURE;
+	loop_stop(&program->loop);
+}
 
 static void on_finished(struct sync_owner *owner, bool complete)
 {
@@ -108,7 +132,51 @@ static void forbid_core(void)
 	(void)setrlimit(RLIMIT_CORE, &none);
 }
 
-static bool start(struct program *program)
+static enum control_command command_of(const struct arguments *arguments)
+{
+	if (arguments->status)
+		return CONTROL_STATUS;
+	if (arguments->delete)
+		return CONTROL_DELETE;
+	if (arguments->rename)
+		return CONTROL_RENAME;
+	return arguments->repair ? CONTROL_REPAIR : CONTROL_SYNC;
+}
+
+static enum log_level level_of(const struct arguments *arguments)
+{
+	if (arguments->debug > 0)
+		return LOG_LEVEL_DEBUG;
+	return arguments->quiet ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO;
+}
+
+/* Asks the service that holds the database.  -ENOENT: there is none. */
+static int ask_service(struct program *program)
+{
+	const struct arguments *arguments = &program->arguments;
+	const struct control_request request = {
+		.command = command_of(arguments),
+		.mailboxes = arguments->mailboxes,
+		.allow_deletions = arguments->allow_deletions,
+		.local = arguments->local,
+		.remote = arguments->remote,
+		.database = arguments->database,
+		.level = level_of(arguments),
+	};
+	_cleanup_free_ char *reason = NULL;
+	int fd = control_path_connect(program->account->database, &reason);
+
+	if (fd < 0 && reason != NULL)
+		log_error(NULL, "%s", reason);
+	if (fd < 0)
+		return fd;
+	program->client_owner.finished = on_answered;
+	program->client = control_client_new(
+		&program->loop, fd, &request, arguments->json, &program->client_owner);
+	return 0;
+}
+
+static bool start_engine(struct program *program)
 {
 	const struct arguments *arguments = &program->arguments;
 	const bool lasting = arguments->watch || arguments->notify;
@@ -124,6 +192,7 @@ static bool start(struct program *program)
 		.create = !lasting || arguments->proxy,
 		.interval = arguments->interval,
 		.news = arguments->proxy ? &program->news : NULL,
+		.clients = arguments->proxy ? &program->clients : NULL,
 	};
 	_cleanup_free_ char *reason = NULL;
 
@@ -136,6 +205,7 @@ static bool start(struct program *program)
 	};
 	program->sync_owner.finished = on_finished;
 	program->news.changed = on_news;
+	program->clients.count = on_count;
 	program->sync = sync_new(&program->loop, program->worker, program->account, &options,
 		&program->sync_owner, NULL, &reason);
 	if (program->sync != NULL)
@@ -146,6 +216,21 @@ static bool start(struct program *program)
 	if (reason != NULL)
 		log_error(NULL, "%s", reason);
 	return program->sync != NULL && (program->proxy != NULL || !arguments->proxy);
+}
+
+/* False: there is nothing to wait for. */
+static bool start(struct program *program)
+{
+	const struct arguments *arguments = &program->arguments;
+	int r = -ENOENT;
+
+	if (!arguments->watch && !arguments->notify && !arguments->proxy)
+		r = ask_service(program);
+	if (r == -ENOENT && arguments->status)
+		control_status_print_alone(program->account->database, arguments->json);
+	else if (r == -ENOENT)
+		return start_engine(program);
+	return r == 0;
 }
 
 static void say_password(const struct program *program)
@@ -175,6 +260,7 @@ static void run(struct program *program)
 	}
 	program->proxy = proxy_free(program->proxy);
 	program->sync = sync_free(program->sync);
+	program->client = control_client_free(program->client);
 	ev_signal_stop(program->loop.ev, &program->terminated);
 	ev_signal_stop(program->loop.ev, &program->interrupted);
 	ev_signal_stop(program->loop.ev, &program->debug_toggled);

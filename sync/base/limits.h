@@ -67,6 +67,13 @@ enum {
 	LIMIT_OBSERVED_CODE = 1 << 20, /* bytes of a COPYUID that is followed */
 	LIMIT_COPIED_UIDS = 200000, /* messages of one COPYUID that is followed */
 
+	/* Commands that ask a service */
+	LIMIT_CONTROL_PEERS = 32, /* callers, and orders */
+	LIMIT_CONTROL_REQUEST = 64 << 10, /* bytes of a request */
+	LIMIT_CONTROL_SECONDS = 10, /* from connect to request, and for reading the last answer */
+	LIMIT_CONTROL_LINES = 4 << 20, /* bytes of log lines that wait for their caller */
+	LIMIT_CONTROL_OUTPUT = 64 << 20, /* bytes of all that does: the status of every mailbox */
+
 	/* Configuration */
 	LIMIT_CONFIG_FILE = 1 << 20, /* bytes of the file */
 	LIMIT_CONFIG_LINE = 16 << 10, /* bytes of a line */

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "sync/base/log.h"
 #include "sync/base/xalloc.h"
+#include "sync/command/control.h"
 #include "sync/config/account.h"
 #include "sync/config/server.h"
 #include "sync/engine/engine.h"
@@ -22,6 +24,8 @@ struct sync {
 	struct session_options local_options, remote_options;
 	struct db *db;
 	struct engine *engine;
+	struct client_counter *clients;
+	struct control *control; /* of one that stays, if it could be had */
 };
 
 static void on_finished(struct engine_owner *owner, bool complete)
@@ -80,6 +84,7 @@ struct sync *sync_new(struct loop *loop, struct worker *worker, struct account *
 	sync->account = account_ref(account);
 	sync->owner = owner;
 	sync->engine_owner.finished = on_finished;
+	sync->clients = options->clients;
 	sync->engine_options = (struct engine_options){
 		.account = account,
 		.local = &sync->local_options,
@@ -102,6 +107,17 @@ struct sync *sync_new(struct loop *loop, struct worker *worker, struct account *
 	return sync;
 }
 
+static void take_commands(struct sync *sync)
+{
+	_cleanup_free_ char *reason = NULL;
+
+	sync->control =
+		control_new(sync->loop, sync->engine, sync->account, sync->clients, &reason);
+	if (sync->control == NULL)
+		log_warning((&(const struct log_context){.side = sync->account->name}),
+			"commands cannot reach this service: %s", reason);
+}
+
 void sync_start(struct sync *sync, struct sync *own_before)
 {
 	if (own_before != NULL) {
@@ -115,6 +131,8 @@ void sync_start(struct sync *sync, struct sync *own_before)
 	sync->engine_options.db = sync->db;
 	sync->engine =
 		engine_new(sync->loop, sync->worker, &sync->engine_options, &sync->engine_owner);
+	if (sync->engine_options.stay)
+		take_commands(sync);
 }
 
 struct sync *sync_free(struct sync *sync)
@@ -122,6 +140,7 @@ struct sync *sync_free(struct sync *sync)
 	if (sync == NULL)
 		return NULL;
 	engine_free(sync->engine);
+	control_free(sync->control);
 	db_close(sync->db);
 	server_free(sync->local);
 	server_free(sync->remote);

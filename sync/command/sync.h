@@ -8,6 +8,7 @@
 
 struct account;
 struct action_receiver;
+struct client_counter;
 struct engine_change;
 struct hint_receiver;
 struct loop;
@@ -29,6 +30,7 @@ struct sync_options {
 	unsigned interval; /* seconds; 0: as fits */
 	struct news_receiver *news; /* of what was changed locally, or NULL */
 	const char *const *foreign; /* as in engine.h, or NULL */
+	struct client_counter *clients; /* for --status, or NULL: see control.h */
 };
 
 struct sync_owner {
@@ -45,7 +47,8 @@ struct sync_owner {
 struct sync *sync_new(struct loop *loop, struct worker *worker, struct account *account,
 	const struct sync_options *options, struct sync_owner *owner, const struct sync *before,
 	char **ret_reason);
-/* Ends the one before (or NULL), and begins.  The hints' receiver is there from now on. */
+/* Ends the one before (or NULL), and begins; one that stays also takes commands (control.h).  The
+ * hints' receiver is there from now on. */
 void sync_start(struct sync *sync, struct sync *own_before);
 struct sync *sync_free(struct sync *sync);
 
