@@ -71,7 +71,7 @@ enum {
 	LIMIT_CONTROL_PEERS = 32, /* callers, and orders */
 	LIMIT_CONTROL_REQUEST = 64 << 10, /* bytes of a request */
 	LIMIT_CONTROL_SECONDS = 10, /* from connect to request, and for reading the last answer */
-	LIMIT_CONTROL_LINES = 4 << 20, /* bytes of log lines that wait for their caller */
+	LIMIT_CONTROL_LINES = 1 << 20, /* bytes of log lines that wait for their caller */
 	LIMIT_CONTROL_OUTPUT = 64 << 20, /* bytes of all that does: the status of every mailbox */
 
 	/* Configuration */

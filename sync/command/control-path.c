@@ -35,14 +35,14 @@ static char *name_for(const char *database)
 	return xasprintf("%.*s-%016" PRIx64 ".sock", NAME_LEN, base, path_hash(path));
 }
 
-/* Whoever owns the directory can put another socket there. */
-static int check_owner(const char *directory, char **ret_reason)
+/* Whoever owns the directory can put another socket there.  Root may ask a user's service. */
+static int check_owner(const char *directory, bool asks, char **ret_reason)
 {
 	struct stat st;
 
 	if (stat(directory, &st) < 0)
 		return -errno;
-	if (st.st_uid == geteuid() || geteuid() == 0)
+	if (st.st_uid == geteuid() || (asks && geteuid() == 0))
 		return 0;
 	return refuse(-EPERM, ret_reason,
 		xasprintf("the directory %s belongs to another user", directory));
@@ -60,7 +60,7 @@ char *control_path_prepare(const char *database, char **ret_reason)
 	}
 	r = path_make_directory(directory);
 	if (r == 0)
-		r = check_owner(directory, ret_reason);
+		r = check_owner(directory, false, ret_reason);
 	if (r == 0)
 		return xasprintf("%s/%s", directory, name);
 	if (*ret_reason == NULL)
@@ -77,7 +77,7 @@ static int connect_in(const char *directory, const char *name, char **ret_reason
 	/* The directory matters only if the socket is there. */
 	if (lstat(path, &st) < 0)
 		return -ENOENT;
-	fd = check_owner(directory, ret_reason);
+	fd = check_owner(directory, true, ret_reason);
 	if (fd < 0)
 		return fd;
 	fd = socket_file_connect(path);

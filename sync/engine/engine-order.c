@@ -75,7 +75,8 @@ static void on_line(struct log_tap *tap, enum log_level level, const struct log_
 
 static bool is_connected(const struct engine *engine)
 {
-	return engine->phase != ENGINE_DOWN && engine->local.ready && engine->remote.ready;
+	return engine->phase != ENGINE_DOWN && engine->phase != ENGINE_OVER &&
+	       engine->local.ready && engine->remote.ready;
 }
 
 static void begin(struct engine *engine, struct engine_order *order)
@@ -233,8 +234,10 @@ static void fail(struct engine *engine, struct engine_order *order)
 		line = log_line(
 			LOG_LEVEL_ERROR, SIDE_CONTEXT(outage->side, NULL), "%s", outage->reason);
 	else
-		line = log_line(LOG_LEVEL_ERROR, ENGINE_CONTEXT(engine),
-			"there is no connection to the servers yet");
+		line = log_line(LOG_LEVEL_ERROR, ENGINE_CONTEXT(engine), "%s",
+			engine->phase == ENGINE_OVER
+				? "the service does not synchronize any more; its log says why"
+				: "there is no connection to the servers yet");
 	order->line(order, LOG_LEVEL_ERROR, line);
 	order->done(order, false);
 }
@@ -268,9 +271,12 @@ static void on_impatient(struct ev_loop *ev, ev_timer *timer, int revents)
 /* As the command would, it tries to connect. */
 static void await_connection(struct engine *engine)
 {
-	(void)watch_connect_now(engine);
+	bool over = engine->phase == ENGINE_OVER;
+
+	if (!over)
+		(void)watch_connect_now(engine);
 	if (!ev_is_active(&engine->patience)) {
-		ev_timer_set(&engine->patience, PATIENCE, 0.);
+		ev_timer_set(&engine->patience, over ? 0. : PATIENCE, 0.);
 		ev_timer_start(engine->loop->ev, &engine->patience);
 	}
 }

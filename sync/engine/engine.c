@@ -393,6 +393,7 @@ static void engine_finished(struct task *task, enum step result)
 {
 	struct engine *engine = container_of(task, struct engine, task);
 
+	engine_orders_fail(engine);
 	engine->owner->finished(engine->owner, engine->complete);
 }
 

@@ -132,6 +132,16 @@ static void test_commands(void **state)
 	assert_true(parsed("--delete --delete a").delete);
 }
 
+static void test_status(void **state)
+{
+	struct arguments arguments = parsed("--status");
+
+	assert_true(arguments.status && !arguments.json);
+	arguments = parsed("--status=json --config x");
+	assert_true(arguments.status && arguments.json);
+	assert_true(parsed("--quiet --status").status);
+}
+
 static void test_targets(void **state)
 {
 	struct arguments arguments = parsed("--target=local --delete a");
@@ -164,7 +174,10 @@ static void test_refused(void **state)
 		"--repair --rename a b", "--repair --watch", "--repair --notify",
 		"--delete --watch=5 a", "--rename --notify a b", "--proxy a", "--proxy --repair",
 		"--proxy --delete a", "--allow-deletions", "--allow-deletions --delete a",
-		"--proxy --allow-deletions"};
+		"--proxy --allow-deletions", "--status=", "--status=xml", "--status=JSON",
+		"--status json", "--status 1", "--status a", "--status --repair",
+		"--status --delete a", "--status --proxy", "--status --watch", "--status --notify",
+		"--status --target=local", "--status --allow-deletions a"};
 
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
 		struct arguments arguments;
@@ -182,6 +195,7 @@ int main(void)
 		cmocka_unit_test(test_bundles_and_values),
 		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_commands),
+		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_help_beats_conflicts),
 		cmocka_unit_test(test_refused),
