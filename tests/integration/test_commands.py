@@ -364,13 +364,17 @@ def test_quiet(pair, one):
     assert "Renamed" not in one.sync("-q", "--rename", "a", "n").err
 
 
-def test_locked_while_another_runs(pair, one):
+def test_while_another_runs(pair, one):
+    """A command is carried out by the service, even one that has only begun; a second service is
+    none."""
     watching = one.start("--watch=60", "--debug")
     watching.wait_for(r"\bC: ")     # it locks before it says anything to a server
-    result = one.run("--delete", "d")
+    assert "local: Deleted mailbox d" in one.sync("--delete", "d").err
+    result = one.run("--watch=60")
     assert result.code != 0 and "locked" in result.err
     watching.stop()
-    assert "d" in selectable(pair[0])
+    assert "d" not in selectable(pair[0]) | selectable(pair[1]) | set(one.mailboxes())
+    assert_rest(one)
 
 
 @pytest.mark.parametrize("arguments", [
