@@ -35,13 +35,17 @@ static char *name_for(const char *database)
 	return xasprintf("%.*s-%016" PRIx64 ".sock", NAME_LEN, base, path_hash(path));
 }
 
-/* Whoever owns the directory can put another socket there.  Root may ask a user's service. */
+/* Whoever may write to the directory can put another socket there.  Root may ask a user's service.
+ */
 static int check_owner(const char *directory, bool asks, char **ret_reason)
 {
 	struct stat st;
 
 	if (stat(directory, &st) < 0)
 		return -errno;
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return refuse(-EPERM, ret_reason,
+			xasprintf("others may write to the directory %s", directory));
 	if (st.st_uid == geteuid() || (asks && geteuid() == 0))
 		return 0;
 	return refuse(-EPERM, ret_reason,

@@ -135,8 +135,10 @@ static void show_work(const json_t *status)
 		(void)printf("actions of mail clients that wait for the remote server: %" PRId64
 			     "\n",
 			actions);
-	if (json_is_true(json_object_get(status, "command_running")) || waiting > 0)
-		(void)printf("a command is being carried out; waiting: %" PRId64 "\n", waiting);
+	if (json_is_true(json_object_get(status, "command_running")))
+		(void)printf("a command is being carried out\n");
+	if (waiting > 0)
+		(void)printf("commands that wait: %" PRId64 "\n", waiting);
 }
 
 /* --- Mailboxes --- */
