@@ -94,6 +94,28 @@ void account_set_name(struct account *account, const char *name)
 	account->remote.name = keep(account, xasprintf("%s/remote", name));
 }
 
+static bool is_same(const char *one, const char *other)
+{
+	return one == other || (one != NULL && other != NULL && strcmp(one, other) == 0);
+}
+
+const char *account_other_store(const struct account *one, const struct account *other)
+{
+	const struct account_side *a = &one->local, *b = &other->local;
+
+	if (a->type != b->type)
+		return "type";
+	if (a->type == ACCOUNT_MAILDIR)
+		return is_same(a->path, b->path) ? NULL : "path";
+	if (a->type == ACCOUNT_TUNNEL)
+		return is_same(a->command, b->command) ? NULL : "command";
+	if (strcasecmp(a->host, b->host) != 0)
+		return "host";
+	if (!is_same(a->port, b->port))
+		return "port";
+	return is_same(a->username, b->username) ? NULL : "username";
+}
+
 /* A complaint about an option, or about the section if it is not given there. */
 __attribute__((format(printf, 5, 6))) static int refuse(const struct account *account,
 	const char *section, const char *option, char **ret_reason, const char *fmt, ...)

@@ -83,6 +83,12 @@ int account_parse(
  */
 void account_set_name(struct account *account, const char *name);
 
+/*
+ * NULL if [local] of both describes the same store, apart from list-reference and from how the
+ * connection is made; else the option that differs.
+ */
+const char *account_other_store(const struct account *one, const struct account *other);
+
 /* Whoever uses an account beside its owner, and may do so for longer, takes a reference. */
 struct account *account_ref(struct account *account);
 /* Drops one; with the last one passwords are overwritten.  Accepts NULL. */
