@@ -78,7 +78,12 @@ static bool parse_status(struct arguments *arguments, const char *text)
 
 static bool take_config(struct arguments *arguments, const char *value)
 {
-	arguments->config = value;
+	if (arguments->config_count == ARGUMENTS_CONFIGS) {
+		(void)fprintf(stderr, "interimap: --config can be given %d times at most\n",
+			ARGUMENTS_CONFIGS);
+		return false;
+	}
+	arguments->configs[arguments->config_count++] = value;
 	return true;
 }
 
@@ -110,7 +115,7 @@ static const struct entry entries[] = {
 	{"allow-deletions", no_argument, FLAG(allow_deletions), .value = " MAILBOX ...",
 		.help = "let an unusual mass of deletions there pass, once"},
 	{"config", required_argument, .parse = take_config, .value = "=FILE",
-		.help = "use this configuration file"},
+		.help = "use this configuration file; with --proxy, several"},
 	{"quiet", no_argument, FLAG(quiet), .letter = 'q', .value = "",
 		.help = "say only what is wrong"},
 	{"debug", no_argument, .parse = take_debug, .value = "",
@@ -224,6 +229,9 @@ static const char *find_conflict(const struct arguments *arguments)
 		return "--allow-deletions needs the mailboxes it is meant for";
 	if (arguments->proxy && mailboxes > 0)
 		return "--proxy takes no mailboxes: it serves the whole account";
+	if (arguments->config_count > 1 && !arguments->proxy)
+		return "--config can be repeated with --proxy only: without it, one account at a "
+		       "time";
 	return NULL;
 }
 

@@ -5,8 +5,12 @@
 
 #include <stdbool.h>
 
+enum { ARGUMENTS_CONFIGS = 64 }; /* more accounts than anybody has */
+
 struct arguments {
-	const char *config; /* --config, or NULL */
+	const char
+		*configs[ARGUMENTS_CONFIGS]; /* --config; the first is NULL if it was not given */
+	unsigned config_count; /* how often it was */
 	bool proxy;
 	bool watch;
 	unsigned interval; /* of --watch, 0 if not given */

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proxy/inherited.h"
 #include "proxy/session.h"
 #include "sync/base/limits.h"
 #include "sync/base/log.h"
@@ -21,12 +22,14 @@
 #include "sync/base/xalloc.h"
 #include "sync/net/socket-file.h"
 
-enum { BACKLOG = 128, ACCEPTS_PER_TURN = 16, FIRST_SYSTEMD_FD = 3, NAME_SIZE = 80 };
+enum { BACKLOG = 128, ACCEPTS_PER_TURN = 16, NAME_SIZE = 80 };
 
 struct listening {
 	struct listener *listener;
 	struct ev_io io;
-	bool implicit_tls;
+	char *address; /* as configured; NULL: from systemd */
+	bool imaps; /* the port or the name says so: TLS at once, if there is TLS */
+	bool stays; /* while the addresses change */
 	struct socket_file file; /* of a UNIX socket */
 };
 
@@ -117,7 +120,7 @@ static bool accept_one(struct listening *socket)
 	union address address = {.any.sa_family = AF_UNSPEC};
 	socklen_t len = sizeof(address);
 	char name[NAME_SIZE];
-	struct proxy_client client = {.name = name, .implicit_tls = socket->implicit_tls};
+	struct proxy_client client = {.name = name, .implicit_tls = listener->tls && socket->imaps};
 
 	client.own_fd = accept4(socket->io.fd, &address.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (client.own_fd >= 0) {
@@ -146,12 +149,14 @@ static void on_readable(struct ev_loop *ev, struct ev_io *watcher, int revents)
 
 /* --- Opening --- */
 
-static struct listening *add(struct listener *listener, int own_fd, bool implicit_tls)
+static struct listening *add(struct listener *listener, int own_fd, char *own_address, bool imaps)
 {
 	struct listening *socket = xcalloc(1, sizeof(*socket));
 
 	socket->listener = listener;
-	socket->implicit_tls = implicit_tls;
+	socket->address = own_address;
+	socket->imaps = imaps;
+	socket->stays = true;
 	ev_io_init(&socket->io, on_readable, own_fd, EV_READ);
 	listener->sockets =
 		xreallocarray(listener->sockets, listener->count + 1, sizeof(*listener->sockets));
@@ -178,12 +183,19 @@ static bool check_exposure(const struct listener *listener, const union address 
 			name));
 }
 
+/* The configured address, to recognise it by. */
+static char *describe(const struct listen_address *wanted)
+{
+	if (wanted->unix_path != NULL)
+		return xasprintf("unix:%s", wanted->unix_path);
+	return xasprintf("%s port %s", wanted->host, wanted->port);
+}
+
 static bool open_address(struct listener *listener, const struct addrinfo *info,
 	const struct listen_address *wanted, char **ret_reason)
 {
 	const union address *address = (const union address *)info->ai_addr;
-	bool implicit = listener->tls && (strcasecmp(wanted->port, "imaps") == 0 ||
-						 strcmp(wanted->port, "993") == 0);
+	bool imaps = strcasecmp(wanted->port, "imaps") == 0 || strcmp(wanted->port, "993") == 0;
 	char name[NAME_SIZE];
 	int on = 1, fd;
 
@@ -198,7 +210,7 @@ static bool open_address(struct listener *listener, const struct addrinfo *info,
 	}
 	if (fd >= 0 && bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0) {
 		log_info(context, "listening on %s", name);
-		(void)add(listener, fd, implicit);
+		(void)add(listener, fd, describe(wanted), imaps);
 		return true;
 	}
 	if (info->ai_family == AF_INET6 && is_loopback(address) &&
@@ -232,34 +244,28 @@ static bool open_host(
 	return good;
 }
 
-static bool open_unix(struct listener *listener, const char *path, char **ret_reason)
+static bool open_unix(
+	struct listener *listener, const struct listen_address *wanted, char **ret_reason)
 {
 	struct socket_file file;
-	int fd = socket_file_listen(path, BACKLOG, &file, ret_reason);
+	int fd = socket_file_listen(wanted->unix_path, BACKLOG, &file, ret_reason);
 
 	if (fd < 0)
 		return false;
-	add(listener, fd, false)->file = file;
-	log_info(context, "listening on %s", path);
+	add(listener, fd, describe(wanted), false)->file = file;
+	log_info(context, "listening on %s", wanted->unix_path);
 	return true;
 }
 
 /* --- Sockets from systemd --- */
 
-/* How many there are for us; the variables are not for our children. */
-static int count_inherited(char **ret_names)
+static bool is_imaps_port(const union address *address)
 {
-	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS"),
-		   *names = getenv("LISTEN_FDNAMES");
-	int count = 0;
+	in_port_t port = address->any.sa_family == AF_INET    ? address->v4.sin_port
+			 : address->any.sa_family == AF_INET6 ? address->v6.sin6_port
+							      : 0;
 
-	*ret_names = xstrdup(names != NULL ? names : "");
-	if (pid != NULL && fds != NULL && strtol(pid, NULL, 10) == (long)getpid())
-		count = atoi(fds);
-	(void)unsetenv("LISTEN_PID");
-	(void)unsetenv("LISTEN_FDS");
-	(void)unsetenv("LISTEN_FDNAMES");
-	return count > 0 && count <= LIMIT_INHERITED ? count : 0;
+	return ntohs(port) == 993;
 }
 
 static bool take_inherited(struct listener *listener, int fd, const char *name, char **ret_reason)
@@ -277,63 +283,78 @@ static bool take_inherited(struct listener *listener, int fd, const char *name, 
 	name_address(&address, len, shown);
 	if (!check_exposure(listener, &address, shown, ret_reason))
 		return false;
-	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
 	log_info(context, "listening on %s, from systemd", shown);
-	(void)add(listener, fd, listener->tls && strcmp(name, "imaps") == 0);
+	(void)add(listener, fd, NULL, strcmp(name, "imaps") == 0 || is_imaps_port(&address));
 	return true;
 }
 
-static bool take_all_inherited(struct listener *listener, int count, char *names, char **ret_reason)
+static bool take_all_inherited(
+	struct listener *listener, const struct listener_options *options, char **ret_reason)
 {
-	for (int i = 0; i < count; i++) {
-		char *name = strsep(&names, ":");
+	const struct inherited *inherited = options->inherited;
 
+	for (size_t i = 0; i < inherited->count; i++)
 		if (!take_inherited(
-			    listener, FIRST_SYSTEMD_FD + i, name != NULL ? name : "", ret_reason))
+			    listener, INHERITED_FIRST + (int)i, inherited->names[i], ret_reason))
+			return false;
+	return true;
+}
+
+/* --- Changing --- */
+
+/* With a certificate less, what was allowed may not be any more. */
+static bool keep(struct listening *socket, char **ret_reason)
+{
+	union address address = {.any.sa_family = AF_UNSPEC};
+	socklen_t len = sizeof(address);
+	char shown[NAME_SIZE];
+
+	socket->stays = true;
+	if (getsockname(socket->io.fd, &address.any, &len) < 0)
+		return true;
+	name_address(&address, len, shown);
+	return check_exposure(socket->listener, &address, shown, ret_reason);
+}
+
+static bool is_same(const char *one, const char *other)
+{
+	return one == other || (one != NULL && other != NULL && strcmp(one, other) == 0);
+}
+
+/* Those of the first `count` that have the address stay; *ret_any tells whether there are any. */
+static bool keep_all(struct listener *listener, size_t count, const char *address, bool *ret_any,
+	char **ret_reason)
+{
+	*ret_any = false;
+	for (size_t i = 0; i < count; i++) {
+		struct listening *socket = listener->sockets[i];
+
+		if (!is_same(socket->address, address))
+			continue;
+		*ret_any = true;
+		if (!keep(socket, ret_reason))
 			return false;
 	}
 	return true;
 }
 
-static bool open_configured(
-	struct listener *listener, const struct listener_options *options, char **ret_reason)
+static bool open_configured(struct listener *listener, const struct listener_options *options,
+	size_t before, char **ret_reason)
 {
 	for (size_t i = 0; i < options->count; i++) {
 		const struct listen_address *wanted = &options->addresses[i];
-		bool good = wanted->unix_path != NULL
-				    ? open_unix(listener, wanted->unix_path, ret_reason)
-				    : open_host(listener, wanted, ret_reason);
+		_cleanup_free_ char *address = describe(wanted);
+		bool good, is_there;
 
+		good = keep_all(listener, before, address, &is_there, ret_reason);
+		if (good && !is_there)
+			good = wanted->unix_path != NULL ? open_unix(listener, wanted, ret_reason)
+							 : open_host(listener, wanted, ret_reason);
 		if (!good)
 			return false;
 	}
-	if (listener->count == 0)
-		return refuse(ret_reason, xstrdup("there is no address to listen on"));
 	return true;
-}
-
-struct listener *listener_new(struct loop *loop, const struct listener_options *options,
-	struct listener_handler *handler, char **ret_reason)
-{
-	struct listener *listener = xcalloc(1, sizeof(*listener));
-	_cleanup_free_ char *names = NULL;
-	char *reason = NULL;
-	int inherited = count_inherited(&names);
-	bool good;
-
-	listener->loop = loop;
-	listener->handler = handler;
-	listener->tls = options->tls;
-	ev_timer_init(&listener->pause, on_pause_over, 0, 0);
-	if (inherited > 0)
-		good = take_all_inherited(listener, inherited, names, &reason);
-	else
-		good = open_configured(listener, options, &reason);
-	if (good)
-		return listener;
-	*ret_reason = reason;
-	return listener_free(listener);
 }
 
 static void close_socket(struct listening *socket)
@@ -341,7 +362,74 @@ static void close_socket(struct listening *socket)
 	ev_io_stop(socket->listener->loop->ev, &socket->io);
 	(void)close(socket->io.fd);
 	socket_file_remove(&socket->file);
+	free(socket->address);
 	free(socket);
+}
+
+/* Those from `first` on that do not stay. */
+static void close_some(struct listener *listener, size_t first)
+{
+	size_t kept = first;
+
+	for (size_t i = first; i < listener->count; i++) {
+		if (listener->sockets[i]->stays)
+			listener->sockets[kept++] = listener->sockets[i];
+		else
+			close_socket(listener->sockets[i]);
+	}
+	listener->count = kept;
+}
+
+static bool open_all(
+	struct listener *listener, const struct listener_options *options, char **ret_reason)
+{
+	size_t before = listener->count, stay = 0;
+	bool inherited;
+
+	if (!keep_all(listener, before, NULL, &inherited, ret_reason))
+		return false;
+	if (inherited)
+		return true;
+	if (before == 0 && options->inherited != NULL && options->inherited->count > 0)
+		return take_all_inherited(listener, options, ret_reason);
+	if (!open_configured(listener, options, before, ret_reason))
+		return false;
+	for (size_t i = 0; i < listener->count; i++)
+		stay += listener->sockets[i]->stays;
+	return stay > 0 || refuse(ret_reason, xstrdup("there is no address to listen on"));
+}
+
+bool listener_change(
+	struct listener *listener, const struct listener_options *options, char **ret_reason)
+{
+	size_t before = listener->count;
+	bool tls_before = listener->tls;
+	char *reason = NULL;
+
+	listener->tls = options->tls;
+	for (size_t i = 0; i < before; i++)
+		listener->sockets[i]->stays = false;
+	if (open_all(listener, options, &reason)) {
+		close_some(listener, 0);
+		return true;
+	}
+	listener->tls = tls_before;
+	for (size_t i = before; i < listener->count; i++)
+		listener->sockets[i]->stays = false;
+	close_some(listener, before);
+	*ret_reason = reason;
+	return false;
+}
+
+struct listener *listener_new(struct loop *loop, const struct listener_options *options,
+	struct listener_handler *handler, char **ret_reason)
+{
+	struct listener *listener = xcalloc(1, sizeof(*listener));
+
+	listener->loop = loop;
+	listener->handler = handler;
+	ev_timer_init(&listener->pause, on_pause_over, 0, 0);
+	return listener_change(listener, options, ret_reason) ? listener : listener_free(listener);
 }
 
 struct listener *listener_free(struct listener *listener)

@@ -11,6 +11,7 @@
 
 #include "sync/config/values.h"
 
+struct inherited;
 struct listener;
 struct loop;
 struct proxy_client;
@@ -23,16 +24,24 @@ struct listener_handler {
 struct listener_options {
 	const struct listen_address *addresses;
 	size_t count;
+	const struct inherited *inherited; /* or NULL; if it holds any, they replace the addresses
+					    */
 	bool tls; /* a certificate is configured: an address off loopback is allowed, and port
 		     "imaps" or 993 (or a socket of that name from systemd) speaks TLS at once */
 };
 
 /*
  * Listens on all of them, or on none.  NULL on failure, with a sentence in *ret_reason that the
- * caller frees.  Host names are looked up here, which may block: the program is only starting.
+ * caller frees.  Host names are looked up here, which may block: nobody is served yet.
  */
 struct listener *listener_new(struct loop *loop, const struct listener_options *options,
 	struct listener_handler *handler, char **ret_reason);
+/*
+ * Listens on these instead: an address that stays does so without a gap, and sockets from systemd
+ * stay in any case.  On failure (false, and a sentence in *ret_reason) nothing has changed.
+ */
+bool listener_change(
+	struct listener *listener, const struct listener_options *options, char **ret_reason);
 /* Removes its UNIX sockets.  Accepts NULL. */
 struct listener *listener_free(struct listener *listener);
 

@@ -7,8 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include "proxy/accounts.h"
 #include "proxy/arguments.h"
+#include "proxy/configuration.h"
+#include "proxy/inherited.h"
 #include "proxy/proxy.h"
 #include "sync/base/log.h"
 #include "sync/base/loop.h"
@@ -20,48 +24,35 @@
 #include "sync/command/control-request.h"
 #include "sync/command/control-status.h"
 #include "sync/command/control.h"
-#include "sync/command/sync.h"
 #include "sync/config/account.h"
-#include "sync/engine/change.h"
 #include "sync/engine/hint.h"
 #include "sync/imap/client.h"
 
 struct program {
 	struct arguments arguments;
+	struct inherited inherited; /* from the service manager, if there is one */
+	struct notify *notify; /* likewise */
 	struct loop loop;
 	struct worker *worker;
-	struct account *account;
-	struct control_client *client; /* of a service, which does it instead of `sync` */
-	struct control_client_owner client_owner;
-	struct sync_owner sync_owner;
-	struct sync *sync;
+	struct configuration configuration;
+	struct accounts *accounts;
+	struct accounts_owner owner;
 	struct proxy *proxy;
 	struct news_receiver news;
 	struct client_counter clients;
-	struct engine_change change;
-	struct notify *notify; /* the service manager, if there is one */
-	ev_signal terminated, interrupted, debug_toggled;
+	struct control_client *client; /* of a service, which does it instead of the accounts */
+	struct control_client_owner client_owner;
+	ev_signal terminated, interrupted, hung_up, debug_toggled;
+	bool is_terminal[STDERR_FILENO + 1]; /* of standard input, output and error */
+	ev_prepare tell_status;
+	uint64_t stamp; /* of the status that was told */
+	bool outdated; /* the configuration was changed to what cannot be */
 	int status;
 };
 
-static unsigned on_count(struct client_counter *counter)
+static void on_finished(struct accounts_owner *owner, bool complete)
 {
-	struct program *program = container_of(counter, struct program, clients);
-
-	return program->proxy != NULL ? proxy_client_count(program->proxy) : 0;
-}
-
-static void on_answered(struct control_client_owner *owner, bool complete)
-{
-	struct program *program = container_of(owner, struct program, client_owner);
-
-	program->status = complete ? EXIT_SUCCESS : EXIT_FAILURE;
-	loop_stop(&program->loop);
-}
-
-static void on_finished(struct sync_owner *owner, bool complete)
-{
-	struct program *program = container_of(owner, struct program, sync_owner);
+	struct program *program = container_of(owner, struct program, owner);
 
 	program->status = complete ? EXIT_SUCCESS : EXIT_FAILURE;
 	loop_stop(&program->loop);
@@ -75,24 +66,131 @@ static void on_news(struct news_receiver *receiver, const char *mailbox)
 		proxy_nudge(program->proxy, mailbox);
 }
 
+static unsigned on_count(struct client_counter *counter)
+{
+	struct program *program = container_of(counter, struct program, clients);
+
+	return program->proxy != NULL ? proxy_client_count(program->proxy) : 0;
+}
+
+/* --- Taking over a configuration --- */
+
+static bool serve(
+	struct program *program, const struct configuration *configuration, char **ret_reason)
+{
+	const struct proxy_options options = {
+		.loop = &program->loop,
+		.worker = program->worker,
+		.inherited = &program->inherited,
+		.receiver = accounts_hints(program->accounts),
+		.actions = accounts_actions(program->accounts),
+	};
+
+	if (!program->arguments.proxy)
+		return true;
+	if (program->proxy != NULL)
+		return proxy_change(program->proxy, configuration->accounts[0], ret_reason);
+	program->proxy = proxy_new(&options, configuration->accounts[0], ret_reason);
+	return program->proxy != NULL;
+}
+
+static void say_password(const struct program *program)
+{
+	if (program->proxy == NULL || proxy_new_password(program->proxy) == NULL)
+		return;
+	/* Not through the log: the log file would keep it. */
+	(void)printf("Mail clients log in with this password, made just now: %s\n"
+		     "It is kept in %s.\n",
+		proxy_new_password(program->proxy), proxy_password_file(program->proxy));
+	(void)fflush(stdout);
+}
+
+/* All that can fail comes first; if it does, everything is as it was. */
+static bool take_over(
+	struct program *program, const struct configuration *configuration, char **ret_reason)
+{
+	if (!accounts_prepare(program->accounts, configuration, ret_reason))
+		return false;
+	if (!serve(program, configuration, ret_reason)) {
+		accounts_drop(program->accounts);
+		return false;
+	}
+	say_password(program);
+	accounts_start(program->accounts);
+	return true;
+}
+
+/* The files are read again.  False: they cannot be used, and nothing has changed. */
+static bool reload(struct program *program, char **ret_reason)
+{
+	struct configuration next;
+	char *ignored = NULL;
+
+	if (!configuration_load(&program->arguments, &next, ret_reason))
+		return false;
+	if (configuration_set_log(&next, ret_reason)) {
+		configuration_say_warnings(&next);
+		if (take_over(program, &next, ret_reason)) {
+			configuration_done(&program->configuration);
+			program->configuration = next;
+			return true;
+		}
+		(void)configuration_set_log(&program->configuration, &ignored);
+		free(ignored);
+	}
+	configuration_done(&next);
+	return false;
+}
+
+/* --- Signals, and what the service manager is told --- */
+
+static void stop(struct program *program, int status, const char *why)
+{
+	log_info(NULL, "%s", why);
+	notify_stopping(program->notify);
+	program->status = status;
+	loop_stop(&program->loop);
+}
+
 static void on_terminated(struct ev_loop *ev, ev_signal *watcher, int revents)
 {
-	struct program *program = container_of(watcher, struct program, terminated);
-
-	log_info(NULL, "stopping");
-	notify_stopping(program->notify);
-	program->status = EXIT_SUCCESS;
-	loop_stop(&program->loop);
+	stop(container_of(watcher, struct program, terminated), EXIT_SUCCESS, "stopping");
 }
 
 static void on_interrupted(struct ev_loop *ev, ev_signal *watcher, int revents)
 {
 	struct program *program = container_of(watcher, struct program, interrupted);
 
-	log_info(NULL, "interrupted");
-	notify_stopping(program->notify);
-	program->status = program->arguments.proxy ? EXIT_SUCCESS : 128 + SIGINT;
-	loop_stop(&program->loop);
+	stop(program, program->arguments.proxy ? EXIT_SUCCESS : 128 + SIGINT, "interrupted");
+}
+
+static bool is_terminal_gone(const struct program *program)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (program->is_terminal[fd] && !isatty(fd))
+			return true;
+	return false;
+}
+
+/* SIGHUP to a service; or what it is named after, to a program that was started from a terminal. */
+static void on_hung_up(struct ev_loop *ev, ev_signal *watcher, int revents)
+{
+	struct program *program = container_of(watcher, struct program, hung_up);
+	_cleanup_free_ char *reason = NULL;
+
+	if (is_terminal_gone(program)) {
+		stop(program, EXIT_SUCCESS, "the terminal is gone: stopping");
+		return;
+	}
+	notify_reloading(program->notify);
+	program->outdated = !reload(program, &reason);
+	program->stamp = 0;
+	if (program->outdated)
+		log_error(NULL, "%s: nothing has changed, correct that and send SIGHUP again",
+			reason);
+	else
+		log_notice(NULL, "the configuration was read again");
+	notify_ready(program->notify);
 }
 
 /* SIGUSR1.  Passwords stay hidden, unless --debug was given twice. */
@@ -102,34 +200,69 @@ static void on_debug_toggled(struct ev_loop *ev, ev_signal *watcher, int revents
 	log_notice(NULL, "debugging is %s", log_is_debug() ? "on" : "off");
 }
 
-/* False: the log file cannot be written, and was asked for. */
-static bool set_up_log(const struct arguments *arguments, const struct account *account)
+/* In each turn of the loop, which costs next to nothing if there is nothing new. */
+static void on_tell_status(struct ev_loop *ev, ev_prepare *watcher, int revents)
 {
-	if (arguments->debug > 0)
-		log_set_level(LOG_LEVEL_DEBUG);
-	client_show_secrets(arguments->debug > 1);
-	log_set_quiet(arguments->quiet);
-	log_set_prefix(account->log_prefix);
-	if (account->logfile != NULL) {
-		int r = log_open_file(account->logfile);
+	struct program *program = container_of(watcher, struct program, tell_status);
+	uint64_t stamp = accounts_summary_stamp(program->accounts);
+	_cleanup_free_ char *summary = NULL, *sentence = NULL;
 
-		if (r < 0) {
-			log_error(NULL, "cannot open the log file %s: %s", account->logfile,
-				strerror(-r));
-			return false;
-		}
-	}
-	for (size_t i = 0; account->warnings != NULL && account->warnings[i] != NULL; i++)
-		log_warning(NULL, "%s", account->warnings[i]);
-	return true;
+	if (stamp == program->stamp)
+		return;
+	program->stamp = stamp;
+	summary = accounts_summary(program->accounts);
+	sentence = xasprintf("%s%s", summary,
+		program->outdated ? "; the configuration files cannot be used, see the log" : "");
+	notify_status(program->notify, sentence);
 }
 
-/* A core would hold passwords and mail. */
-static void forbid_core(void)
+static bool stays(const struct program *program)
 {
-	const struct rlimit none = {0};
+	const struct arguments *arguments = &program->arguments;
 
-	(void)setrlimit(RLIMIT_CORE, &none);
+	return arguments->proxy || arguments->watch || arguments->notify;
+}
+
+static void start_watchers(struct program *program)
+{
+	struct ev_loop *ev = program->loop.ev;
+
+	ev_signal_init(&program->terminated, on_terminated, SIGTERM);
+	ev_signal_init(&program->interrupted, on_interrupted, SIGINT);
+	ev_signal_init(&program->hung_up, on_hung_up, SIGHUP);
+	ev_signal_init(&program->debug_toggled, on_debug_toggled, SIGUSR1);
+	ev_prepare_init(&program->tell_status, on_tell_status);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		program->is_terminal[fd] = isatty(fd);
+	ev_signal_start(ev, &program->terminated);
+	ev_signal_start(ev, &program->interrupted);
+	ev_signal_start(ev, &program->debug_toggled);
+	if (!stays(program))
+		return;
+	ev_signal_start(ev, &program->hung_up);
+	if (notify_is_heard(program->notify))
+		ev_prepare_start(ev, &program->tell_status);
+}
+
+static void stop_watchers(struct program *program)
+{
+	struct ev_loop *ev = program->loop.ev;
+
+	ev_signal_stop(ev, &program->terminated);
+	ev_signal_stop(ev, &program->interrupted);
+	ev_signal_stop(ev, &program->debug_toggled);
+	ev_signal_stop(ev, &program->hung_up);
+	ev_prepare_stop(ev, &program->tell_status);
+}
+
+/* --- Asking a service --- */
+
+static void on_answered(struct control_client_owner *owner, bool complete)
+{
+	struct program *program = container_of(owner, struct program, client_owner);
+
+	program->status = complete ? EXIT_SUCCESS : EXIT_FAILURE;
+	loop_stop(&program->loop);
 }
 
 static enum control_command command_of(const struct arguments *arguments)
@@ -164,7 +297,7 @@ static int ask_service(struct program *program)
 		.level = level_of(arguments),
 	};
 	_cleanup_free_ char *reason = NULL;
-	int fd = control_path_connect(program->account->database, &reason);
+	int fd = control_path_connect(program->configuration.accounts[0]->database, &reason);
 
 	if (fd < 0 && reason != NULL)
 		log_error(NULL, "%s", reason);
@@ -176,100 +309,105 @@ static int ask_service(struct program *program)
 	return 0;
 }
 
-static bool start_engine(struct program *program)
+/* --- The program --- */
+
+/* A core would hold passwords and mail. */
+static void forbid_core(void)
 {
-	const struct arguments *arguments = &program->arguments;
-	const bool lasting = arguments->watch || arguments->notify;
-	const struct sync_options options = {
-		.mailboxes = arguments->mailboxes,
-		.allow_deletions = arguments->allow_deletions,
-		.repair = arguments->repair,
-		.change = arguments->delete || arguments->rename ? &program->change : NULL,
-		.stay = lasting || arguments->proxy,
-		.push = arguments->notify || arguments->proxy,
-		.follow = arguments->proxy,
-		.reconnect = arguments->proxy,
-		.create = !lasting || arguments->proxy,
-		.interval = arguments->interval,
-		.news = arguments->proxy ? &program->news : NULL,
-		.clients = arguments->proxy ? &program->clients : NULL,
+	const struct rlimit none = {0};
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
+static bool begin(struct program *program)
+{
+	const struct accounts_options options = {
+		.loop = &program->loop,
+		.worker = program->worker,
+		.arguments = &program->arguments,
+		.news = program->arguments.proxy ? &program->news : NULL,
+		.clients = program->arguments.proxy ? &program->clients : NULL,
+		.owner = &program->owner,
 	};
 	_cleanup_free_ char *reason = NULL;
 
-	program->change = (struct engine_change){
-		.kind = arguments->delete ? CHANGE_DELETE : CHANGE_RENAME,
-		.names = arguments->mailboxes,
-		.local = arguments->local,
-		.remote = arguments->remote,
-		.database = arguments->database,
-	};
-	program->sync_owner.finished = on_finished;
+	program->owner.finished = on_finished;
 	program->news.changed = on_news;
 	program->clients.count = on_count;
-	program->sync = sync_new(&program->loop, program->worker, program->account, &options,
-		&program->sync_owner, NULL, &reason);
-	if (program->sync != NULL)
-		sync_start(program->sync, NULL);
-	if (program->sync != NULL && arguments->proxy)
-		program->proxy = proxy_new(&program->loop, program->worker, program->account,
-			sync_hints(program->sync), sync_actions(program->sync), &reason);
-	if (reason != NULL)
-		log_error(NULL, "%s", reason);
-	return program->sync != NULL && (program->proxy != NULL || !arguments->proxy);
+	program->accounts = accounts_new(&options, program->configuration.count);
+	if (take_over(program, &program->configuration, &reason)) {
+		notify_ready(program->notify);
+		return true;
+	}
+	log_error(NULL, "%s", reason);
+	return false;
 }
 
 /* False: there is nothing to wait for. */
-static bool start(struct program *program)
+static bool begin_or_ask(struct program *program)
 {
 	const struct arguments *arguments = &program->arguments;
-	int r = -ENOENT;
+	int r = stays(program) ? -ENOENT : ask_service(program);
 
-	if (!arguments->watch && !arguments->notify && !arguments->proxy)
-		r = ask_service(program);
 	if (r == -ENOENT && arguments->status)
-		control_status_print_alone(program->account->database, arguments->json);
+		control_status_print_alone(
+			program->configuration.accounts[0]->database, arguments->json);
 	else if (r == -ENOENT)
-		return start_engine(program);
+		return begin(program);
 	return r == 0;
-}
-
-static void say_password(const struct program *program)
-{
-	if (program->proxy == NULL || proxy_new_password(program->proxy) == NULL)
-		return;
-	/* Not through the log: the log file would keep it. */
-	(void)printf("Mail clients log in with this password, made just now: %s\n"
-		     "It is kept in %s.\n",
-		proxy_new_password(program->proxy), proxy_password_file(program->proxy));
-	(void)fflush(stdout);
 }
 
 static void run(struct program *program)
 {
-	program->status = EXIT_FAILURE;
-	ev_signal_init(&program->terminated, on_terminated, SIGTERM);
-	ev_signal_init(&program->interrupted, on_interrupted, SIGINT);
-	ev_signal_start(program->loop.ev, &program->terminated);
-	ev_signal_start(program->loop.ev, &program->interrupted);
-	ev_signal_init(&program->debug_toggled, on_debug_toggled, SIGUSR1);
-	ev_signal_start(program->loop.ev, &program->debug_toggled);
-	if (start(program)) {
-		notify_ready(program->notify);
-		say_password(program);
+	start_watchers(program);
+	if (begin_or_ask(program))
 		loop_run(&program->loop);
-	}
 	program->proxy = proxy_free(program->proxy);
-	program->sync = sync_free(program->sync);
+	program->accounts = accounts_free(program->accounts);
 	program->client = control_client_free(program->client);
-	ev_signal_stop(program->loop.ev, &program->terminated);
-	ev_signal_stop(program->loop.ev, &program->interrupted);
-	ev_signal_stop(program->loop.ev, &program->debug_toggled);
+	stop_watchers(program);
+}
+
+static void set_up_log(const struct arguments *arguments)
+{
+	if (arguments->debug > 0)
+		log_set_level(LOG_LEVEL_DEBUG);
+	client_show_secrets(arguments->debug > 1);
+	log_set_quiet(arguments->quiet);
+}
+
+static int start(struct program *program)
+{
+	_cleanup_free_ char *reason = NULL;
+
+	program->status = EXIT_FAILURE;
+	if (!configuration_load(&program->arguments, &program->configuration, &reason)) {
+		log_error(NULL, "%s", reason);
+		return EXIT_FAILURE;
+	}
+	set_up_log(&program->arguments);
+	if (configuration_set_log(&program->configuration, &reason)) {
+		configuration_say_warnings(&program->configuration);
+		loop_init(&program->loop);
+		program->notify = notify_new(&program->loop);
+		program->worker = worker_new(&program->loop);
+		run(program);
+		worker_free(program->worker);
+		notify_free(program->notify);
+		loop_done(&program->loop);
+	} else {
+		log_error(NULL, "%s", reason);
+	}
+	log_set_prefix(NULL);
+	configuration_done(&program->configuration);
+	log_close_file();
+	return program->status;
 }
 
 int main(int argc, char *argv[])
 {
 	struct program program = {0};
-	char *reason = NULL;
+	int status;
 
 	(void)setlocale(LC_CTYPE, "");
 	if (!arguments_parse(&program.arguments, argc, argv))
@@ -284,26 +422,8 @@ int main(int argc, char *argv[])
 	}
 	forbid_core();
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (account_load(program.arguments.config, &program.account, &reason) < 0) {
-		log_error(NULL, "%s", reason);
-		free(reason);
-		return EXIT_FAILURE;
-	}
-	/* interimap(1): who debugs wants to see what the command says. */
-	if (program.arguments.debug > 0)
-		program.account->local.null_stderr = program.account->remote.null_stderr = false;
-	program.status = EXIT_FAILURE;
-	if (set_up_log(&program.arguments, program.account)) {
-		loop_init(&program.loop);
-		program.notify = notify_new(&program.loop);
-		program.worker = worker_new(&program.loop);
-		run(&program);
-		worker_free(program.worker);
-		notify_free(program.notify);
-		loop_done(&program.loop);
-	}
-	log_set_prefix(NULL);
-	account_free(program.account);
-	log_close_file();
-	return program.status;
+	inherited_take(&program.inherited);
+	status = start(&program);
+	inherited_done(&program.inherited);
+	return status;
 }

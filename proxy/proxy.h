@@ -6,19 +6,36 @@
 #ifndef INTERIMAP_PROXY_PROXY_H
 #define INTERIMAP_PROXY_PROXY_H
 
+#include <stdbool.h>
+
 struct account;
 struct action_receiver;
 struct hint_receiver;
+struct inherited;
 struct loop;
 struct proxy;
 struct worker;
 
+/* All is borrowed, and must outlive the proxy. */
+struct proxy_options {
+	struct loop *loop;
+	struct worker *worker;
+	const struct inherited *inherited; /* or NULL */
+	struct hint_receiver *receiver; /* this and the next may be NULL */
+	struct action_receiver *actions;
+};
+
 /*
- * Listens.  The account and the receivers (which may be NULL) are borrowed, and must outlive it.
- * NULL on failure, with a sentence in *ret_reason that the caller frees.
+ * Listens.  The account is kept as long as it is needed.  NULL on failure, with a sentence in
+ * *ret_reason that the caller frees.
  */
-struct proxy *proxy_new(struct loop *loop, struct worker *worker, const struct account *account,
-	struct hint_receiver *receiver, struct action_receiver *actions, char **ret_reason);
+struct proxy *proxy_new(
+	const struct proxy_options *options, struct account *account, char **ret_reason);
+/*
+ * From now on as this account says: where it listens, and on which terms.  Clients that are there
+ * stay, on those they came with; unless the store is another one.  On failure nothing has changed.
+ */
+bool proxy_change(struct proxy *proxy, struct account *account, char **ret_reason);
 /* Says goodbye to the clients, as far as that can be done at once.  Accepts NULL. */
 struct proxy *proxy_free(struct proxy *proxy);
 

@@ -100,7 +100,7 @@ def test_generated_password(make):
     with open(path, encoding="ascii") as file:
         password = file.read().strip()
     assert len(password) >= 20
-    assert password in proxy.running.out() + proxy.running.err()
+    eventually(lambda: password in proxy.running.out() + proxy.running.err(), 20)
     with proxy.raw() as raw:
         raw.line()
         raw.say(f"a LOGIN me {password}\r\n")

@@ -15,14 +15,14 @@
 #include "proxy/arguments.h"
 #include "sync/base/xalloc.h"
 
-enum { WORDS_MAX = 16 };
+enum { WORDS_MAX = ARGUMENTS_CONFIGS + 8 };
 
 static char *words[WORDS_MAX];
 
 /* Parses the words of a line; what is said goes nowhere. */
 static bool parse(struct arguments *arguments, const char *line)
 {
-	static char text[256];
+	static char text[1100];
 	int argc = 1, old = dup(STDERR_FILENO), nowhere = open("/dev/null", O_WRONLY);
 	bool good;
 
@@ -66,7 +66,7 @@ static void test_nothing(void **state)
 	struct arguments arguments = parsed("");
 
 	assert_null(arguments.mailboxes);
-	assert_null(arguments.config);
+	assert_null(arguments.configs[0]);
 	assert_true(arguments.local && arguments.remote && arguments.database);
 	assert_false(arguments.watch || arguments.notify || arguments.proxy || arguments.repair);
 	assert_int_equal(arguments.debug, 0);
@@ -90,12 +90,28 @@ static void test_bundles_and_values(void **state)
 	struct arguments arguments = parsed("-qh");
 
 	assert_true(arguments.quiet && arguments.help);
-	assert_string_equal(parsed("--config=a=b").config, "a=b");
+	assert_string_equal(parsed("--config=a=b").configs[0], "a=b");
 	arguments = parsed("--config --quiet --debug --debug x");
-	assert_string_equal(arguments.config, "--quiet");
+	assert_string_equal(arguments.configs[0], "--quiet");
 	assert_int_equal(arguments.debug, 2);
 	assert_false(arguments.quiet);
 	assert_mailboxes(&arguments, "x", 1);
+}
+
+static void test_several_configurations(void **state)
+{
+	struct arguments arguments = parsed("--proxy --config=a --config b");
+	char line[1100] = "--proxy";
+
+	assert_int_equal(arguments.config_count, 2);
+	assert_string_equal(arguments.configs[0], "a");
+	assert_string_equal(arguments.configs[1], "b");
+	assert_false(parse(&arguments, "--config=a --config=b"));
+	assert_false(parse(&arguments, "--notify --config=a --config=b"));
+	for (int i = 0; i < ARGUMENTS_CONFIGS; i++)
+		(void)strcat(line, " --config=x");
+	assert_int_equal(parsed(line).config_count, ARGUMENTS_CONFIGS);
+	assert_false(parse(&arguments, strcat(line, " --config=x")));
 }
 
 static void test_watch(void **state)
@@ -193,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_nothing),
 		cmocka_unit_test(test_options_end_at_the_first_mailbox),
 		cmocka_unit_test(test_bundles_and_values),
+		cmocka_unit_test(test_several_configurations),
 		cmocka_unit_test(test_watch),
 		cmocka_unit_test(test_commands),
 		cmocka_unit_test(test_status),

@@ -254,6 +254,97 @@ static void test_long_path(void **state)
 	assert_non_null(strstr(fixture->reason, "too long"));
 }
 
+/* Changes the addresses; true if it listens on these. */
+static bool change(struct fixture *fixture, const char *value, bool tls)
+{
+	struct listener_options options = {.tls = tls};
+	struct listen_address *addresses = NULL;
+	bool good;
+
+	assert_null(value_parse_listen(value, &addresses, &options.count));
+	options.addresses = addresses;
+	free(take(fixture->reason));
+	good = listener_change(fixture->listener, &options, &fixture->reason);
+	listen_addresses_free(addresses, options.count);
+	return good;
+}
+
+static bool answers(unsigned port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons((uint16_t)port)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool good = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
+
+	(void)close(fd);
+	return good;
+}
+
+/* One that stays is the same socket: who was waiting for accept() is not lost. */
+static void test_addresses_change(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned one = some_port(NULL), other = some_port(NULL);
+	_cleanup_free_ char *before = xasprintf("127.0.0.1:%u unix:%s", one, fixture->path);
+	_cleanup_free_ char *after = xasprintf("127.0.0.1:%u unix:%s", other, fixture->path);
+	struct stat st, now;
+	int fd;
+
+	assert_true(open_one(fixture, before, false));
+	assert_int_equal(lstat(fixture->path, &st), 0);
+	fd = connect_unix(fixture->path);
+	assert_true(change(fixture, after, false));
+	assert_int_equal(lstat(fixture->path, &now), 0);
+	assert_true(st.st_ino == now.st_ino);
+	assert_true(!answers(one) && answers(other));
+	run_until_accepted(fixture, 2);
+	(void)close(fd);
+	/* and one that does not stay is cleared away */
+	*strchr(after, ' ') = '\0';
+	assert_true(change(fixture, after, false));
+	assert_int_equal(access(fixture->path, F_OK), -1);
+	assert_true(answers(other));
+}
+
+static void test_a_change_that_fails_changes_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned one = some_port(NULL), fresh = some_port(NULL), taken = 0;
+	int holder = -1;
+	_cleanup_free_ char *before = xasprintf("127.0.0.1:%u", one);
+	_cleanup_free_ char *exposed = xasprintf("127.0.0.1:%u 0.0.0.0:%u", fresh, fresh);
+	_cleanup_free_ char *after = NULL;
+
+	taken = some_port(&holder);
+	after = xasprintf("127.0.0.1:%u unix:%s 127.0.0.1:%u", fresh, fixture->path, taken);
+	assert_true(open_one(fixture, before, false));
+	assert_false(change(fixture, after, false));
+	assert_non_null(strstr(fixture->reason, "cannot listen"));
+	assert_int_equal(access(fixture->path, F_OK), -1);
+	assert_true(answers(one) && !answers(fresh));
+	assert_false(change(fixture, exposed, false));
+	assert_non_null(strstr(fixture->reason, "clear text"));
+	assert_true(answers(one) && !answers(fresh));
+	(void)close(holder);
+	assert_true(change(fixture, after, false));
+	assert_true(!answers(one) && answers(fresh));
+}
+
+/* Off loopback, what was allowed with a certificate is not without it. */
+static void test_the_certificate_is_taken_away(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned port = some_port(NULL);
+	_cleanup_free_ char *value = xasprintf("0.0.0.0:%u", port);
+
+	assert_true(open_one(fixture, value, true));
+	assert_false(change(fixture, value, false));
+	assert_non_null(strstr(fixture->reason, "clear text"));
+	assert_true(answers(port));
+	assert_true(change(fixture, value, true));
+}
+
 /* Without descriptors the loop must rest, and go on as soon as there is one. */
 static void test_no_descriptors(void **state)
 {
@@ -297,6 +388,9 @@ int main(void)
 		TEST(test_unix_socket),
 		TEST(test_old_unix_socket),
 		TEST(test_long_path),
+		TEST(test_addresses_change),
+		TEST(test_a_change_that_fails_changes_nothing),
+		TEST(test_the_certificate_is_taken_away),
 		TEST(test_no_descriptors),
 	};
 
