@@ -257,11 +257,16 @@ static int migrate(struct db *db, char local, char remote)
 	return r;
 }
 
+/* What mail clients do is written down from the first moment on, and this may be before the remote
+ * server has been reached for the first time. */
 static int create(struct db *db)
 {
 	bool own;
 	int64_t tables;
-	int r = db_number(db, "SELECT count(*) FROM sqlite_schema", &tables);
+	int r = db_number(db,
+		"SELECT count(*) FROM sqlite_schema "
+		"WHERE tbl_name NOT IN ('action','sqlite_sequence')",
+		&tables);
 
 	if (r == 0 && tables > 0)
 		r = db_refuse(db, -EINVAL, "this is the database of another program");

@@ -53,6 +53,31 @@ static void test_order(void **state)
 	db_close(db);
 }
 
+/*
+ * A mail client did something before the remote server had been reached for the first time, when
+ * the delimiters were not known and the schema was not made; the file was then refused for ever,
+ * as the database of another program.
+ */
+static void test_before_the_schema(void **state)
+{
+	const struct fixture *fixture = *state;
+	struct action *actions = NULL;
+	char *reason = NULL;
+	size_t count = 0;
+	struct db *db;
+
+	assert_int_equal(db_open(fixture->path, true, &db, &reason), 0);
+	insert(db, "CREATE", "a", NULL, NULL, NULL);
+	assert_int_equal(db_prepare_schema(db, '/', '.'), 0);
+	insert(db, "CREATE", "b", NULL, NULL, NULL);
+	db_close(db);
+	db = fixture_open(fixture->path);
+	assert_int_equal(actions_load(db, &actions, &count), 0);
+	assert_int_equal(count, 2);
+	actions_free(actions, count);
+	db_close(db);
+}
+
 static void test_uids(void **state)
 {
 	struct db *db = fixture_open(":memory:");
@@ -99,6 +124,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),
+		cmocka_unit_test_setup_teardown(
+			test_before_the_schema, fixture_setup, fixture_teardown),
 		cmocka_unit_test(test_uids),
 		cmocka_unit_test(test_rollback),
 	};
