@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from .imap import Imap, ImapError
-from .inline import digests, eventually, numbered
+from .inline import CountingRelay, digests, eventually, numbered
 from .interimap import connect, imap, tunnel
 from .ports import free_port
 from .service import Proxy
@@ -61,12 +61,12 @@ def remote(dovecot):
 class Service(Proxy):
     """With a remote server."""
 
-    def __init__(self, interimap, remote, **more):
-        self.remote = remote
+    def __init__(self, interimap, remote, port=None, **more):
+        self.remote = {**imap(remote, port=port), "compress": "NO"}
         super().__init__(interimap, **more)
 
     def start(self):
-        self.program.sections["remote"] = imap(self.remote)
+        self.program.sections["remote"] = self.remote
         self.program.write()
         super().start()
 
@@ -180,23 +180,34 @@ def test_a_client_stays_while_everything_is_read_again(service, remote):
 
 
 def test_a_command_under_way_meets_the_new_engine(service, remote):
-    """What a client began before, and is answered after: it is done there as what it is."""
-    one = service()
-    mail = list(numbered("many", 300, 8000))
-    with one.client() as client:
-        client.append_all("INBOX", mail, 50)
-        reaches(remote, mail)
-        client.cmd("CREATE Target")
-        with connect(remote) as there:
-            eventually(lambda: "Target" in there.list(), 20)
-        client.select("INBOX")
-        tag = client.send("UID MOVE 1:* Target")
-        one.reload()
-        client.wait(tag)
-        with connect(remote) as there:
-            eventually(lambda: bodies(there, "Target") == sorted(digests(mail)), 40)
-            assert not bodies(there)
-    one.reloaded()
+    """What a client began before, and is answered after, is done at the other side as what it is.
+
+    The engine that it was announced to is gone by then, and the next one must hear of it: else the
+    messages would be copied.
+    """
+    relay = CountingRelay(remote.port).start()
+    try:
+        one = service(port=relay.port)
+        mail = list(numbered("many", 300, 8000))
+        with one.client() as client:
+            client.append_all("INBOX", mail, 50)
+            reaches(remote, mail)
+            client.cmd("CREATE Target")
+            with connect(remote) as there:
+                eventually(lambda: "Target" in there.list(), 20)
+            client.select("INBOX")
+            relay.reset()
+            tag = client.send("UID MOVE 1:* Target")
+            one.reload()
+            client.wait(tag)
+            one.reloaded()
+            with connect(remote) as there:
+                eventually(lambda: bodies(there, "Target") == sorted(digests(mail)), 40)
+                assert not bodies(there)
+            assert relay.bytes() < 300 * 8000 / 4
+        assert one.running.stop().code == 0
+    finally:
+        relay.stop()
 
 
 @pytest.mark.parametrize("wrong, said", [
