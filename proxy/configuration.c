@@ -17,7 +17,7 @@ static bool refuse(char **ret_reason, char *own_reason)
 
 /* --- Names --- */
 
-/* "work" for ".../work" and ".../work.conf". */
+/* "home" for a path that ends in /home or /home.conf. */
 static char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');

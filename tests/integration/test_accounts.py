@@ -45,7 +45,7 @@ class Accounts:
         config(self.files[0], default={"database": f"{self.folder}/home.db", "logfile": self.log,
                                        **(home or {})},
                local=store, remote=imap(self.home), proxy={**self.proxy, **(proxy or {})})
-        config(self.files[1], default={"database": f"{self.folder}/work.db", **(work or {})},
+        config(self.files[1], default={"database": os.path.join(self.folder, "work.db"), **(work or {})},
                local={**store, "list-reference": "Work/"}, remote=imap(self.work))
 
     def arguments(self):

@@ -18,8 +18,6 @@ from .interimap import connect, imap, tunnel
 from .ports import free_port
 from .service import Proxy
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture
 def manager(tmp_path):
@@ -427,11 +425,3 @@ def test_sigusr1_toggles_debugging(interimap):
         os.kill(proxy.running.pid, signal.SIGUSR1)
         proxy.running.wait_for(rf"^debugging is {state}$(?![\s\S]*^debugging is)")
     assert proxy.stop().code == 0
-
-
-def test_the_unit_names_what_the_program_has(interimap):
-    unit = (ROOT / "deploy/systemd/interimap.service").read_text()
-    command = re.search(r"^ExecStart=interimap (.*)$", unit, re.MULTILINE)[1].split()
-    shown = interimap({}, {"type": "tunnel", "command": "false"}).run("--help").out
-    assert command and all(option in shown for option in command)
-    assert "Type=notify" in unit and "WatchdogSec=" in unit
