@@ -185,6 +185,11 @@ def test_from_one_account_to_the_other(accounts):
         client.cmd("RENAME Box Work/Box")
         holds_eventually(accounts.work, "Box", [first, second])
     accounts.stop()
+    accounts.start()
+    accounts.both_rest()
+    accounts.stop()
+    # It is gone here, and nobody has said that it is to be deleted there.
+    assert subjects(accounts.home) == {"INBOX", "Box"}
 
 
 def test_one_remote_is_down_and_comes_back(accounts):
