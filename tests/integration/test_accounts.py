@@ -4,6 +4,7 @@
 The account "home" has what is below no list-reference of another, "work" what is below Work/.
 """
 
+import json
 import os
 import re
 import signal
@@ -271,3 +272,31 @@ def test_passwords_and_addresses_change_for_both(accounts):
         assert len(client.uids()) == 1
     holds_eventually(accounts.work, "INBOX", digests(mail))
     accounts.stop()
+
+
+def test_commands_are_about_one_account(accounts):
+    """Each has a socket of its own, before and after SIGHUP."""
+    def status(path):
+        result = accounts.one.run(f"--config={path}", "--status=json")
+        assert result.code == 0, result.err
+        return json.loads(result.out)
+
+    accounts.start()
+    accounts.both_rest()
+    with connect(accounts.work) as there:
+        there.cmd("CREATE Only")
+    for after in ("", "configuration was read again"):
+        accounts.both_rest(after)
+        home, work = (status(path) for path in accounts.files)
+        assert home["pid"] == work["pid"] == accounts.running.pid
+        assert home["database"].endswith("/home.db") and work["remote"]["state"] == "connected"
+        assert [box["name"] for box in home["mailboxes"]] == ["INBOX"]
+        if not after:
+            os.kill(accounts.running.pid, signal.SIGHUP)
+    result = accounts.one.run(f"--config={accounts.files[1]}", "--delete", "Only")
+    assert result.code == 0, result.err
+    with connect(accounts.work) as there:
+        assert "Only" not in there.list()
+    assert accounts.one.run("--status", "--config=nowhere").code == 1
+    accounts.stop()
+    accounts.nothing_to_do()
