@@ -16,6 +16,7 @@
 #include "sync/engine/engine-private.h"
 #include "sync/engine/run.h"
 #include "sync/imap/mailbox.h"
+#include "sync/imap/utf7.h"
 
 enum {
 	INTERVAL_PUSHED = 15 * 60, /* seconds between two looks when both servers tell of changes */
@@ -47,12 +48,30 @@ bool watch_can_notify(const struct side *side)
 	return side_has(side, "NOTIFY") && !side->overflowed;
 }
 
+static bool is_ascii(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.data[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/* Dovecot 2.3 writes the names in what it tells by NOTIFY in UTF-8, as if it had been enabled. */
+static bool read_told_name(struct side *side, struct slice wire, struct mailbox_name *ret)
+{
+	_cleanup_free_ char *utf7 = is_ascii(wire) ? NULL : utf7_from_utf8(wire);
+
+	if (utf7 != NULL)
+		wire = (struct slice){.data = utf7, .len = strlen(utf7)};
+	return side_read_name(side, wire, ret);
+}
+
 static struct mailbox *find_wire(struct side *side, struct slice wire)
 {
 	struct mailbox_name name;
 	struct mailbox *mailbox;
 
-	if (!side_read_name(side, wire, &name))
+	if (!read_told_name(side, wire, &name))
 		return NULL;
 	mailbox = engine_find_mailbox(side->engine, name.data, name.len);
 	free(name.data);
@@ -100,7 +119,7 @@ static void note_renamed(struct side *side, const struct response_list *list)
 {
 	struct mailbox_name from = {0}, to = {0};
 
-	if (side_read_name(side, list->old_name, &from) && side_read_name(side, list->name, &to))
+	if (read_told_name(side, list->old_name, &from) && read_told_name(side, list->name, &to))
 		journal_note(&side->engine->journal, ACTION_RENAME, side->remote, &from, &to);
 	free(from.data);
 	free(to.data);
@@ -111,7 +130,7 @@ static void note_deleted(struct side *side, const struct response_list *list)
 	struct mailbox_name name = {0};
 	struct mailbox *mailbox = NULL;
 
-	if (side_read_name(side, list->name, &name))
+	if (read_told_name(side, list->name, &name))
 		mailbox = engine_find_mailbox(side->engine, name.data, name.len);
 	if (mailbox != NULL && mailbox->listed)
 		journal_note(&side->engine->journal, ACTION_DELETE, side->remote, &name, NULL);

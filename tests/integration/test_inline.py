@@ -640,6 +640,26 @@ def test_renamed_and_subscribed_there(make):
     assert_nothing_transferred(service)
 
 
+def test_names_that_are_not_ascii_are_told(make):
+    """By NOTIFY, Dovecot 2.3 writes names in UTF-8: nobody knew such a mailbox, and new mail in it
+    waited for the next look at everything, a quarter of an hour later."""
+    service = make({"&AOk-t&AOk-": 5, "gone &AOk-": 5})
+    with service.there() as there, service.store() as here:
+        there.append("&AOk-t&AOk-", *message("new there"))
+        in_step(service, 5)
+        here.append("&AOk-t&AOk-", *message("new here"))
+        in_step(service, 5)
+        service.quiet()
+        service.relay.reset()
+        there.cmd("RENAME &AOk-t&AOk- &AOk-")
+        there.cmd("DELETE", quote("gone &AOk-"))
+        there.cmd("UNSUBSCRIBE", quote("gone &AOk-"))
+        in_step(service, 5)
+        assert set(counts(here)[0]) == {("INBOX",), ("&AOk-",)}
+    assert_nothing_transferred(service)
+    service.settle()
+
+
 def test_deleted_there_above_its_children(make):
     """Dovecot goes on listing what was deleted and has children, and tells nothing by NOTIFY."""
     service = make({"old": 20, "old/below": 5})
