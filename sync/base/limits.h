@@ -36,6 +36,7 @@ enum {
 	LIMIT_DELTA_CHANGES =
 		1 << 20, /* messages with changed flags that one pass over a mailbox holds */
 	LIMIT_UID_RANGES = 1 << 20, /* ranges of one UID set */
+	LIMIT_MOVED = 50000, /* messages of one mailbox that are compared, to see what was moved */
 
 	/* Connections */
 	LIMIT_WORKER_THREADS = 4, /* lookups and password hashes under way at once */

@@ -16,6 +16,7 @@
 #include "sync/engine/journal.h"
 #include "sync/engine/listing.h"
 #include "sync/engine/mailbox.h"
+#include "sync/engine/meeting.h"
 #include "sync/engine/request.h"
 #include "sync/engine/side.h"
 #include "sync/plan/messages.h"
@@ -107,6 +108,7 @@ struct engine {
 	struct mailbox *queue; /* to be run (utlist) */
 	struct run *runs; /* under way (utlist) */
 	unsigned runs_count;
+	struct meeting meeting; /* of runs, about what was moved between their mailboxes */
 	struct journal journal; /* what mail clients do */
 	struct replay *replay; /* under way */
 	bool replayed; /* something was, so that the lists are out of date */

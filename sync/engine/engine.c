@@ -97,6 +97,7 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 	struct engine *engine = run->engine;
 	struct mailbox *mailbox = run->mailbox;
 
+	meeting_leave(run);
 	DL_DELETE(engine->runs, run);
 	engine->runs_count--;
 	mailbox->running = false;
@@ -518,6 +519,7 @@ struct engine *engine_new(struct loop *loop, struct worker *worker,
 	side_init(&engine->remote, engine, true, options->remote, &account->remote);
 	watch_init(engine);
 	journal_init(&engine->journal, engine);
+	meeting_init(&engine->meeting, engine);
 	engine_orders_init(engine);
 	engine_connect(engine);
 	return engine;
@@ -554,6 +556,7 @@ struct engine *engine_free(struct engine *engine)
 		mailbox_free(mailbox);
 	}
 	journal_done(&engine->journal);
+	meeting_done(&engine->meeting);
 	listing_clear(&engine->local_listing);
 	listing_clear(&engine->remote_listing);
 	barrier_done(&engine->barrier);

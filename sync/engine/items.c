@@ -57,6 +57,14 @@ void identity_digest(const char *header, size_t len, uint8_t ret_digest[16])
 	buf_done(&value);
 }
 
+bool identity_is_named(const struct identity *identity)
+{
+	uint8_t nothing[sizeof(identity->digest)];
+
+	identity_digest_whole("", 0, nothing);
+	return memcmp(identity->digest, nothing, sizeof(nothing)) != 0;
+}
+
 bool identity_from_fetch(const struct response *response, struct identity *ret)
 {
 	const unsigned needed = FETCH_UID | FETCH_SIZE | FETCH_INTERNALDATE | FETCH_HEADER;

@@ -36,6 +36,9 @@ struct items {
 bool identity_from_fetch(const struct response *response, struct identity *ret);
 /* Digest of the Message-ID field in a header; of nothing if there is none. */
 void identity_digest(const char *header, size_t len, uint8_t ret_digest[16]);
+/* It has a Message-ID.  Without one, two different messages of a size may well come within a
+ * second. */
+bool identity_is_named(const struct identity *identity);
 /* Digest of the bytes as they are. */
 void identity_digest_whole(const char *header, size_t len, uint8_t ret_digest[16]);
 

@@ -162,6 +162,7 @@ static bool brake_holds(struct run_side *side, const struct plan_operations *oth
 	uint64_t deletions = seqset_count(&other->expunge), mapped = 0;
 	bool emptied;
 
+	deletions -= deletions < side->moved_away ? deletions : side->moved_away;
 	if (deletions == 0 || run->mailbox->no_brake || run->mailbox->deletions_allowed ||
 		run->mailbox->deletions_ordered)
 		return false;
@@ -394,6 +395,8 @@ static struct mailbox_state reached(const struct run_side *side)
 		state.uidnext = left;
 	if (refused != 0 && refused < state.uidnext)
 		state.uidnext = refused;
+	if (side->lowest_moved != 0 && side->lowest_moved < state.uidnext)
+		state.uidnext = side->lowest_moved;
 	return state;
 }
 

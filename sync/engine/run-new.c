@@ -114,19 +114,31 @@ static bool on_metadata(struct command *command, struct response *response)
 }
 
 /* Takes the first UIDs as the batch of this pass; the rest waits for the next one. */
-static void cut_batch(struct run_side *side)
+static bool cut_batch(struct run_side *side)
 {
 	struct seqset_iter iter = {0};
 	uint32_t uid = 0;
+	size_t batch;
 
-	if (seqset_count(&side->fresh) <= COPY_BATCH)
-		return;
-	for (unsigned i = 0; i < COPY_BATCH; i++)
+	if (side->items_complete || seqset_count(&side->fresh) <= COPY_BATCH)
+		return true;
+	batch = meeting_batch(side->run, side->side->remote);
+	if (batch == 0)
+		return false;
+	if (seqset_count(&side->fresh) <= batch)
+		return true;
+	for (size_t i = 0; i < batch; i++)
 		(void)seqset_next(&side->fresh, &iter, &uid);
 	seqset_remove_range(&side->fresh, uid + 1, UINT32_MAX);
 	/* COMMIT must not go beyond it, and what comes behind is new again in the next pass. */
 	side->snapshot.uidnext = uid + 1;
 	side->run->again = true;
+	return true;
+}
+
+bool run_new_cut(struct run *run)
+{
+	return cut_batch(&run->local) && cut_batch(&run->remote);
 }
 
 /* Among what OPEN fetched may be messages that are mapped already, or refused. */
@@ -146,7 +158,6 @@ static void metadata_side(struct run_side *side)
 		drop_known_items(side);
 		return;
 	}
-	cut_batch(side);
 	if (seqset_is_empty(&side->fresh))
 		return;
 	run_select(side);

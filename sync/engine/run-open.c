@@ -201,6 +201,23 @@ static bool find_gone(struct run_side *side)
 	return true;
 }
 
+/* What the server says of the same messages now is newer. */
+static void add_carried(struct run_side *side)
+{
+	size_t count = side->changes.count;
+
+	for (size_t i = 0; i < side->carried.count; i++) {
+		const struct plan_change *carried = &side->carried.list[i];
+		struct changes reported = {.list = side->changes.list, .count = count};
+
+		if (changes_find(&reported, carried->uid) == NULL &&
+			!changes_add(&side->changes, carried->uid, carried->flags))
+			side->overflow = true;
+	}
+	changes_settle(&side->changes);
+	changes_clear(&side->carried);
+}
+
 static bool read_side(struct run_side *side)
 {
 	changes_settle(&side->changes);
@@ -212,6 +229,7 @@ static bool read_side(struct run_side *side)
 								  side->view.view.permanent,
 								  side->view.view.permanent_count)
 							: NULL;
+	add_carried(side);
 	return find_gone(side);
 }
 
@@ -223,5 +241,8 @@ bool run_opened(struct run *run)
 		return false;
 	note_regression(&run->local);
 	note_regression(&run->remote);
-	return read_side(&run->local) && read_side(&run->remote);
+	if (!read_side(&run->local) || !read_side(&run->remote))
+		return false;
+	meeting_expect(run);
+	return true;
 }

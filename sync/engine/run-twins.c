@@ -2,8 +2,7 @@
 /*
  * The same message, new on both sides: another program was interrupted between copying and writing
  * it down, or both servers were given it.  Copied both ways, each side would hold it twice; so what
- * agrees in Message-ID, size and date is paired instead.  A message without a Message-ID is not:
- * two different ones of a size may well come within a second.
+ * agrees in Message-ID, size and date is paired instead.  A message without a Message-ID is not.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +10,6 @@
 #include "sync/base/xalloc.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/run.h"
-
-static bool is_named(const struct identity *identity)
-{
-	uint8_t nothing[sizeof(identity->digest)];
-
-	identity_digest("", 0, nothing);
-	return memcmp(identity->digest, nothing, sizeof(nothing)) != 0;
-}
 
 static bool is_twin(const struct item *one, const struct item *other)
 {
@@ -53,7 +44,8 @@ static int pair(struct run *run, uint64_t *ret_count)
 	*ret_count = 0;
 	for (size_t i = 0; i < run->local.items.count && r >= 0; i++) {
 		struct item *local = &run->local.items.list[i];
-		struct item *remote = is_named(&local->identity) ? find_twin(run, local) : NULL;
+		struct item *remote =
+			identity_is_named(&local->identity) ? find_twin(run, local) : NULL;
 
 		if (remote == NULL)
 			continue;

@@ -24,6 +24,9 @@ enum phase {
 	RUN_DANGLED,
 	RUN_SEARCH,
 	RUN_ASK, /* metadata of new messages, and CONFIRM, in one flight */
+	RUN_MEET, /* what was moved from one mailbox to another */
+	RUN_ASKED,
+	RUN_MOVED,
 	RUN_PLAN,
 	RUN_COPY,
 };
@@ -103,13 +106,20 @@ static void clear_pass(struct run_side *side)
 	changes_clear(&side->known);
 	items_clear(&side->items);
 	side->items_complete = false;
+	side->lowest_moved = 0;
+	side->moved_away = 0;
+	run_moved_clear(side);
 }
 
-/* What a client does there is in one side of what this pass sees, or will be. */
+bool run_is_disturbed(const struct run *run)
+{
+	return run->disturbed != run->mailbox->disturbed ||
+	       journal_holds(&run->engine->journal, run->mailbox);
+}
+
 static bool is_disturbed(struct run *run)
 {
-	run->straddled = run->disturbed != run->mailbox->disturbed ||
-			 journal_holds(&run->engine->journal, run->mailbox);
+	run->straddled = run_is_disturbed(run);
 	return run->straddled;
 }
 
@@ -121,6 +131,8 @@ static enum step begin_pass(struct run *run)
 	if (run->passes++ >= RUN_PASSES_MAX)
 		return run_fail(run, "it keeps changing; the rest is left for the next run");
 	run->again = run->reread = false;
+	run->met = false;
+	meeting_begin_pass(run);
 	clear_pass(&run->local);
 	clear_pass(&run->remote);
 	barrier_reset(&run->barrier);
@@ -199,17 +211,41 @@ static enum step ask(struct run *run)
 {
 	if (run->repair && run->first && !run_audit_lower(run))
 		return STEP_FAILED;
+	if (!run_new_cut(run))
+		return STEP_WAIT;
 	run_new_metadata(run);
 	run_confirm(run);
-	return next(run, RUN_PLAN);
+	return next(run, RUN_MEET);
+}
+
+/* What is gone or new: was it moved, from or to another mailbox? */
+static enum step meet(struct run *run)
+{
+	if (!run->met) {
+		run_confirmed(run);
+		run_pair_twins(run);
+		run->met = true;
+		meeting_attend(run);
+	}
+	switch (run->attendance.state) {
+	case ATTENDANCE_ASKING:
+		run_moved_ask(run);
+		return next(run, RUN_ASKED);
+	case ATTENDANCE_MOVING:
+		if (run_moved_send(run))
+			return next(run, RUN_MOVED);
+		run_moved_done(run);
+		return STEP_AGAIN;
+	case ATTENDANCE_OVER:
+		run_moved_over(run);
+		return next(run, RUN_PLAN);
+	default:
+		return STEP_WAIT;
+	}
 }
 
 static enum step decide(struct run *run)
 {
-	if (!run->has_plan) {
-		run_confirmed(run);
-		run_pair_twins(run);
-	}
 	if (!run_plan(run))
 		return STEP_FAILED;
 	if (run->barrier.waiting > 0)
@@ -277,10 +313,12 @@ static enum step copy(struct run *run)
 
 static enum step advance(struct run *run)
 {
+	/* Other runs may wake it at any time. */
+	if (run->phase != RUN_COPY && run->barrier.waiting > 0)
+		return STEP_WAIT;
 	/* What the phase before reported; COPY looks at its own, and OPENED and LOOKED say it with
 	 * more words. */
-	if (run->phase != RUN_COPY && run->phase != RUN_OPEN && run->barrier.waiting == 0 &&
-		!run_barrier_ok(run))
+	if (run->phase != RUN_COPY && run->phase != RUN_OPEN && !run_barrier_ok(run))
 		return STEP_FAILED;
 	switch ((enum phase)run->phase) {
 	case RUN_OPEN:
@@ -312,6 +350,14 @@ static enum step advance(struct run *run)
 		return next(run, RUN_ASK);
 	case RUN_ASK:
 		return ask(run);
+	case RUN_MEET:
+		return meet(run);
+	case RUN_ASKED:
+		run_moved_asked(run);
+		return next(run, RUN_MEET);
+	case RUN_MOVED:
+		run_moved_sent(run);
+		return next(run, RUN_MEET);
 	case RUN_PLAN:
 		return decide(run);
 	case RUN_COPY:
@@ -353,6 +399,10 @@ static void done_side(struct run_side *side)
 	changes_done(&side->known);
 	changes_done(&side->expected);
 	items_done(&side->items);
+	changes_done(&side->carried);
+	run_moved_clear(side);
+	side_forget_view(side->side, &side->source_view);
+	view_done(&side->source_view.view);
 }
 
 static void run_free(struct run *run)

@@ -20,6 +20,7 @@
 #include "sync/engine/changes.h"
 #include "sync/engine/copy.h"
 #include "sync/engine/mailbox.h"
+#include "sync/engine/meeting.h"
 #include "sync/engine/request.h"
 #include "sync/engine/side.h"
 #include "sync/state/intents.h"
@@ -60,6 +61,15 @@ struct run_side {
 	struct seqset fresh; /* possible new UIDs, to be copied to the other side */
 	struct items items; /* the batch of them that this pass copies */
 	bool items_complete; /* items was filled by OPEN */
+	bool gains, loses; /* new messages, mapped ones that are gone: as far as is known */
+	struct offers offers; /* what is gone here, for those where it is new */
+	struct takes takes; /* what is new here, and was moved from elsewhere */
+	bool told, move_refused; /* what the last command that moved some came to */
+	struct side_view source_view; /* of the mailbox that messages are moved from */
+	uint32_t lowest_moved; /* the lowest UID of which it is in doubt whether it was moved, or 0
+				*/
+	uint64_t moved_away; /* copied elsewhere, so that to expunge them deletes nothing */
+	struct changes carried; /* flags of what was moved here: changes, for the next pass */
 	struct copier copier;
 	struct seqset refused; /* UIDs of here that the other side did not take: not tried again in
 				  this run */
@@ -77,6 +87,8 @@ struct run {
 	struct audit *audit; /* … and how far that came (run-repair.c) */
 	bool first; /* the first pass: settle what an interrupted run left */
 	bool again; /* another pass is due */
+	bool met; /* it has come to the meeting in this pass */
+	struct attendance attendance;
 	bool regressed; /* a server's HIGHESTMODSEQ went back: what it reports cannot be all */
 	bool doubt; /* messages were appended without our learning their UIDs: SETTLE again */
 	bool adopted; /* pairs were made by content: their flags may differ, quietly */
@@ -143,6 +155,8 @@ void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqs
 enum step run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Something stays undone, said at the end. */
 void run_note_problem(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What a client does there is in one side of what this pass sees, or will be. */
+bool run_is_disturbed(const struct run *run);
 /* After a barrier: STEP_DONE to go on, or STEP_FAILED (with the reason noted). */
 bool run_barrier_ok(struct run *run);
 bool run_database_failed(struct run *run, int r);
@@ -202,12 +216,29 @@ bool run_adopt_pair(struct run *run);
 /* Finds the UIDs that may be new; which of very many exist is asked for; submits requests or none.
  */
 void run_new_search(struct run *run);
-/* Takes the batch of this pass and asks for its metadata; submits requests or none. */
+/* Takes the batch of this pass; false if its size depends on other runs, which wake this one. */
+bool run_new_cut(struct run *run);
+/* Asks for its metadata; submits requests or none. */
 void run_new_metadata(struct run *run);
 
 /* run-twins.c */
 /* Pairs new messages that are on both sides, before they are copied. */
 void run_pair_twins(struct run *run);
+
+/* run-moved.c */
+/* Asks for what is gone, on the other sides; submits requests or none. */
+void run_moved_ask(struct run *run);
+void run_moved_asked(struct run *run);
+/* Moves the next messages that are to come here; false when there are none. */
+bool run_moved_send(struct run *run);
+/* Writes down what became of them. */
+void run_moved_sent(struct run *run);
+/* All are moved, as far as that could be done: the rest is copied like any new message. */
+void run_moved_done(struct run *run);
+/* Others have taken theirs: what is gone beyond that may be on its way, too. */
+void run_moved_over(struct run *run);
+/* Frees what it holds of a side. */
+void run_moved_clear(struct run_side *side);
 
 /* run-apply.c */
 /* Asks again for exactly the vanished messages; submits requests or none. */
