@@ -257,6 +257,8 @@ void watch_reconnect_later(struct engine *engine);
 /* Both sides are asked as often, in seconds. */
 unsigned watch_interval(struct engine *engine);
 bool watch_can_notify(const struct side *side);
+/* The lists are about to be looked at again. */
+bool watch_looks_soon(const struct engine *engine);
 /* Orders wait for the next connection: it is tried now.  False if it is on its way already. */
 bool watch_connect_now(struct engine *engine);
 /* What a server told by itself. */

@@ -115,6 +115,11 @@ static void relist_soon(struct engine *engine)
 	watch_look_in(engine, SETTLE_SECONDS);
 }
 
+bool watch_looks_soon(const struct engine *engine)
+{
+	return engine->relist || ev_is_active(&engine->settle);
+}
+
 static void note_renamed(struct side *side, const struct response_list *list)
 {
 	struct mailbox_name from = {0}, to = {0};
@@ -202,9 +207,13 @@ static void inbox_fetched(struct view *view, struct response *response)
 	inbox_changed(view);
 }
 
+/* What is gone may have been moved: this server tells of no other mailbox, so all are looked at. */
 static void inbox_vanished(struct view *view, const struct seqset *uids, bool earlier)
 {
-	inbox_changed(view);
+	struct side *side = idling_side(view);
+
+	if (side->idling)
+		relist_soon(side->engine);
 }
 
 static void on_idling(struct command *command, struct slice text)

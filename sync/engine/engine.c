@@ -101,10 +101,12 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 	DL_DELETE(engine->runs, run);
 	engine->runs_count--;
 	mailbox->running = false;
-	mailbox->check = true;
+	mailbox->check = !run->put_off;
 	mailbox->preferred &= run->straddled;
 	mailbox_note_problem(mailbox, ok || run->straddled ? NULL : reason);
-	if (run->straddled) {
+	if (run->put_off) {
+		mailbox->again = false; /* the lists will tell that it is not up to date */
+	} else if (run->straddled) {
 		mailbox->repair |= run->repair;
 		mailbox->again = ok = true; /* begun again, when the clients are done */
 	} else if (ok) {
@@ -332,7 +334,7 @@ static enum step work(struct engine *engine)
 	start_runs(engine);
 	if (engine->runs != NULL || replays)
 		return STEP_WAIT;
-	if (engine->replayed || journal_next(&engine->journal, true) != NULL)
+	if (engine->replayed || engine->relist || journal_next(&engine->journal, true) != NULL)
 		return relist(engine);
 	if (engine->queue != NULL)
 		return STEP_WAIT; /* for the clients */

@@ -38,6 +38,7 @@ struct mailbox {
 		absent_since; /* it was listed until then; 0: it is, or that has been dealt with */
 	bool queued; /* a run waits to start */
 	bool running;
+	bool put_off; /* its last run was, until the lists are looked at again */
 	bool again; /* changed while it was running */
 	bool replayed; /* a client's messages were paired here since the last run */
 	bool preferred; /* a client has opened it: it comes before others */

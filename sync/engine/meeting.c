@@ -13,7 +13,8 @@
 /* For runs that are known to be on their way.  New mail is not kept back for longer. */
 static const double PATIENCE_SECONDS = 2;
 
-/* For what is not known of yet: NOTIFY may tell of the mailbox that lost messages first. */
+/* For what is not known of yet: NOTIFY may tell of the mailbox that lost messages first, or of a
+ * new one that has to be created.  What local clients delete is not kept back. */
 static const double GRACE_SECONDS = 0.3;
 
 static struct run_side *side_of(struct run *run, bool remote)
@@ -107,7 +108,7 @@ static bool has_partner(struct run *run, const struct census *census)
 static bool must_wait_on(struct run *run, const struct census *census, bool remote)
 {
 	const struct run_side *side = side_of(run, remote);
-	bool at_rest = run->engine->options->stay && side->side->notified;
+	bool at_rest = run->engine->options->stay && side->side->notified && remote;
 
 	if (is_within(run, PATIENCE_SECONDS) &&
 		((side->loses && census[remote].may_gain > 0) ||
@@ -258,7 +259,7 @@ size_t meeting_batch(struct run *run, bool remote)
 /* Now it is known for certain. */
 static bool has_business(struct run_side *side)
 {
-	side->gains = side->items.count > 0;
+	side->gains = side->items.count > 0 && !side->move_refused;
 	side->loses = !seqset_is_empty(&side->gone);
 	return side->gains || side->loses;
 }

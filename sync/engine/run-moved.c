@@ -292,7 +292,7 @@ static void send(struct run_side *side)
 	for (size_t i = takes->next; i < takes->end; i++)
 		if (!takes->list[i].over)
 			(void)seqset_add(&set, takes->list[i].offer.other_uid);
-	side->told = side->move_refused = false;
+	side->told = false;
 	/* A view of our own, since theirs may go before ours; and a new one for each mailbox. */
 	side_forget_view(target->side, &side->source_view);
 	side_select(target->side, &side->run->barrier, &side->source_view, from->wire_name);
@@ -416,7 +416,8 @@ static void note_moved(struct run_side *side)
 		carry_flags(side, &takes->list[i]);
 		count++;
 	}
-	from->run->attendance.moved = side->run->attendance.moved = true;
+	if (count > 0)
+		from->run->attendance.moved = side->run->attendance.moved = true;
 	if (!moves(side))
 		from->moved_away += count;
 	if (count == 0)

@@ -218,6 +218,20 @@ static enum step ask(struct run *run)
 	return next(run, RUN_MEET);
 }
 
+/*
+ * Messages are missed, and the lists of mailboxes are about to be looked at again: the messages may
+ * be in a mailbox that is not known yet.  Both are run then; once, whatever else changes.
+ */
+static bool is_put_off(struct run *run)
+{
+	struct mailbox *mailbox = run->mailbox;
+
+	run->put_off = run->remote.loses && !run->attendance.moved && !mailbox->put_off &&
+		       watch_looks_soon(run->engine);
+	mailbox->put_off = run->put_off;
+	return run->put_off;
+}
+
 /* What is gone or new: was it moved, from or to another mailbox? */
 static enum step meet(struct run *run)
 {
@@ -237,6 +251,8 @@ static enum step meet(struct run *run)
 		run_moved_done(run);
 		return STEP_AGAIN;
 	case ATTENDANCE_OVER:
+		if (is_put_off(run))
+			return STEP_DONE;
 		run_moved_over(run);
 		return next(run, RUN_PLAN);
 	default:

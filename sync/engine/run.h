@@ -64,7 +64,8 @@ struct run_side {
 	bool gains, loses; /* new messages, mapped ones that are gone: as far as is known */
 	struct offers offers; /* what is gone here, for those where it is new */
 	struct takes takes; /* what is new here, and was moved from elsewhere */
-	bool told, move_refused; /* what the last command that moved some came to */
+	bool told; /* the last command that moved some has named them */
+	bool move_refused; /* such a command was refused: no more of them in this run */
 	struct side_view source_view; /* of the mailbox that messages are moved from */
 	uint32_t lowest_moved; /* the lowest UID of which it is in doubt whether it was moved, or 0
 				*/
@@ -93,6 +94,7 @@ struct run {
 	bool doubt; /* messages were appended without our learning their UIDs: SETTLE again */
 	bool adopted; /* pairs were made by content: their flags may differ, quietly */
 	unsigned disturbed; /* mailbox->disturbed when the pass began */
+	bool put_off; /* it is run again after the next look at the lists */
 	bool straddled; /* a client did something that it must not decide without: over for now */
 	bool ending; /* failed, while commands are still under way */
 	bool reread; /* changes were not carried out in full: HIGHESTMODSEQ stays, so that they come
