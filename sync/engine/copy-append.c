@@ -123,6 +123,9 @@ static int settle(struct append_request *append, const uint32_t *uids)
 		if (!target->side->remote)
 			pair = (struct uid_pair){.local = uids[i], .remote = message->item->uid};
 		r = intents_settle(target->run->engine->db, &message->intent, pair);
+		if (r == 0 && !target->side->remote)
+			r = emails_insert(target->run->engine->db, target->run->mailbox->idx,
+				message->item->uid, &message->item->email);
 		if (r < 0)
 			return r;
 		(void)changes_add(&target->expected, uids[i], message->flags);

@@ -88,6 +88,8 @@ bool items_add(struct items *items, struct flag_pool *pool, const struct respons
 		return false;
 	memcpy(item.internaldate, response->fetch.internaldate.data,
 		response->fetch.internaldate.len);
+	if ((response->fetch.items & FETCH_EMAILID) && response->fetch.email_id.len <= EMAIL_ID_LEN)
+		memcpy(item.email.id, response->fetch.email_id.data, response->fetch.email_id.len);
 	item.flags = flags_intern(pool, response->atoms, response->atoms_count);
 	if (item.flags == NULL)
 		return false;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sync/state/emails.h"
 #include "sync/state/intents.h"
 
 struct flags;
@@ -25,6 +26,7 @@ struct item {
 	char internaldate[INTERNALDATE_LEN + 1];
 	const struct flags *flags;
 	struct identity identity;
+	struct email email; /* if the server tells it */
 };
 
 struct items {

@@ -291,7 +291,8 @@ static bool takes_part(const struct run *run)
 	return run->attendance.state == ATTENDANCE_ASKED;
 }
 
-static struct plan_traveller traveller(const struct run *run, const struct identity *identity)
+static struct plan_traveller traveller(
+	const struct run *run, const struct identity *identity, const struct email *email)
 {
 	return (struct plan_traveller){
 		.mailbox = run->mailbox->idx,
@@ -299,6 +300,7 @@ static struct plan_traveller traveller(const struct run *run, const struct ident
 		.named = identity_is_named(identity),
 		.size = identity->size,
 		.date = identity->date,
+		.email_id = email->id[0] != '\0' ? email->id : NULL,
 	};
 }
 
@@ -309,7 +311,7 @@ static void list_offers(struct lists *lists, struct run *run, const struct offer
 
 		if (!offer->identified)
 			continue;
-		lists->gone[lists->gone_count] = traveller(run, &offer->identity);
+		lists->gone[lists->gone_count] = traveller(run, &offer->identity, &offer->email);
 		lists->gone[lists->gone_count].flags = offer->flags;
 		lists->offers[lists->gone_count] = offer;
 		lists->losers[lists->gone_count++] = run;
@@ -337,7 +339,7 @@ static void list_all(struct lists *lists, struct engine *engine, bool remote)
 		list_offers(lists, run, &side_of(run, remote)->offers);
 		for (size_t i = 0; i < items->count; i++)
 			lists->arrived[lists->arrived_count++] =
-				traveller(run, &items->list[i].identity);
+				traveller(run, &items->list[i].identity, &items->list[i].email);
 	}
 }
 

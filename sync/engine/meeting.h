@@ -56,12 +56,14 @@ struct offer {
 	uint32_t uid, other_uid;
 	struct identity identity; /* of the pair */
 	const struct flags *flags; /* likewise */
+	struct email email; /* its own, if it is known */
 	bool identified; /* both are known */
 };
 
 /* One that is new here, and was an offer of another run. */
 struct take {
-	struct run *from; /* NULL: its run has ended */
+	struct run *from; /* NULL: its run has ended; or it is a copy (run-copied.c) */
+	bool copy;
 	struct offer offer;
 	struct item item;
 	int64_t intent; /* its id; 0: not sent yet */

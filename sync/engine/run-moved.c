@@ -86,9 +86,23 @@ static bool find_offers(struct run_side *side)
 		for (size_t j = 0; j < count; j++)
 			add_offer(side, &pairs[j]);
 	}
+	for (size_t i = 0; i < offers->count && side->side->remote; i++)
+		if (run_database_failed(
+			    side->run, emails_find(side->run->engine->db, side->run->mailbox->idx,
+					       offers->list[i].uid, &offers->list[i].email)))
+			return false;
 	if (offers->count > 1)
 		qsort(offers->list, offers->count, sizeof(*offers->list), by_other_uid);
 	return true;
+}
+
+void run_moved_identify(struct run_side *side, struct offer *offer, const struct identity *identity,
+	const struct response *response)
+{
+	offer->identity = *identity;
+	offer->flags =
+		flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);
+	offer->identified = offer->flags != NULL;
 }
 
 /* The response is about the other side, where the pair is. */
@@ -103,12 +117,8 @@ static bool on_offered(struct command *command, struct response *response)
 	offer = side->offers.count > 0 ? bsearch(&key, side->offers.list, side->offers.count,
 						 sizeof(key), by_other_uid)
 				       : NULL;
-	if (offer == NULL)
-		return true;
-	offer->identity = identity;
-	offer->flags =
-		flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);
-	offer->identified = offer->flags != NULL;
+	if (offer != NULL)
+		run_moved_identify(side, offer, &identity, response);
 	return true;
 }
 
@@ -144,6 +154,12 @@ static struct take *first_take(struct takes *takes)
 	return &takes->list[takes->next];
 }
 
+/* The command that is under way, or next. */
+static bool is_move(struct run_side *side)
+{
+	return moves(side) && !first_take(&side->takes)->copy;
+}
+
 static struct uid_pair pair_of(const struct run_side *side, uint32_t uid, uint32_t other_uid)
 {
 	if (side->side->remote)
@@ -164,6 +180,16 @@ static struct intent intent_of(const struct run_side *side, const struct take *t
 	};
 }
 
+static bool is_possible(const struct run_side *side, const struct take *take)
+{
+	const struct mailbox *source;
+
+	if (!take->copy)
+		return take->from != NULL && !run_is_disturbed(take->from);
+	source = run_copied_from(side);
+	return source != NULL && !journal_holds(&side->run->engine->journal, source);
+}
+
 /* The takes of the next command: from one mailbox.  Those that cannot be done any more are passed
  * over: a client has done something there, or its run has ended. */
 static bool take_chunk(struct run_side *side)
@@ -172,9 +198,7 @@ static bool take_chunk(struct run_side *side)
 
 	takes->next = takes->end;
 	while (takes->next < takes->count) {
-		const struct run *from = first_take(takes)->from;
-
-		if (from != NULL && !run_is_disturbed(from) && !run_is_disturbed(side->run))
+		if (is_possible(side, first_take(takes)) && !run_is_disturbed(side->run))
 			break;
 		first_take(takes)->over = true;
 		takes->next++;
@@ -279,10 +303,24 @@ static bool on_sent(struct request *request)
 	return true;
 }
 
+void run_moved_select(struct run_side *side, const char *wire_name)
+{
+	/* A view of our own, since theirs may go before ours; and a new one for each mailbox. */
+	side_forget_view(side->other->side, &side->source_view);
+	side_select(side->other->side, &side->run->barrier, &side->source_view, wire_name);
+}
+
+static char *source_wire(const struct run_side *side, const struct take *take)
+{
+	const struct mailbox *mailbox = take->copy ? run_copied_from(side) : take->from->mailbox;
+
+	return side_wire_name(side->other->side, mailbox->name, mailbox->len);
+}
+
 static void send(struct run_side *side)
 {
 	struct takes *takes = &side->takes;
-	struct run_side *from = same_side(first_take(takes)->from, side)->other;
+	_cleanup_free_ char *wire = source_wire(side, first_take(takes));
 	struct run_side *target = side->other;
 	struct run_request *request;
 	struct seqset set;
@@ -293,13 +331,11 @@ static void send(struct run_side *side)
 		if (!takes->list[i].over)
 			(void)seqset_add(&set, takes->list[i].offer.other_uid);
 	side->told = false;
-	/* A view of our own, since theirs may go before ours; and a new one for each mailbox. */
-	side_forget_view(target->side, &side->source_view);
-	side_select(target->side, &side->run->barrier, &side->source_view, from->wire_name);
+	run_moved_select(side, wire);
 	request = request_new(&side->run->barrier, target->side, sizeof(*request), on_sent);
 	request->side = target;
-	request->request.command.untagged = moves(side) ? on_untagged : NULL;
-	command_printf(&request->request.command, "UID %s ", moves(side) ? "MOVE" : "COPY");
+	request->request.command.untagged = is_move(side) ? on_untagged : NULL;
+	command_printf(&request->request.command, "UID %s ", is_move(side) ? "MOVE" : "COPY");
 	command_set(&request->request.command, &set, &index);
 	command_puts(&request->request.command, " ");
 	command_mailbox(&request->request.command, target->wire_name);
@@ -340,13 +376,15 @@ static int settle(struct run_side *side, struct take *take)
 	struct db *db = side->run->engine->db;
 	int r = 0;
 
-	if (moves(side))
+	if (is_move(side))
 		r = mapping_delete(db, take->from->mailbox->idx,
 			pair_of(side, take->offer.uid, take->offer.other_uid));
 	if (r == 0)
 		r = intents_settle(db, &intent, pair_of(side, take->item.uid, take->new_uid));
 	if (r == -EEXIST) /* a server that gives a UID twice: the next pass finds out */
 		return intents_drop(db, &intent);
+	if (r == 0 && side->side->remote)
+		r = emails_insert(db, side->run->mailbox->idx, take->item.uid, &take->item.email);
 	take->moved = take->over = true;
 	return r;
 }
@@ -358,7 +396,7 @@ static int settle(struct run_side *side, struct take *take)
 static int write_chunk(struct run_side *side)
 {
 	struct takes *takes = &side->takes;
-	bool in_doubt = side->move_refused ? moves(side) : !side->told;
+	bool in_doubt = side->move_refused ? is_move(side) : !side->told;
 	int r = 0;
 
 	for (size_t i = takes->next; i < takes->end && r >= 0; i++) {
@@ -367,7 +405,7 @@ static int write_chunk(struct run_side *side)
 
 		if (take->over)
 			continue;
-		if (take->new_uid != 0 && take->from != NULL)
+		if (take->new_uid != 0 && (take->copy || take->from != NULL))
 			r = settle(side, take);
 		else if (in_doubt || take->new_uid != 0)
 			take->in_doubt = true;
@@ -385,12 +423,12 @@ static int write_chunk(struct run_side *side)
  */
 static void carry_flags(struct run_side *side, const struct take *take)
 {
-	struct run_side *from = same_side(take->from, side);
+	struct run_side *from = take->copy ? NULL : same_side(take->from, side);
 
 	if (take->item.flags != take->offer.flags &&
 		!changes_add(&side->carried, take->item.uid, take->item.flags))
 		side->overflow = true;
-	if (changes_find(&from->other->changes, take->offer.other_uid) == NULL)
+	if (from == NULL || changes_find(&from->other->changes, take->offer.other_uid) == NULL)
 		(void)changes_add(&side->other->expected, take->new_uid, take->offer.flags);
 }
 
@@ -401,13 +439,24 @@ static void tell_clients(struct run_side *side, const struct run_side *from)
 	if (news == NULL || side->other->side->remote)
 		return;
 	news->changed(news, side->other->wire_name);
-	news->changed(news, from->other->wire_name);
+	if (from != NULL)
+		news->changed(news, from->other->wire_name);
+}
+
+/* The other run must know that something was taken from it. */
+static void note_taken(struct run_side *side, struct run_side *from, uint64_t count)
+{
+	from->run->attendance.moved = side->run->attendance.moved = true;
+	if (!moves(side))
+		from->moved_away += count;
 }
 
 static void note_moved(struct run_side *side)
 {
 	struct takes *takes = &side->takes;
-	struct run_side *from = same_side(first_take(takes)->from, side);
+	const struct take *first = first_take(takes);
+	struct run_side *from = first->copy ? NULL : same_side(first->from, side);
+	const struct mailbox *source = first->copy ? run_copied_from(side) : from->run->mailbox;
 	uint64_t count = 0;
 
 	for (size_t i = takes->next; i < takes->end; i++) {
@@ -416,15 +465,13 @@ static void note_moved(struct run_side *side)
 		carry_flags(side, &takes->list[i]);
 		count++;
 	}
-	if (count > 0)
-		from->run->attendance.moved = side->run->attendance.moved = true;
-	if (!moves(side))
-		from->moved_away += count;
 	if (count == 0)
 		return;
-	log_info(SIDE_CONTEXT(side->other->side, from->run->mailbox->display),
+	if (from != NULL)
+		note_taken(side, from, count);
+	log_info(SIDE_CONTEXT(side->other->side, source != NULL ? source->display : NULL),
 		"%s %" PRIu64 " message(s) to %s, as on the %s side",
-		moves(side) ? "Moved" : "Copied", count, side->run->mailbox->display,
+		is_move(side) ? "Moved" : "Copied", count, side->run->mailbox->display,
 		side->side->name);
 	tell_clients(side, from);
 }
@@ -435,7 +482,7 @@ static void sent_side(struct run_side *side)
 
 	if (takes->end == takes->next || !has_any(takes) || !transact(side, write_chunk))
 		return;
-	if (first_take(takes)->from != NULL)
+	if (first_take(takes)->copy || first_take(takes)->from != NULL)
 		note_moved(side);
 }
 

@@ -161,7 +161,7 @@ static void metadata_side(struct run_side *side)
 	if (seqset_is_empty(&side->fresh))
 		return;
 	run_select(side);
-	run_fetch(side, &side->run->barrier, &side->fresh, FETCH_METADATA, on_metadata);
+	run_fetch(side, &side->run->barrier, &side->fresh, run_metadata(side), on_metadata);
 }
 
 void run_new_metadata(struct run *run)

@@ -91,8 +91,8 @@ static void fetch_new(struct run_side *side)
 	request = request_new(&side->run->barrier, side->side, sizeof(*request), NULL);
 	request->side = side;
 	request->request.command.untagged = on_metadata;
-	command_printf(
-		&request->request.command, "UID FETCH %" PRIu32 ":* (%s)", from, FETCH_METADATA);
+	command_printf(&request->request.command, "UID FETCH %" PRIu32 ":* (%s)", from,
+		run_metadata(side));
 	request_submit(&request->request);
 	side->items_complete = true;
 }

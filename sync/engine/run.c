@@ -26,6 +26,7 @@ enum phase {
 	RUN_ASK, /* metadata of new messages, and CONFIRM, in one flight */
 	RUN_MEET, /* what was moved from one mailbox to another */
 	RUN_ASKED,
+	RUN_SOUGHT, /* what was copied within the account */
 	RUN_MOVED,
 	RUN_PLAN,
 	RUN_COPY,
@@ -68,6 +69,12 @@ bool run_database_failed(struct run *run, int r)
 		return false;
 	(void)run_fail(run, "%s", db_error(run->engine->db));
 	return true;
+}
+
+const char *run_metadata(const struct run_side *side)
+{
+	return side->side->remote && side_has(side->side, "OBJECTID") ? FETCH_METADATA " EMAILID"
+								      : FETCH_METADATA;
 }
 
 void run_select(struct run_side *side)
@@ -131,7 +138,7 @@ static enum step begin_pass(struct run *run)
 	if (run->passes++ >= RUN_PASSES_MAX)
 		return run_fail(run, "it keeps changing; the rest is left for the next run");
 	run->again = run->reread = false;
-	run->met = false;
+	run->met = run->sought = false;
 	meeting_begin_pass(run);
 	clear_pass(&run->local);
 	clear_pass(&run->remote);
@@ -253,6 +260,8 @@ static enum step meet(struct run *run)
 	case ATTENDANCE_OVER:
 		if (is_put_off(run))
 			return STEP_DONE;
+		if (run_copied_ask(run))
+			return next(run, RUN_SOUGHT);
 		run_moved_over(run);
 		return next(run, RUN_PLAN);
 	default:
@@ -370,6 +379,10 @@ static enum step advance(struct run *run)
 		return meet(run);
 	case RUN_ASKED:
 		run_moved_asked(run);
+		return next(run, RUN_MEET);
+	case RUN_SOUGHT:
+		run_copied_asked(run);
+		run->attendance.state = ATTENDANCE_MOVING;
 		return next(run, RUN_MEET);
 	case RUN_MOVED:
 		run_moved_sent(run);

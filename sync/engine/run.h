@@ -5,8 +5,9 @@
  *     OPEN     SELECT (QRESYNC) on both sides, with the metadata of new mail where it is known to
  * be little SETTLE   on the first pass: what an interrupted run left (intents, pairs beyond
  * UIDNEXT), adoption NEW      which messages are new, and their metadata CONFIRM  ask again for
- * exactly the vanished messages PLAN     decide APPLY    flags and expunges COPY     new messages,
- * both ways COMMIT   one transaction moves mapping, UIDNEXT and HIGHESTMODSEQ to what OPEN saw
+ * exactly the vanished messages MEET     what was moved between mailboxes PLAN     decide APPLY
+ * flags and expunges COPY     new messages, both ways COMMIT   one transaction moves mapping,
+ * UIDNEXT and HIGHESTMODSEQ to what OPEN saw
  *
  * A pass that did anything is followed by another, which sees the echoes of our own commands (and
  * knows them by `expected`), and what came meanwhile.  Changes are always taken from a SELECT since
@@ -64,6 +65,7 @@ struct run_side {
 	bool gains, loses; /* new messages, mapped ones that are gone: as far as is known */
 	struct offers offers; /* what is gone here, for those where it is new */
 	struct takes takes; /* what is new here, and was moved from elsewhere */
+	int64_t copied_idx; /* the mailbox that copies are taken from */
 	bool told; /* the last command that moved some has named them */
 	bool move_refused; /* such a command was refused: no more of them in this run */
 	struct side_view source_view; /* of the mailbox that messages are moved from */
@@ -88,6 +90,7 @@ struct run {
 	struct audit *audit; /* … and how far that came (run-repair.c) */
 	bool first; /* the first pass: settle what an interrupted run left */
 	bool again; /* another pass is due */
+	bool sought; /* it has looked for copies in this pass */
 	bool met; /* it has come to the meeting in this pass */
 	struct attendance attendance;
 	bool regressed; /* a server's HIGHESTMODSEQ went back: what it reports cannot be all */
@@ -148,6 +151,8 @@ static inline struct run_side *run_side_of(struct command *command)
 bool run_take_flags(
 	struct run_side *side, struct changes *changes, const struct response *response);
 
+/* What is asked about new messages; of the remote side with their EMAILIDs, where it has them. */
+const char *run_metadata(const struct run_side *side);
 /* Makes sure that the mailbox is selected by the commands that follow. */
 void run_select(struct run_side *side);
 /* UID FETCH of the set, split to line limits. `untagged` takes the responses. */
@@ -233,6 +238,11 @@ void run_moved_ask(struct run *run);
 void run_moved_asked(struct run *run);
 /* Moves the next messages that are to come here; false when there are none. */
 bool run_moved_send(struct run *run);
+/* Of a pair, what was asked of it. */
+void run_moved_identify(struct run_side *side, struct offer *offer, const struct identity *identity,
+	const struct response *response);
+/* Selects the mailbox to move or copy from, on the other side, in a view of the run's own. */
+void run_moved_select(struct run_side *side, const char *wire_name);
 /* Writes down what became of them. */
 void run_moved_sent(struct run *run);
 /* All are moved, as far as that could be done: the rest is copied like any new message. */
@@ -241,6 +251,15 @@ void run_moved_done(struct run *run);
 void run_moved_over(struct run *run);
 /* Frees what it holds of a side. */
 void run_moved_clear(struct run_side *side);
+
+/* run-copied.c */
+/* Finds new messages that are copies of others, and asks for what is to be copied likewise; false
+ * if there are none. */
+bool run_copied_ask(struct run *run);
+/* They are among the takes, for run_moved_send(). */
+void run_copied_asked(struct run *run);
+/* The mailbox that is copied from; NULL: it is gone. */
+struct mailbox *run_copied_from(const struct run_side *side);
 
 /* run-apply.c */
 /* Asks again for exactly the vanished messages; submits requests or none. */

@@ -70,6 +70,14 @@ static const char create_action[] =
 	"mailbox BLOB NOT NULL, target BLOB, "
 	"uidvalidity UNSIGNED INT NOT NULL, source_uids TEXT, target_uids TEXT);";
 
+/* What the remote server calls a message: see emails.h. */
+static const char create_email[] =
+	"CREATE TABLE IF NOT EXISTS email ("
+	"idx INTEGER NOT NULL REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+	"rUID UNSIGNED INT NOT NULL CHECK (rUID > 0), "
+	"id TEXT NOT NULL, PRIMARY KEY (idx,rUID));"
+	"CREATE INDEX IF NOT EXISTS email_id ON email (id);";
+
 static const char create_listed[] =
 	"CREATE TEMP TABLE IF NOT EXISTS listed ("
 	"idx INTEGER NOT NULL, remote BOOLEAN NOT NULL, uid UNSIGNED INT NOT NULL, "
@@ -143,6 +151,26 @@ int schema_find_actions(struct db *db, bool *ret_exists)
 int schema_need_actions(struct db *db)
 {
 	return need_table(db, create_action, &db->has_actions);
+}
+
+int schema_find_emails(struct db *db, bool *ret_exists)
+{
+	int r;
+
+	if (db->has_no_emails) {
+		*ret_exists = false;
+		return 0;
+	}
+	r = find_table(db, "email", &db->has_emails, ret_exists);
+	/* Only we can make it. */
+	db->has_no_emails = r == 0 && !*ret_exists;
+	return r;
+}
+
+int schema_need_emails(struct db *db)
+{
+	db->has_no_emails = false;
+	return need_table(db, create_email, &db->has_emails);
 }
 
 int schema_need_adoption(struct db *db)
@@ -290,6 +318,11 @@ static int clean_intents(struct db *db)
 		r = schema_find_late(db, &exists);
 	if (r == 0 && exists)
 		r = db_execute(db, "DELETE FROM late WHERE idx NOT IN (SELECT idx FROM mailboxes)");
+	if (r == 0)
+		r = schema_find_emails(db, &exists);
+	if (r == 0 && exists)
+		r = db_execute(
+			db, "DELETE FROM email WHERE idx NOT IN (SELECT idx FROM mailboxes)");
 	return r;
 }
 

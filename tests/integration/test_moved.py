@@ -395,7 +395,7 @@ def test_killed_at_any_commit(watched, side, way):
     server = pair.remote if side == "remote" else pair.local
     boxes = {"a": body("a", 12), "b": body("b", 3), "c": body("c", 3)}
     killed = 0
-    for number in range(1, 12):
+    for number in range(1, 10):
         source, target = ("a", "b") if number % 2 else ("b", "a")
         move(server, source, target, flags=["\\Flagged"] if number == 4 else ())
         move(server, "c" if number % 2 else "a", "a" if number % 2 else "c", range(2))
