@@ -430,7 +430,7 @@ static void done_side(struct run_side *side)
 	items_done(&side->items);
 	changes_done(&side->carried);
 	run_moved_clear(side);
-	side_forget_view(side->side, &side->source_view);
+	side_forget_view(side->other->side, &side->source_view);
 	view_done(&side->source_view.view);
 }
 
