@@ -13,6 +13,10 @@
 /* For runs that are known to be on their way.  New mail is not kept back for longer. */
 static const double PATIENCE_SECONDS = 2;
 
+/* For runs that come again after they have moved something, from and to each other: the mover was
+ * still at work, and what is missed now will most likely be found there. */
+static const double MOVER_SECONDS = 30;
+
 /* For what is not known of yet: NOTIFY may tell of the mailbox that lost messages first, or of a
  * new one that has to be created.  What local clients delete is not kept back. */
 static const double GRACE_SECONDS = 0.3;
@@ -110,7 +114,7 @@ static bool must_wait_on(struct run *run, const struct census *census, bool remo
 	const struct run_side *side = side_of(run, remote);
 	bool at_rest = run->engine->options->stay && side->side->notified && remote;
 
-	if (is_within(run, PATIENCE_SECONDS) &&
+	if (is_within(run, run->attendance.moved_before ? MOVER_SECONDS : PATIENCE_SECONDS) &&
 		((side->loses && census[remote].may_gain > 0) ||
 			(side->gains && census[remote].may_lose > 0)))
 		return true;
@@ -164,7 +168,7 @@ void meeting_look(struct meeting *meeting)
 {
 	struct census census[2];
 	struct run *run;
-	bool wait = false, any = false;
+	bool wait = false, any = false, overdue = false;
 
 	take_census(meeting->engine, census);
 	DL_FOREACH (meeting->engine->runs, run) {
@@ -177,11 +181,13 @@ void meeting_look(struct meeting *meeting)
 			wait = true;
 		else if (!has_partner(run, census))
 			release(run);
+		else if (!is_within(run, PATIENCE_SECONDS))
+			overdue = true;
 	}
 	if (!any)
 		return;
 	/* One at a time: it takes no longer than the local side's answer, or the remote side's. */
-	if (!wait && !meeting->held)
+	if ((!wait || overdue) && !meeting->held)
 		hold(meeting);
 	else
 		arm(meeting);
