@@ -193,6 +193,14 @@ void absence_note_levels(struct engine *engine);
  */
 void absence_wait(struct engine *engine);
 
+/* engine-objectid.c: 0 (or 1), or -errno of the database. */
+/* Asks for the identifiers that are needed and not known; 1 if it has asked. */
+int objectid_ask(struct engine *engine);
+/* Notes what was renamed at the remote, as far as its identifiers tell; both lists are there. */
+int objectid_note_renamed(struct engine *engine);
+/* Which identifiers the known mailboxes have; within a transaction. */
+int objectid_remember(struct engine *engine);
+
 /* engine-change.c */
 void engine_change_begin(struct engine *engine);
 /* All that was submitted is answered: goes on.  False when it is over, however it went (see

@@ -327,6 +327,8 @@ bool engine_tree_end(struct engine *engine)
 			r = end_operation(engine, operation);
 	}
 	if (r >= 0)
+		r = objectid_remember(engine);
+	if (r >= 0)
 		r = db_commit(engine->db);
 	if (r < 0) {
 		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));

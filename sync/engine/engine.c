@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/engine/engine.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -260,8 +261,30 @@ static enum step replaying(struct engine *engine)
 	return engine->replayed ? relist(engine) : begin_tree(engine);
 }
 
+/* Both lists are there: what is to be known before anything follows from them.  1: not yet. */
+static int prepare(struct engine *engine)
+{
+	int r;
+
+	if (!engine->remote_listing.prepared &&
+		(!engine_prepare(engine) || !journal_load(&engine->journal)))
+		return -EIO; /* which is said */
+	engine->remote_listing.prepared = true;
+	r = objectid_ask(engine);
+	if (r > 0)
+		return r;
+	if (r == 0)
+		r = objectid_note_renamed(engine);
+	if (r < 0)
+		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
+	absence_note_levels(engine);
+	return r;
+}
+
 static enum step connected(struct engine *engine)
 {
+	int r;
+
 	if (!engine->local.ready || !engine->remote.ready || engine->barrier.waiting > 0)
 		return STEP_WAIT;
 	if (engine->barrier.refused) {
@@ -273,12 +296,13 @@ static enum step connected(struct engine *engine)
 	}
 	if (engine_list_on(engine) || engine_doubt(engine))
 		return STEP_WAIT;
-	if (!engine_prepare(engine) || !journal_load(&engine->journal)) {
+	r = prepare(engine);
+	if (r > 0)
+		return STEP_WAIT;
+	if (r < 0)
 		engine_over(engine, false); /* nothing that a new connection would mend */
-		return STEP_AGAIN;
-	}
-	absence_note_levels(engine);
-	engine->phase = ENGINE_REPLAY;
+	else
+		engine->phase = ENGINE_REPLAY;
 	return STEP_AGAIN;
 }
 

@@ -14,6 +14,7 @@ static void drop(struct listing *listing, struct listed *listed)
 {
 	HASH_DEL(listing->entries, listed);
 	free(listed->name);
+	free(listed->mailbox_id);
 	free(listed);
 }
 
@@ -82,12 +83,13 @@ static void take_status(struct listing *listing, const struct response_status *s
 		return;
 	listed = listing_find(listing, name.data, name.len);
 	free(name.data);
-	if (listed != NULL)
-		listed->status = (struct mailbox_state){
-			.uidvalidity = status->uidvalidity,
-			.uidnext = status->uidnext,
-			.highestmodseq = status->highestmodseq,
-		};
+	if (listed == NULL)
+		return;
+	listed->status = (struct mailbox_state){
+		.uidvalidity = status->uidvalidity,
+		.uidnext = status->uidnext,
+		.highestmodseq = status->highestmodseq,
+	};
 }
 
 void listing_take(struct listing *listing, const struct response *response, char delimiter,

@@ -15,6 +15,7 @@ struct listed {
 	size_t len;
 	unsigned attributes; /* enum list_attribute */
 	struct mailbox_state status; /* uidvalidity 0: none */
+	char *mailbox_id; /* MAILBOXID (RFC 8474), or NULL */
 	UT_hash_handle hh;
 };
 
@@ -22,6 +23,8 @@ struct listing {
 	struct listed *entries; /* uthash by name */
 	bool asked; /* the LIST was sent */
 	bool complete; /* the LIST was answered OK */
+	bool prepared; /* it is known what of it is of no concern */
+	bool identified; /* MAILBOXIDs were asked for, as far as they are needed */
 	bool doubted; /* what was listed without a STATUS was asked for once more */
 	bool overflow; /* more than LIMIT_MAILBOXES */
 	size_t unusable; /* names that are too long, or hold a NUL, CR or LF */

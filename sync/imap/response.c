@@ -244,6 +244,13 @@ static void set_status(struct response_status *status, struct slice item, uint64
 	}
 }
 
+/* RFC 8474 section 4.3. */
+static bool parse_mailbox_id(struct response_status *status, struct lexer *lexer)
+{
+	status->items |= STATUS_MAILBOXID;
+	return lex_expect_atom(lexer, &status->mailbox_id) && lex_expect_char(lexer, ')');
+}
+
 static bool parse_status(struct response *response, struct lexer *lexer)
 {
 	struct slice item;
@@ -257,10 +264,14 @@ static bool parse_status(struct response *response, struct lexer *lexer)
 	while (lex_atom(lexer, &item)) {
 		if (!lex_expect_space(lexer))
 			return false;
-		if (lex_number64(lexer, &n))
+		if (slice_is(item, "MAILBOXID") && lex_char(lexer, '(')) {
+			if (!parse_mailbox_id(&response->status, lexer))
+				return false;
+		} else if (lex_number64(lexer, &n)) {
 			set_status(&response->status, item, n);
-		else if (!lex_skip_value(lexer))
+		} else if (!lex_skip_value(lexer)) {
 			return false;
+		}
 		lex_space(lexer);
 	}
 	return lex_expect_char(lexer, ')');

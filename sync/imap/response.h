@@ -102,6 +102,7 @@ enum status_item {
 	STATUS_HIGHESTMODSEQ = 1 << 3,
 	STATUS_UNSEEN = 1 << 4,
 	STATUS_RECENT = 1 << 5,
+	STATUS_MAILBOXID = 1 << 6,
 };
 
 enum fetch_item {
@@ -128,6 +129,7 @@ struct response_status {
 	unsigned items; /* enum status_item: what is present */
 	uint32_t messages, uidnext, uidvalidity, unseen, recent;
 	uint64_t highestmodseq;
+	struct slice mailbox_id; /* RFC 8474 section 4.3 */
 };
 
 struct response_fetch {

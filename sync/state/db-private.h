@@ -26,6 +26,7 @@ struct db {
 	bool has_intents; /* the table `intent` exists */
 	bool has_late; /* the table `late` exists */
 	bool has_actions; /* the table `action` exists */
+	bool has_mailbox_ids; /* the table `mailbox_id` exists */
 	bool has_emails, has_no_emails; /* the table `email` exists, is known not to */
 	bool has_adoption; /* the temporary table `listed` exists */
 	unsigned long commits_before, commits_after;

@@ -184,7 +184,8 @@ void db_rollback(struct db *db)
 	char *error;
 
 	/* They may go with it: looked for again. */
-	db->has_intents = db->has_late = db->has_actions = db->has_adoption = false;
+	db->has_intents = db->has_late = db->has_actions = db->has_mailbox_ids = db->has_adoption =
+		false;
 	if (sqlite3_get_autocommit(db->sqlite))
 		return; /* SQLite did so itself, as on a full disk */
 	error = take(db->error);

@@ -78,6 +78,12 @@ static const char create_email[] =
 	"id TEXT NOT NULL, PRIMARY KEY (idx,rUID));"
 	"CREATE INDEX IF NOT EXISTS email_id ON email (id);";
 
+/* What the remote server calls a mailbox: see mailbox-ids.h. */
+static const char create_mailbox_id[] =
+	"CREATE TABLE IF NOT EXISTS mailbox_id ("
+	"idx INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+	"id TEXT NOT NULL);";
+
 static const char create_listed[] =
 	"CREATE TEMP TABLE IF NOT EXISTS listed ("
 	"idx INTEGER NOT NULL, remote BOOLEAN NOT NULL, uid UNSIGNED INT NOT NULL, "
@@ -171,6 +177,16 @@ int schema_need_emails(struct db *db)
 {
 	db->has_no_emails = false;
 	return need_table(db, create_email, &db->has_emails);
+}
+
+int schema_find_mailbox_ids(struct db *db, bool *ret_exists)
+{
+	return find_table(db, "mailbox_id", &db->has_mailbox_ids, ret_exists);
+}
+
+int schema_need_mailbox_ids(struct db *db)
+{
+	return need_table(db, create_mailbox_id, &db->has_mailbox_ids);
 }
 
 int schema_need_adoption(struct db *db)
@@ -323,6 +339,11 @@ static int clean_intents(struct db *db)
 	if (r == 0 && exists)
 		r = db_execute(
 			db, "DELETE FROM email WHERE idx NOT IN (SELECT idx FROM mailboxes)");
+	if (r == 0)
+		r = schema_find_mailbox_ids(db, &exists);
+	if (r == 0 && exists)
+		r = db_execute(
+			db, "DELETE FROM mailbox_id WHERE idx NOT IN (SELECT idx FROM mailboxes)");
 	return r;
 }
 

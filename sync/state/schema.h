@@ -20,6 +20,9 @@ int schema_need_actions(struct db *db);
 /* And for the table `email`; that it does not exist is remembered, too. */
 int schema_find_emails(struct db *db, bool *ret_exists);
 int schema_need_emails(struct db *db);
+/* And for the table `mailbox_id`. */
+int schema_find_mailbox_ids(struct db *db, bool *ret_exists);
+int schema_need_mailbox_ids(struct db *db);
 /* Makes the temporary table of adopt.h unless it exists. */
 int schema_need_adoption(struct db *db);
 

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -164,3 +165,43 @@ def test_service(both, interimap):
         there.expunge([3])
         eventually(lambda: len(here.uids("INBOX")) == 13, 5)
     assert running.stop().code == 0
+
+
+def test_renamed_while_nobody_listened(both, interimap):
+    """A mailbox keeps its MAILBOXID (RFC 8474): it is renamed here as well, and not downloaded once
+    more under its new name.  The second time it is renamed while the service is connected, which
+    Cyrus does not tell."""
+    local, remote = both
+    fill(remote, 9, "INBOX", "old", "old/below", "other")
+    one = interimap(local, imap(remote), proxy=proxy_section())
+    names = ("old", "old.below")
+    for new, connected in (("fresh", False), ("fresher", True)):
+        running = one.start("--proxy", "--watch=1")
+        running.wait_for("up to date", timeout=30)
+        with connect(local) as here:
+            before = [here.status(name) for name in names]
+        if not connected:
+            assert running.stop().code == 0
+        with connect(remote) as there:
+            there.cmd(f'RENAME "{names[0]}" "{new}"')
+            there.cmd(f'SUBSCRIBE "{new}"')
+        if not connected:
+            running = one.start("--proxy", "--watch=1")
+        names = new, f"{new}.below"
+        eventually(lambda: same_names(both), 20)
+        assert running.stop().code == 0
+        assert same(both)
+        with connect(local) as here:
+            after = [here.status(name) for name in names]
+        for one_before, one_after in zip(before, after):
+            assert one_before["UIDVALIDITY"] == one_after["UIDVALIDITY"]
+            assert one_before["UIDNEXT"] == one_after["UIDNEXT"]
+    assert not re.search("Created|Added", running.err()), running.err()
+    opened = [line for line in one.sent() if re.match(r"\w+: \S+ (SELECT|EXAMINE)\b", line)]
+    assert not opened
+
+
+def same_names(both):
+    """Whether both have them, with as many subscriptions."""
+    here, there = map(state, both)
+    return set(here.mailboxes) == set(there.mailboxes) and here.subscribed == there.subscribed

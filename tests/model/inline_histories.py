@@ -12,13 +12,14 @@ reports these and changes nothing.
 Environment: MODEL_ROUNDS (40; 500 for long), MODEL_SEED (random).
 """
 
+import contextlib
 import os
 import random
 from collections import Counter
 
 import pytest
 
-from integration.imap import flag_list, quote, uid_set
+from integration.imap import ImapError, flag_list, quote, uid_set
 from integration.inline import Service, Tap, differing, digests, eventually, fill, numbered
 
 ROUNDS = int(os.environ.get("MODEL_ROUNDS", "40"))
@@ -59,6 +60,15 @@ class Bounds:
             most += min(self.removed["local"][digest] + self.removed["remote"][digest],
                         self.moved["local"][digest] + self.moved["remote"][digest])
         return max(0, least), most
+
+
+def copied(reply):
+    """The UIDs that a COPY or MOVE says it has copied."""
+    for code in [reply.code, *(one[1] for one in reply.untagged if one[0] == "OK")]:
+        if code[:1] == ["COPYUID"]:
+            ranges = ([int(uid) for uid in part.split(":")] for part in code[2].split(","))
+            return {uid for ends in ranges for uid in range(min(ends), max(ends) + 1)}
+    return set()
 
 
 class Place:
@@ -144,7 +154,10 @@ class Place:
             return
         target = self.rng.choice(targets)
         self.touch(target)
-        if self.command("UID " + verb, uid_set(uids), quote(self.wire(target)))[0]:
+        done, reply = self.command("UID " + verb, uid_set(uids), quote(self.wire(target)))
+        if done:
+            # What the other side has moved away by now is passed over in silence.
+            uids = copied(reply) & set(uids)
             kind = self.bounds.moved if verb == "MOVE" else self.bounds.made
             kind[self.side] += self._digests(source, uids)
 
@@ -233,7 +246,7 @@ class History:
         if kind != "calm":
             self.service.away()
         self._edit(kind, where)
-        edited = self.service.look()
+        edited = self._look()
         if kind == "killed":
             self.service.kill()
         if kind != "calm":
@@ -241,6 +254,13 @@ class History:
         if kind == "killed":
             self.service.begin()
         self._settle(kind, before, edited)
+
+    def _look(self):
+        """Whatever the program deletes meanwhile."""
+        for _ in range(20):
+            with contextlib.suppress(ImapError):
+                return self.service.look()
+        return self.service.look()
 
     def _edit(self, kind, where):
         service = self.service
@@ -288,7 +308,7 @@ class History:
             self.service.begin()
 
     def _problems(self, kind, before, edited, conflicts):
-        (local, subscribed), (remote, subscribed_there) = self.service.look()
+        (local, subscribed), (remote, subscribed_there) = self._look()
         problems = [line for line in differing(local, remote)
                     if tuple(line.split(": ")[0].split("/")) not in conflicts]
         held = unequal(conflicts, local, remote)

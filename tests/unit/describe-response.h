@@ -92,6 +92,8 @@ static inline void describe_status(struct buf *out, const struct response_status
 	describe_number(out, "modseq", s->items & STATUS_HIGHESTMODSEQ, s->highestmodseq);
 	describe_number(out, "unseen", s->items & STATUS_UNSEEN, s->unseen);
 	describe_number(out, "recent", s->items & STATUS_RECENT, s->recent);
+	if (s->items & STATUS_MAILBOXID)
+		describe_slice(out, "mailboxid", s->mailbox_id);
 }
 
 static inline void describe_fetch(struct buf *out, const struct response_fetch *fetch)

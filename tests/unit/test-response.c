@@ -248,7 +248,10 @@ static void status(void **state)
 		{"* STATUS \"x y\" ()", "STATUS name=<x y>"},
 		{"* STATUS x ( MESSAGES 1  )  ", "STATUS name=<x> messages=1"},
 		{"* STATUS x (SIZE 44421 MAILBOXID (F1) DELETED NIL MESSAGES 1)",
-			"STATUS name=<x> messages=1"},
+			"STATUS name=<x> messages=1 mailboxid=<F1>"},
+		{"* STATUS x (MAILBOXID NIL MESSAGES 1)", "STATUS name=<x> messages=1"},
+		{"* STATUS x (MAILBOXID (F1 F2))", NULL},
+		{"* STATUS x (MAILBOXID ())", NULL},
 		/* Nonsense is as if it were not there. */
 		{"* STATUS x (UIDVALIDITY 0 UIDNEXT 4294967296 MESSAGES NIL RECENT 1)",
 			"STATUS name=<x> recent=1"},
