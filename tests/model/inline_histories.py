@@ -165,7 +165,11 @@ class Place:
         self.move("COPY")
 
     def _free(self):
-        return [name for name in (tuple(n.split("/")) for n in NAMES) if name not in self.boxes]
+        # Deleted and made anew within the half second after which Dovecot tells of either, it
+        # would be the same mailbox with another UIDVALIDITY, which is for a person.
+        gone = self.history.deleted if self.side == "remote" else ()
+        return [name for name in (tuple(n.split("/")) for n in NAMES)
+                if name not in self.boxes and name not in gone]
 
     def create(self):
         if free := self._free():
@@ -211,6 +215,7 @@ class Place:
         if self.command("DELETE", quote(self.wire(name)))[0]:
             self.bounds.removed[self.side] += self._digests(name, self.boxes[name])
             self.bounds.deleted_a_mailbox[self.side] = True
+            self.history.deleted.add(name)
 
 
 class History:
@@ -223,6 +228,7 @@ class History:
     def _begin(self):
         self.log, self.bounds = [], Bounds()
         self.touched = {"local": set(), "remote": set()}
+        self.deleted = set()
         self.shaken = set()         # renamed or deleted, and what they were renamed to
 
     def run(self, rounds):
@@ -344,12 +350,13 @@ class History:
 
     def _reconcile(self, conflicts):
         """As a person would: what was held on one side is moved to INBOX there, and removed."""
+        (local, _), (remote, _) = self._look()
+        if not unequal(conflicts, local, remote):
+            return
+        self.service.quiet(2)  # it may be about to do what it looks held for
+        self.service.stop()
         (local, _), (remote, _) = self.service.look()
         held = unequal(conflicts, local, remote)
-        if not held:
-            return
-        self.service.quiet()
-        self.service.stop()
         for connect, account, separator in ((self.service.store, local, "/"), (
                 self.service.there, remote, self.service.remote.separator)):
             with connect() as client:
