@@ -8,8 +8,9 @@ import tempfile
 
 import pytest
 
-from integration import processes
+from integration import packages, processes
 from integration.dovecot import Dovecot
+from integration.inline import CountingRelay, Service, Tap, fill
 from integration.interimap import Interimap, imap, tunnel
 from integration.tls import Certificates
 from integration.turns import CuttingRelay, LockStepRelay
@@ -115,6 +116,41 @@ def interimap(folder):
     yield make
     for one in made:
         one.kill()
+
+
+@pytest.fixture
+def make(interimap, dovecot):
+    """make({name: how many}, tls=False, hidden=(), binary=None) -> an inline.Service that is in step
+    and at rest; what the relay counts and remembers begins there."""
+    made = []
+
+    def begin(boxes, tls=False, hidden=(), binary=None):
+        remote = dovecot("remote", separator=".", format="sdbox", compress=tls)
+        fill(remote, boxes)
+        relay = CountingRelay(remote.tls_port) if tls else Tap(remote.port, hidden)
+        service = Service(interimap, remote, relay.start(), tls, binary)
+        made.append(service)
+        service.begin()
+        service.running.wait_for("up to date", timeout=120)
+        assert service.equal()
+        service.quiet()
+        service.relay.reset()
+        return service
+
+    yield begin
+    for service in made:
+        if service.running.poll() is None:
+            service.running.kill()
+        service.relay.stop()
+
+
+@pytest.fixture(scope="module")
+def cyrus_root():
+    """Where Cyrus is unpacked."""
+    path = _short_folder()
+    packages.unpack("cyrus-imapd", path)
+    yield path
+    shutil.rmtree(path)
 
 
 @pytest.fixture

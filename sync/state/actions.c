@@ -81,15 +81,11 @@ int actions_load(struct db *db, struct action **ret_actions, size_t *ret_count)
 	sqlite3_stmt *statement;
 	struct action *actions = NULL;
 	size_t count = 0;
-	bool exists;
-	int r = schema_find_actions(db, &exists);
+	int r = schema_statement(db, schema_find_actions, sql, &statement);
 
 	if (r < 0)
 		return r;
-	statement = exists ? db_statement(db, sql) : NULL;
-	if (exists && statement == NULL)
-		return -EIO;
-	while (exists && (r = db_step(db, statement)) > 0) {
+	while (statement != NULL && (r = db_step(db, statement)) > 0) {
 		if ((count & (count + 1)) == 0) /* grows when count is 0, 1, 3, 7 … */
 			actions = xreallocarray(actions, 2 * count + 1, sizeof(*actions));
 		r = read_action(db, statement, &actions[count]);

@@ -32,15 +32,11 @@ int emails_find(struct db *db, int64_t idx, uint32_t remote_uid, struct email *r
 {
 	static const char sql[] = "SELECT id FROM email WHERE idx = ?1 AND rUID = ?2";
 	sqlite3_stmt *statement;
-	bool exists;
-	int r = schema_find_emails(db, &exists);
+	int r = schema_statement(db, schema_find_emails, sql, &statement);
 
 	*ret = (struct email){0};
-	if (r < 0 || !exists)
-		return r;
-	statement = db_statement(db, sql);
 	if (statement == NULL)
-		return -EIO;
+		return r;
 	(void)sqlite3_bind_int64(statement, 1, idx);
 	(void)sqlite3_bind_int64(statement, 2, remote_uid);
 	r = db_step(db, statement);
@@ -57,14 +53,10 @@ int emails_locate(
 	static const char sql[] = "SELECT idx,lUID,rUID FROM email JOIN mapping USING (idx,rUID)"
 				  " WHERE id = ?1 ORDER BY email.rowid DESC LIMIT 1";
 	sqlite3_stmt *statement;
-	bool exists;
-	int r = schema_find_emails(db, &exists);
+	int r = schema_statement(db, schema_find_emails, sql, &statement);
 
-	if (r < 0 || !exists || email->id[0] == '\0')
+	if (statement == NULL || email->id[0] == '\0')
 		return r;
-	statement = db_statement(db, sql);
-	if (statement == NULL)
-		return -EIO;
 	(void)sqlite3_bind_text(statement, 1, email->id, -1, SQLITE_STATIC);
 	r = db_step(db, statement);
 	if (r <= 0)
@@ -81,14 +73,10 @@ int emails_delete(struct db *db, int64_t idx, uint32_t remote_uid)
 {
 	static const char sql[] = "DELETE FROM email WHERE idx = ?1 AND rUID = ?2";
 	sqlite3_stmt *statement;
-	bool exists;
-	int r = schema_find_emails(db, &exists);
+	int r = schema_statement(db, schema_find_emails, sql, &statement);
 
-	if (r < 0 || !exists)
-		return r;
-	statement = db_statement(db, sql);
 	if (statement == NULL)
-		return -EIO;
+		return r;
 	(void)sqlite3_bind_int64(statement, 1, idx);
 	(void)sqlite3_bind_int64(statement, 2, remote_uid);
 	return db_run(db, statement);

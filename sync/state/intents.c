@@ -49,14 +49,10 @@ int intents_drop(struct db *db, const struct intent *intent)
 	static const char sql[] = "DELETE FROM intent WHERE id = ?1 AND idx = ?2"
 				  " AND to_remote = ?3 AND source_uid = ?4";
 	sqlite3_stmt *statement;
-	bool exists;
-	int r = schema_find_intents(db, &exists);
+	int r = schema_statement(db, schema_find_intents, sql, &statement);
 
-	if (r < 0 || !exists)
-		return r;
-	statement = db_statement(db, sql);
 	if (statement == NULL)
-		return -EIO;
+		return r;
 	(void)sqlite3_bind_int64(statement, 1, intent->id);
 	(void)sqlite3_bind_int64(statement, 2, intent->mailbox);
 	(void)sqlite3_bind_int(statement, 3, intent->to_remote);

@@ -11,14 +11,10 @@ int mailbox_ids_find(struct db *db, const char *id, int64_t *ret_idx)
 {
 	static const char sql[] = "SELECT idx FROM mailbox_id WHERE id = ?1 LIMIT 2";
 	sqlite3_stmt *statement;
-	bool exists;
-	int r = schema_find_mailbox_ids(db, &exists);
+	int r = schema_statement(db, schema_find_mailbox_ids, sql, &statement);
 
-	if (r < 0 || !exists)
-		return r;
-	statement = db_statement(db, sql);
 	if (statement == NULL)
-		return -EIO;
+		return r;
 	(void)sqlite3_bind_text(statement, 1, id, -1, SQLITE_STATIC);
 	r = db_step(db, statement);
 	if (r <= 0)
@@ -34,14 +30,10 @@ int mailbox_ids_has(struct db *db, int64_t idx)
 {
 	static const char sql[] = "SELECT 1 FROM mailbox_id WHERE idx = ?1";
 	sqlite3_stmt *statement;
-	bool exists;
-	int r = schema_find_mailbox_ids(db, &exists);
+	int r = schema_statement(db, schema_find_mailbox_ids, sql, &statement);
 
-	if (r < 0 || !exists)
-		return r;
-	statement = db_statement(db, sql);
 	if (statement == NULL)
-		return -EIO;
+		return r;
 	(void)sqlite3_bind_int64(statement, 1, idx);
 	r = db_step(db, statement);
 	(void)sqlite3_reset(statement);

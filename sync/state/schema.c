@@ -189,6 +189,19 @@ int schema_need_mailbox_ids(struct db *db)
 	return need_table(db, create_mailbox_id, &db->has_mailbox_ids);
 }
 
+int schema_statement(struct db *db, int (*find)(struct db *db, bool *ret_exists), const char *sql,
+	sqlite3_stmt **ret)
+{
+	bool exists;
+	int r = find(db, &exists);
+
+	*ret = NULL;
+	if (r < 0 || !exists)
+		return r;
+	*ret = db_statement(db, sql);
+	return *ret != NULL ? 0 : -EIO;
+}
+
 int schema_need_adoption(struct db *db)
 {
 	return need_table(db, create_listed, &db->has_adoption);

@@ -3,6 +3,7 @@
 #ifndef INTERIMAP_STATE_SCHEMA_H
 #define INTERIMAP_STATE_SCHEMA_H
 
+#include <sqlite3.h>
 #include <stdbool.h>
 
 struct db;
@@ -23,6 +24,10 @@ int schema_need_emails(struct db *db);
 /* And for the table `mailbox_id`. */
 int schema_find_mailbox_ids(struct db *db, bool *ret_exists);
 int schema_need_mailbox_ids(struct db *db);
+/* A statement about a table that need not be there: NULL and 0 if it is not, NULL and -errno if the
+ * database fails. */
+int schema_statement(struct db *db, int (*find)(struct db *db, bool *ret_exists), const char *sql,
+	sqlite3_stmt **ret);
 /* Makes the temporary table of adopt.h unless it exists. */
 int schema_need_adoption(struct db *db);
 

@@ -10,7 +10,6 @@ import contextlib
 import functools
 import json
 import os
-import random
 import re
 import shlex
 import signal

@@ -329,3 +329,8 @@ def fill(remote, boxes):
 
 def digests(messages):
     return [hashlib.sha256(body).hexdigest() for body, _, _ in messages]
+
+
+def body(name, count, begin=0, end=None):
+    """What identifies messages begin..end of a mailbox that was filled with `count`."""
+    return digests(list(numbered(name, count))[begin:end])

@@ -4,35 +4,24 @@
 import contextlib
 import os
 import re
-import shutil
 import sqlite3
-import tempfile
 
 import pytest
 
-from . import messages, packages
+from . import messages
 from .cyrus import Cyrus
 from .imap import differences
 from .interimap import connect, imap, proxy_section, state
 from .service import eventually
 
 
-@pytest.fixture(scope="module")
-def unpacked():
-    folder = tempfile.mkdtemp(prefix="im-", dir=os.environ.get("INTERIMAP_TEST_FOLDER", "/tmp"))
-    os.chmod(folder, 0o755)
-    packages.unpack("cyrus-imapd", folder)
-    yield folder
-    shutil.rmtree(folder)
-
-
 @pytest.fixture
-def cyrus(folder, unpacked):
+def cyrus(folder, cyrus_root):
     """make(separator) -> a started Cyrus."""
     made = []
 
     def make(separator="/"):
-        made.append(Cyrus(os.path.join(folder, "cyrus"), unpacked, separator))
+        made.append(Cyrus(os.path.join(folder, "cyrus"), cyrus_root, separator))
         return made[-1].start()
 
     yield make

@@ -13,40 +13,10 @@ import re
 import pytest
 
 from .imap import Literal, quote
-from .inline import (OVERHEAD, WHEN, CountingRelay, Service, Tap, counts, digests, eventually, fill,
-                     numbered)
+from .inline import OVERHEAD, WHEN, Service, Tap, body, counts, digests, eventually, fill, numbered
 from .interimap import release
 
 at_any_time = pytest.mark.parametrize("when", WHEN)
-
-
-@pytest.fixture
-def make(interimap, dovecot):
-    """make({name: how many}, tls=False, hidden=(), binary=None) -> a Service that is in step."""
-    made = []
-
-    def begin(boxes, tls=False, hidden=(), binary=None):
-        remote = dovecot("remote", separator=".", format="sdbox", compress=tls)
-        fill(remote, boxes)
-        relay = CountingRelay(remote.tls_port) if tls else Tap(remote.port, hidden)
-        service = Service(interimap, remote, relay.start(), tls, binary)
-        made.append(service)
-        service.begin()
-        service.running.wait_for("up to date", timeout=120)
-        assert service.equal()
-        service.quiet()
-        return service
-
-    yield begin
-    for service in made:
-        if service.running.poll() is None:
-            service.running.kill()
-        service.relay.stop()
-
-
-def body(name, count, begin=0, end=None):
-    """What identifies messages begin..end of a mailbox that was filled with `count`."""
-    return digests(list(numbered(name, count))[begin:end])
 
 
 def message(name):

@@ -11,13 +11,8 @@ import re
 import pytest
 
 from .imap import uid_set
-from .inline import CountingRelay, Service, Tap, counts, digests, eventually, fill, numbered
+from .inline import Tap, body, counts, digests, eventually, fill, numbered
 from .interimap import connect, imap, release
-
-
-def body(name, count, begin=0, end=None):
-    """What identifies messages begin..end of a mailbox that was filled with `count`."""
-    return digests(list(numbered(name, count))[begin:end])
 
 
 def move(server, source, target, which="1:*", flags=()):
@@ -104,32 +99,6 @@ def watched(dovecot, interimap):
     yield make
     for one in made:
         one.stop()
-
-
-@pytest.fixture
-def make(interimap, dovecot):
-    """make({name: how many}, tls=False, binary=None) -> the service, with the embedded store, in
-    step and at rest."""
-    made = []
-
-    def begin(boxes, tls=False, binary=None, hidden=()):
-        remote = dovecot("remote", separator=".", format="sdbox", compress=tls)
-        fill(remote, boxes)
-        relay = CountingRelay(remote.tls_port) if tls else Tap(remote.port, hidden)
-        service = Service(interimap, remote, relay.start(), tls, binary)
-        made.append(service)
-        service.begin()
-        service.running.wait_for("up to date", timeout=120)
-        assert service.equal()
-        service.quiet()
-        service.relay.reset()
-        return service
-
-    yield begin
-    for service in made:
-        if service.running.poll() is None:
-            service.running.kill()
-        service.relay.stop()
 
 
 def assert_nothing_downloaded(relay):

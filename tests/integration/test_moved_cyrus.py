@@ -4,33 +4,21 @@ transferred, whatever it is called."""
 
 import os
 import re
-import shutil
-import tempfile
 
 import pytest
 
-from . import packages
 from .cyrus import Cyrus
 from .imap import quote, uid_set
-from .inline import Tap, digests, eventually, numbered
+from .inline import Tap, body, digests, eventually, numbered
 from .interimap import connect
-from .test_moved import Watched, body, move
-
-
-@pytest.fixture(scope="module")
-def unpacked():
-    folder = tempfile.mkdtemp(prefix="im-", dir=os.environ.get("INTERIMAP_TEST_FOLDER", "/tmp"))
-    os.chmod(folder, 0o755)
-    packages.unpack("cyrus-imapd", folder)
-    yield folder
-    shutil.rmtree(folder)
+from .test_moved import Watched, move
 
 
 @pytest.fixture
-def watched(folder, unpacked, dovecot, interimap):
+def watched(folder, cyrus_root, dovecot, interimap):
     """make({name: how many}) -> Watched, with a Cyrus as the remote."""
     made = []
-    cyrus = Cyrus(os.path.join(folder, "cyrus"), unpacked).start()
+    cyrus = Cyrus(os.path.join(folder, "cyrus"), cyrus_root).start()
 
     def make(boxes):
         local = dovecot("local", separator=".", format="maildir")

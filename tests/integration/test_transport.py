@@ -17,7 +17,7 @@ import pytest
 from . import messages
 from .dovecot import Dovecot
 from .fake import CAPABILITIES, Fake
-from .interimap import connect, imap, imaps, program, tunnel
+from .interimap import connect, imap, imaps, program
 from .ports import free_port
 
 
