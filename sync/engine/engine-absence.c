@@ -62,8 +62,6 @@ static void note_level(struct engine *engine, struct side *side, const struct ma
 		!will_tell(engine, side) || journal_holds(&engine->journal, mailbox) ||
 		!has_child(engine, side, mailbox))
 		return;
-	if (mailbox->subscribed && !(entry->attributes & LIST_SUBSCRIBED))
-		journal_note(&engine->journal, ACTION_UNSUBSCRIBE, side->remote, &name, NULL);
 	journal_note(&engine->journal, ACTION_DELETE, side->remote, &name, NULL);
 }
 

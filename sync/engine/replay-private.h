@@ -54,6 +54,7 @@ struct tree {
 	bool origin_has_old, origin_has_new; /* … and where it was done */
 	uint32_t origin_uidvalidity; /* 0: it is not there … */
 	bool origin_denies; /* … as the server said in so many words */
+	bool origin_subscribed; /* … to its name all the same */
 	uint32_t uidvalidity, uidnext; /* on the other side, likewise */
 	bool strangers; /* messages there that were never where it was done */
 	enum response_code code; /* of the answer */

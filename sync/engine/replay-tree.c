@@ -247,6 +247,39 @@ static void ask_list(struct replay *replay, struct side *side, const struct mail
 	request_submit(&request->request);
 }
 
+static bool on_subscribed(struct command *command, struct response *response)
+{
+	struct replay *replay = replay_of(command);
+	const struct mailbox_name *wanted = &replay->deed->from;
+	struct mailbox_name name;
+
+	if (response->type != RESPONSE_LIST)
+		return false;
+	/* A '%' or '*' in the name asks for others, too. */
+	if (side_read_name(replay->origin, response->list.name, &name)) {
+		replay->tree.origin_subscribed |=
+			mailbox_name_equal(wanted->data, wanted->len, name.data, name.len);
+		free(name.data);
+	}
+	return true;
+}
+
+/* Also of a mailbox that is not there any more (RFC 5258 section 3.1). */
+static void ask_subscribed(struct replay *replay)
+{
+	const struct mailbox_name *name = &replay->deed->from;
+	_cleanup_free_ char *wire = side_wire_name(replay->origin, name->data, name->len);
+	struct replay_request *request;
+
+	if (wire == NULL)
+		return;
+	request = replay_request(replay, replay->origin, NULL);
+	request->request.command.untagged = on_subscribed;
+	command_puts(&request->request.command, "LIST (SUBSCRIBED) \"\" ");
+	command_astring(&request->request.command, wire, strlen(wire));
+	request_submit(&request->request);
+}
+
 static enum step not_listed(struct replay *replay)
 {
 	return replay_refuse(replay, "%s; it is tried again later", replay->barrier.reason);
@@ -352,6 +385,22 @@ static enum step hold_deletion(struct replay *replay, struct mailbox *mailbox, u
 	return refuse_deletion(replay, why);
 }
 
+/* A client tells of its UNSUBSCRIBE by itself; what was only seen is known from here. */
+static enum step send_deletion(struct replay *replay)
+{
+	_cleanup_free_ char *wire = wire_name(replay, &replay->deed->from);
+	struct replay_request *request;
+
+	if (!replay->deed->certain && known(replay)->subscribed &&
+		!replay->tree.origin_subscribed && wire != NULL) {
+		request = replay_request(replay, replay->side, request_ignore_refusal);
+		command_puts(&request->request.command, "UNSUBSCRIBE ");
+		command_mailbox(&request->request.command, wire);
+		request_submit(&request->request);
+	}
+	return send(replay, "DELETE");
+}
+
 static enum step delete_asked(struct replay *replay)
 {
 	const struct tree *tree = &replay->tree;
@@ -374,7 +423,7 @@ static enum step delete_asked(struct replay *replay)
 		return refuse_deletion(replay, "here it is not the mailbox that it was");
 	if (tree->uidnext > base->uidnext)
 		return search(replay, mailbox);
-	return send(replay, "DELETE");
+	return send_deletion(replay);
 }
 
 static enum step delete_searched(struct replay *replay)
@@ -382,7 +431,7 @@ static enum step delete_searched(struct replay *replay)
 	if (replay->barrier.refused)
 		return not_listed(replay);
 	if (!replay->tree.strangers)
-		return send(replay, "DELETE");
+		return send_deletion(replay);
 	return refuse_deletion(replay, "here it holds messages that were never there");
 }
 
@@ -401,6 +450,8 @@ static enum step delete_step(struct replay *replay)
 		replay_ask_status(replay, replay->side, &replay->deed->from, on_status,
 			request_ignore_refusal);
 		ask_list(replay, replay->side, &replay->deed->from);
+		if (!replay->deed->certain && mailbox->subscribed)
+			ask_subscribed(replay);
 		return replay_next(replay, ASKED);
 	case ASKED:
 		return delete_asked(replay);

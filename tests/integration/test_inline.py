@@ -704,6 +704,9 @@ def test_deleted_created_subscribed_there(make):
         there.cmd("UNSUBSCRIBE kept")
         there.cmd("UNSUBSCRIBE gone")
         there.cmd("DELETE gone")
+    in_step(service)
+    with service.client() as client:
+        assert client.cmd('LSUB "" gone').of("LSUB") == []
     service.settle({"fresh": [], "fresh/below": [], "kept": body("kept", 5),
                     "kept/below": body("kept/below", 5)})
     with service.store() as here:
