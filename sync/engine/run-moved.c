@@ -132,7 +132,7 @@ static void ask_side(struct run_side *side)
 	for (size_t i = 0; i < side->offers.count; i++)
 		(void)seqset_add(&set, side->offers.list[i].other_uid);
 	run_select(side->other);
-	run_fetch(side->other, &side->run->barrier, &set, FETCH_METADATA, on_offered);
+	run_fetch_if_granted(side->other, &side->run->barrier, &set, FETCH_METADATA, on_offered);
 	seqset_done(&set);
 }
 

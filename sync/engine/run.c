@@ -82,14 +82,15 @@ void run_select(struct run_side *side)
 	side_select(side->side, &side->run->barrier, &side->view, side->wire_name);
 }
 
-void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
-	const char *items, bool (*untagged)(struct command *, struct response *))
+static void fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
+	const char *items, bool (*untagged)(struct command *, struct response *),
+	bool (*completed)(struct request *))
 {
 	size_t index = 0;
 
 	while (index < set->count) {
 		struct run_request *request =
-			request_new(barrier, side->side, sizeof(*request), NULL);
+			request_new(barrier, side->side, sizeof(*request), completed);
 		struct command *command = &request->request.command;
 
 		request->side = side;
@@ -99,6 +100,18 @@ void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqs
 		command_printf(command, " (%s)", items);
 		request_submit(&request->request);
 	}
+}
+
+void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
+	const char *items, bool (*untagged)(struct command *, struct response *))
+{
+	fetch(side, barrier, set, items, untagged, NULL);
+}
+
+void run_fetch_if_granted(struct run_side *side, struct barrier *barrier, const struct seqset *set,
+	const char *items, bool (*untagged)(struct command *, struct response *))
+{
+	fetch(side, barrier, set, items, untagged, request_ignore_refusal);
 }
 
 static void clear_pass(struct run_side *side)

@@ -158,6 +158,9 @@ void run_select(struct run_side *side);
 /* UID FETCH of the set, split to line limits. `untagged` takes the responses. */
 void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
 	const char *items, bool (*untagged)(struct command *, struct response *));
+/* The same where nothing hangs on the answer. */
+void run_fetch_if_granted(struct run_side *side, struct barrier *barrier, const struct seqset *set,
+	const char *items, bool (*untagged)(struct command *, struct response *));
 /* Ends the run as failed, with a sentence. */
 enum step run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Something stays undone, said at the end. */

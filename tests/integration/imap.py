@@ -307,14 +307,17 @@ class Imap:
         for mailbox in mailboxes:
             tags.append((self.send("EXAMINE", quote(mailbox)),
                          self.send("UID FETCH 1:* (UID FLAGS INTERNALDATE BODY.PEEK[])")))
-        found = []
+        found, refused = [], None
         for (opened, fetched), mailbox in zip(tags, mailboxes):
             reply = self.wait(opened, check=False)
-            if reply.status != "OK":
-                self.wait(fetched, check=False)
-                raise ImapError(f"EXAMINE {mailbox}: {reply.status} {reply.text}")
-            found.append(_fetched(self.wait(fetched)))
+            if reply.status == "OK":
+                found.append(_fetched(self.wait(fetched)))
+                continue
+            self.wait(fetched, check=False)
+            refused = refused or f"EXAMINE {mailbox}: {reply.status} {reply.text}"
         self.send("UNSELECT" if "UNSELECT" in self.capabilities else "CLOSE")
+        if refused:
+            raise ImapError(refused)
         return found
 
     def account(self):

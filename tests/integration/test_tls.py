@@ -102,17 +102,14 @@ BAD = {
 
 
 @pytest.fixture(scope="module")
-def issue(certificates, tmp_path_factory):
+def issue(certificates, module_folder):
     """issue(name) -> Issued: "ec", "rsa", or one of BAD; each is made once."""
     made = {}
-    folder = str(tmp_path_factory.mktemp("issued"))
-    for path in (folder, os.path.dirname(folder), os.path.dirname(os.path.dirname(folder))):
-        os.chmod(path, 0o755)  # Dovecot reads it as another user
 
     def make(name):
         if name not in made:
             options = BAD[name][0] if name in BAD else {"key": name}
-            made[name] = Issued(certificates, os.path.join(folder, name), **options)
+            made[name] = Issued(certificates, os.path.join(module_folder, name), **options)
         return made[name]
 
     return make

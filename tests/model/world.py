@@ -201,7 +201,18 @@ class Check:
                 continue
             count += 1
             found = after.get(uid)
-            if found is None or found.content != message.content:
+            if found is None or not self._is_that(found, message, side):
                 self.problems.append(f"{_describe(name)}: new {side} {uid} was {message}, "
                                      f"is {found}")
         return count
+
+    def _is_that(self, found, message, side):
+        """What was moved has, besides its own flags, those that the other side gave it meanwhile
+        where it had been."""
+        if found.content == message.content:
+            return True
+        other = self.remote if side == "local" else self.local
+        given = set().union(*(twin.flags for boxes in other.boxes.values()
+                              for twin in boxes.values() if twin.digest == message.digest))
+        return (found.digest, found.date) == (message.digest, message.date) and (
+            message.flags <= found.flags <= message.flags | given)
