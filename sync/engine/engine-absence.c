@@ -53,15 +53,16 @@ static bool has_child(struct engine *engine, struct side *side, const struct mai
 }
 
 /* It was a mailbox when this connection looked before. */
-static void note_level(struct engine *engine, struct side *side, const struct mailbox *mailbox)
+static void note_level(struct engine *engine, struct side *side, struct mailbox *mailbox)
 {
 	const struct listed *entry = listing_find(side_listing(side), mailbox->name, mailbox->len);
 	const struct mailbox_name name = {.data = mailbox->name, .len = mailbox->len};
 
-	if (entry == NULL || listed_is_selectable(entry) || !mailbox->listed ||
+	if (entry == NULL || listed_is_selectable(entry) || !mailbox->listed || mailbox->noted ||
 		!will_tell(engine, side) || journal_holds(&engine->journal, mailbox) ||
 		!has_child(engine, side, mailbox))
 		return;
+	mailbox->noted = true;
 	journal_note(&engine->journal, ACTION_DELETE, side->remote, &name, NULL);
 }
 

@@ -97,10 +97,11 @@ static int note_if_renamed(struct engine *engine, const struct listed *entry)
 	int r = mailbox_ids_find(engine->db, entry->mailbox_id, &idx);
 
 	mailbox = r > 0 ? find_by_idx(engine, idx) : NULL;
-	if (mailbox != NULL && !is_there(engine, mailbox) &&
+	if (mailbox != NULL && !mailbox->noted && !is_there(engine, mailbox) &&
 		!journal_holds(&engine->journal, mailbox)) {
 		const struct mailbox_name from = {.data = mailbox->name, .len = mailbox->len};
 
+		mailbox->noted = true;
 		journal_note(&engine->journal, ACTION_RENAME, true, &from, &to);
 	}
 	return r;

@@ -269,6 +269,7 @@ static void sync_mailbox(struct engine *engine, const struct plan_mailbox *opera
 	if (mailbox == NULL)
 		return; /* it could not be created */
 	mailbox->listed = true;
+	mailbox->noted = false;
 	mailbox->absent_since = 0;
 	if (mailbox->missing != NULL)
 		mailbox->held = false; /* it is back */

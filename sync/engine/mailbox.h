@@ -34,8 +34,8 @@ struct mailbox {
 	bool repair; /* its next run is one */
 	bool ordered; /* the order under way is about it */
 	bool listed; /* on both sides, and to be synchronised */
-	ev_tstamp
-		absent_since; /* it was listed until then; 0: it is, or that has been dealt with */
+	bool noted; /* as deleted or renamed, from what the lists say: once */
+	ev_tstamp absent_since; /* listed until then; 0: it is, or that is dealt with */
 	bool queued; /* a run waits to start */
 	bool running;
 	bool put_off; /* its last run was, until the lists are looked at again */

@@ -17,6 +17,8 @@ from .inline import OVERHEAD, WHEN, Service, Tap, body, counts, digests, eventua
 from .interimap import release
 
 at_any_time = pytest.mark.parametrize("when", WHEN)
+# Who is killed has been away.
+online_or_killed = pytest.mark.parametrize("when", WHEN[::2])
 
 
 def message(name):
@@ -71,7 +73,7 @@ def test_copy_of_500(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@online_or_killed
 def test_move_by_sequence_numbers(make, when):
     """From INBOX, which a client may write in any case."""
     service = make({"INBOX": 30, "to": 0})
@@ -87,7 +89,7 @@ def test_move_by_sequence_numbers(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@online_or_killed
 def test_move_to_a_new_mailbox(make, when):
     service = make({"from": 50})
     with service.acting(when) as client:
@@ -101,7 +103,7 @@ def test_move_to_a_new_mailbox(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@online_or_killed
 def test_there_and_back(make, when):
     service = make({"one": 20, "two": 20})
     with service.acting(when) as client:
@@ -114,7 +116,7 @@ def test_there_and_back(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@online_or_killed
 def test_flags_before_and_after_a_move(make, when):
     """They are those of the message, not of the place where it was."""
     service = make({"from": 20, "to": 5})
@@ -136,7 +138,7 @@ def test_flags_before_and_after_a_move(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@online_or_killed
 def test_copy_and_expunge(make, when):
     """How clients move that do not know MOVE."""
     service = make({"from": 40, "to": 5})
@@ -149,7 +151,7 @@ def test_copy_and_expunge(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@online_or_killed
 def test_copy_within_a_mailbox(make, when):
     service = make({"from": 10})
     with service.acting(when) as client:
@@ -159,7 +161,7 @@ def test_copy_within_a_mailbox(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@online_or_killed
 def test_append(make, when):
     """It is uploaded once, and does not come back."""
     service = make({"to": 5})
@@ -171,7 +173,7 @@ def test_append(make, when):
     assert_nothing_downloaded(service)
 
 
-@at_any_time
+@online_or_killed
 def test_move_of_what_is_not_mapped(make, when):
     """Appended, and moved on before the engine can have seen it."""
     service = make({"from": 5, "to": 5})
@@ -186,7 +188,7 @@ def test_move_of_what_is_not_mapped(make, when):
     assert_nothing_downloaded(service)
 
 
-@at_any_time
+@online_or_killed
 def test_expunged_after_the_move(make, when):
     service = make({"from": 20, "to": 5})
     with service.acting(when) as client:
@@ -199,7 +201,7 @@ def test_expunged_after_the_move(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@online_or_killed
 def test_two_clients(make, when):
     service = make({"one": 40, "two": 40, "three": 0})
     with service.acting(when) as first, service.client() as second:
@@ -262,7 +264,7 @@ def test_rename_of_a_tree(make, when):
     assert len(local) == 51 and sum(map(len, local.values())) == 10_000
 
 
-@at_any_time
+@online_or_killed
 def test_rename_and_subscriptions(make, when):
     """As clients do it: a server leaves the subscriptions with the old names."""
     service = make({"old": 20, "old/below": 20})
@@ -339,7 +341,7 @@ def test_names_that_change_hands(make, when):
     assert_nothing_downloaded(service)
 
 
-@at_any_time
+@online_or_killed
 def test_names_of_any_form(make, when):
     service = make({"a b": 5, 'quo"te': 5})
     with service.acting(when) as client:
@@ -608,6 +610,24 @@ def test_renamed_and_subscribed_there(make):
     _, subscribed = counts_there(service)
     assert {("fresh",), ("fresh", "below")} <= subscribed
     assert_nothing_transferred(service)
+
+
+def test_a_deletion_that_is_refused_is_looked_at_once(make):
+    """What was deleted at the remote above its children is listed there for ever.  When it could
+    not be deleted here, since it holds a message that never was there, the service looked at the
+    lists again and again, and said so each time."""
+    service = make({"old": 5, "old/below": 5})
+    service.relay.answer("APPEND old", b"NO not today", times=99)
+    with service.there() as there, service.client() as client:
+        client.append("old", *message("only here"))
+        service.running.wait_for("refused the message")
+        there.cmd("DELETE old")
+        there.cmd("CREATE made")
+        service.running.wait_for("holds messages that were never there")
+        service.quiet(3)
+        assert ("old",) in counts_here(service)[0]
+    assert service.running.err().count("holds messages that were never there") == 1
+    service.running.stop()
 
 
 def test_names_that_are_not_ascii_are_told(make):

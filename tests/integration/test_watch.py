@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """--watch and --notify: what happens on either side while it runs, and how it ends."""
 
-import json
 import os
 import re
 import signal
@@ -37,12 +36,6 @@ def live(pair, interimap):
     return make
 
 
-def is_clean(one):
-    """Whether it has nothing to do, as it says itself."""
-    status = json.loads(one.run("--status=json").out)
-    return all(mailbox["state"] == "clean" for mailbox in status["mailboxes"])
-
-
 def in_step(local, remote):
     return not differences(state(local), state(remote))
 
@@ -69,7 +62,7 @@ def test_changes_cross(live, args):
         eventually(lambda: in_step(local, remote), SECONDS)
         with connect(remote) as client:
             assert "\\subscribed" in client.list()[f"made{number}"]
-    eventually(lambda: is_clean(one), SECONDS)
+    eventually(one.is_clean, SECONDS)
     assert running.stop().code == 0
     one.assert_noop(local, remote)
     # Each was told of once.

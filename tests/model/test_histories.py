@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Rounds of random edits on both sides, with a run of the program between them.
 
-Environment: MODEL_ROUNDS (300), MODEL_SEED (random); tests/model/run sets them.
+Environment: MODEL_ROUNDS (150), MODEL_SEED (random); tests/model/run sets them.
 """
 
 import os
@@ -11,7 +11,7 @@ import pytest
 
 from .histories import History
 
-ROUNDS = int(os.environ.get("MODEL_ROUNDS", "300"))
+ROUNDS = int(os.environ.get("MODEL_ROUNDS", "150"))
 
 
 def seed():
