@@ -372,9 +372,7 @@ static enum step rest(struct engine *engine)
 {
 	/* A list that meets a client's DELETE makes Dovecot 2.3 fail half-way: it says that the
 	 * mailbox was deleted under it, and goes on listing it. */
-	if ((engine->relist || engine->orders != NULL) && journal_holds_tree(&engine->journal))
-		return STEP_WAIT;
-	if (engine_order_next(engine) || engine->relist)
+	if (!journal_holds_tree(&engine->journal) && (engine_order_next(engine) || engine->relist))
 		return relist(engine);
 	if (engine->queue == NULL && journal_next(&engine->journal, false) == NULL)
 		return STEP_WAIT;
