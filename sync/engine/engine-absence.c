@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include <string.h>
-
 #include "sync/base/xalloc.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/subtree.h"
 #include "sync/plan/mailboxes.h"
 
 /* Dovecot collects what it reports with NOTIFY for half a second. */
@@ -35,15 +34,14 @@ static bool is_recent(struct engine *engine, struct mailbox *mailbox)
 	return mailbox->absent_since != 0 && now - mailbox->absent_since < ABSENCE_SECONDS;
 }
 
-static bool has_child(struct engine *engine, struct side *side, const struct mailbox *mailbox)
+static bool has_child(struct engine *engine, struct side *side, const struct mailbox_name *name)
 {
 	struct mailbox *other, *next;
 
 	HASH_ITER (hh, engine->mailboxes, other, next) {
 		struct listed *entry;
 
-		if (other->len <= mailbox->len || other->name[mailbox->len] != '\0' ||
-			memcmp(other->name, mailbox->name, mailbox->len) != 0)
+		if (other->len == name->len || !subtree_has(name, other->name, other->len))
 			continue;
 		entry = listing_find(side_listing(side), other->name, other->len);
 		if (entry != NULL && listed_is_selectable(entry))
@@ -60,7 +58,7 @@ static void note_level(struct engine *engine, struct side *side, struct mailbox 
 
 	if (entry == NULL || listed_is_selectable(entry) || !mailbox->listed || mailbox->noted ||
 		!will_tell(engine, side) || journal_holds(&engine->journal, mailbox) ||
-		!has_child(engine, side, mailbox))
+		!has_child(engine, side, &name))
 		return;
 	mailbox->noted = true;
 	journal_note(&engine->journal, ACTION_DELETE, side->remote, &name, NULL);

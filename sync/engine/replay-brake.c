@@ -11,6 +11,7 @@
 #include "sync/engine/replay-private.h"
 #include "sync/state/mapping.h"
 
+/* Seen on the same side, and not weighed yet; the deed itself is one of them. */
 static bool is_like(const struct deed *deed, const struct deed *other)
 {
 	return other->kind == ACTION_DELETE && !other->certain && !other->weighed &&
@@ -61,14 +62,11 @@ static void note_weight(struct replay *replay, uint64_t messages)
 {
 	struct deed *deed;
 
-	/* The one that is weighed is the last to lose its likeness to the others. */
 	DL_FOREACH (replay->engine->journal.deeds, deed)
-		if (deed != replay->deed && is_like(replay->deed, deed)) {
+		if (is_like(replay->deed, deed)) {
 			deed->weighed = true;
 			deed->too_heavy = messages;
 		}
-	replay->deed->weighed = true;
-	replay->deed->too_heavy = messages;
 }
 
 int replay_weigh_deletion(struct replay *replay, const struct mailbox *mailbox, uint64_t *ret_held)

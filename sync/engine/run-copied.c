@@ -117,25 +117,27 @@ bool run_copied_ask(struct run *run)
 }
 
 /* The pair has the name and the date that the new message has; its size may be counted in another
- * way.  The UIDs are those of a certain UIDVALIDITY. */
-static bool is_usable(const struct run_side *side, const struct take *take)
+ * way. */
+static bool is_usable(const struct take *take)
 {
-	const struct mailbox *mailbox = run_copied_from(side);
-
-	return take->offer.identified && mailbox != NULL &&
-	       mailbox->local.base.uidvalidity == side->source_view.view.uidvalidity &&
-	       take->offer.identity.date == take->item.identity.date &&
+	return take->offer.identified && take->offer.identity.date == take->item.identity.date &&
 	       memcmp(take->offer.identity.digest, take->item.identity.digest,
 		       sizeof(take->item.identity.digest)) == 0;
 }
 
 void run_copied_asked(struct run *run)
 {
-	struct takes *takes = &run->remote.takes;
+	struct run_side *side = &run->remote;
+	struct takes *takes = &side->takes;
+	const struct mailbox *mailbox = run_copied_from(side);
 	size_t kept = 0;
 
+	/* The UIDs are those of a certain UIDVALIDITY. */
+	bool known = mailbox != NULL &&
+		     mailbox->local.base.uidvalidity == side->source_view.view.uidvalidity;
+
 	for (size_t i = 0; i < takes->count; i++)
-		if (is_usable(&run->remote, &takes->list[i]))
+		if (known && is_usable(&takes->list[i]))
 			takes->list[kept++] = takes->list[i];
 	takes->count = kept;
 }

@@ -533,7 +533,6 @@ static void done_side(struct run_side *side)
 			leave(side, take);
 	}
 	drop_changes(side);
-	drop_changes(side);
 	for (size_t i = 0; i < items->count; i++)
 		if (!items->list[i].arrived)
 			items->list[kept++] = items->list[i];

@@ -3,7 +3,8 @@
 
 import json
 import os
-import socket
+
+from .service import Raw
 
 TIMEOUT = 30
 
@@ -16,23 +17,15 @@ def path(one):
     return os.path.join(folder, names[0])
 
 
-class Caller:
+class Caller(Raw):
     """A connection to it on which the test says every byte itself."""
 
     def __init__(self, one):
-        self.socket = socket.socket(socket.AF_UNIX)
+        super().__init__("unix:" + path(one))
         self.socket.settimeout(TIMEOUT)
-        self.socket.connect(path(one))
-        self.text = b""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
 
     def say(self, data):
-        self.socket.sendall(data if isinstance(data, bytes) else data.encode())
+        super().say(data)
         return self
 
     def ask(self, command, **members):
@@ -40,11 +33,8 @@ class Caller:
 
     def answer(self):
         """The next one."""
-        while b"\n" not in self.text:
-            data = self.socket.recv(1 << 16)
-            assert data, self.text
-            self.text += data
-        line, _, self.text = self.text.partition(b"\n")
+        line = self.line()
+        assert line is not None, self.text
         return json.loads(line)
 
     def answers(self):
@@ -71,3 +61,8 @@ def status(one):
 def mailbox(one, name):
     """The same of one mailbox."""
     return next(entry for entry in status(one)["mailboxes"] if entry["name"] == name)
+
+
+def is_clean(one):
+    """Whether the service has nothing to do, as it says itself."""
+    return all(entry["state"] == "clean" for entry in status(one)["mailboxes"])

@@ -122,13 +122,13 @@ def eventually(check, seconds, what="it did not happen"):
 
 
 def counts(client):
-    """name (its levels) -> how many messages; and which of them are subscribed."""
+    """name (its levels) -> how many messages; and the names that are subscribed."""
     separator = client.delimiter()
     reply = client.cmd('LIST "" "*" RETURN (SUBSCRIBED STATUS (MESSAGES))')
     found = {split_name(text(r[1]), separator): int(r[2][1]) for r in reply.of("STATUS")}
     subscribed = {split_name(text(r[3]), separator) for r in reply.of("LIST")
                   if any(word.lower() == "\\subscribed" for word in r[1])}
-    return found, subscribed & set(found)
+    return found, subscribed
 
 
 class Service:
@@ -139,6 +139,7 @@ class Service:
 
     def __init__(self, interimap, remote, relay, tls=False, binary=None):
         self.remote, self.relay = remote, relay
+        self.levels = True              # subscriptions of names that are no mailboxes count
         section = proxy_section()
         self.port = int(section["listen"].rsplit(":", 1)[1])
         self.login = section["username"], section["password"]
@@ -217,7 +218,13 @@ class Service:
     def equal(self):
         """Whether both sides have the same mailboxes, with as many messages."""
         with self.store() as here, self.there() as there:
-            return counts(here) == counts(there)
+            (local, subscribed), (remote, subscribed_there) = counts(here), counts(there)
+        return local == remote and (
+            self.counted(local, subscribed) == self.counted(remote, subscribed_there))
+
+    def counted(self, names, subscribed):
+        """Which subscriptions must be the same, of an account with these mailboxes."""
+        return subscribed if self.levels else subscribed & set(names)
 
     def quiet(self, seconds=0.5):
         """Wait until nothing has passed for a while: the program has done what it had to."""
@@ -265,7 +272,7 @@ class Service:
         """The service has ended: both sides and the database agree, and a run does nothing."""
         (local, subscribed), (remote, subscribed_there) = self.look()
         problems = differing(local, remote)
-        if subscribed & set(local) != subscribed_there & set(remote):
+        if self.counted(local, subscribed) != self.counted(remote, subscribed_there):
             problems.append(f"subscribed: local {subscribed}, remote {subscribed_there}")
         problems += self._mapping(local, remote)
         for name, bodies in (expected or {}).items():

@@ -2,7 +2,6 @@
 """Runs the program under test with a configuration, home and database of its own."""
 
 import contextlib
-import json
 import os
 import pathlib
 import re
@@ -222,11 +221,6 @@ class Interimap:
         result = self.run(*args, timeout=timeout)
         assert result.code == 0, f"exit status {result.code}:\n{result.err}"
         return result
-
-    def is_clean(self):
-        """Whether the service has nothing to do, as it says itself."""
-        status = json.loads(self.run("--status=json").out)
-        return all(mailbox["state"] == "clean" for mailbox in status["mailboxes"])
 
     def pids(self):
         """What runs now, tunnel commands included; for LockStepRelay.client_pids."""

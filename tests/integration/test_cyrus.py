@@ -9,6 +9,7 @@ import sqlite3
 import pytest
 
 from . import messages
+from .control import is_clean
 from .cyrus import Cyrus
 from .imap import differences
 from .interimap import connect, imap, proxy_section, state
@@ -177,7 +178,7 @@ def test_renamed_while_nobody_listened(both, interimap):
         if not connected:
             running = one.start("--proxy", "--watch=1")
         names = new, f"{new}.below"
-        eventually(lambda: same_names(both) and one.is_clean(), 20)
+        eventually(lambda: same_names(both) and is_clean(one), 20)
         assert running.stop().code == 0
         assert same(both)
         with connect(local) as here:

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from . import messages
+from .control import is_clean
 from .fake import CAPABILITIES, Box, Fake
 from .imap import differences
 from .interimap import connect, imaps, state, tunnel
@@ -62,7 +63,7 @@ def test_changes_cross(live, args):
         eventually(lambda: in_step(local, remote), SECONDS)
         with connect(remote) as client:
             assert "\\subscribed" in client.list()[f"made{number}"]
-    eventually(one.is_clean, SECONDS)
+    eventually(lambda: is_clean(one), SECONDS)
     assert running.stop().code == 0
     one.assert_noop(local, remote)
     # Each was told of once.

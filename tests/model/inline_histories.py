@@ -411,6 +411,7 @@ def test_inline(interimap, dovecot):
     fill(remote, {"INBOX": (5, 200), "a": (5, 200), "a/b": (3, 200), "d": (5, 200)})
     with Tap(remote.port) as relay:
         service = Service(interimap, remote, relay, binary=None)
+        service.levels = False
         service.begin()
         service.running.wait_for("up to date", timeout=60)
         History(seed, service).run(ROUNDS)
