@@ -39,16 +39,9 @@ class Caller(Raw):
 
     def answers(self):
         """All that is said until the service ends the connection."""
-        while True:
-            try:
-                data = self.socket.recv(1 << 16)
-            except ConnectionResetError:
-                data = b""
-            if not data:
-                break
-            self.text += data
-        assert self.text.endswith(b"\n") or not self.text, self.text[-100:]
-        return [json.loads(line) for line in self.text.splitlines()]
+        found = self.rest()
+        assert not self.text, self.text[-100:]
+        return [json.loads(line) for line in found]
 
 
 def status(one):

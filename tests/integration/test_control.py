@@ -373,7 +373,8 @@ class Held:
 
     def __exit__(self, *_):
         for pid in self.pids:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # killed meanwhile, and reaped by the first
+                os.kill(pid, signal.SIGCONT)
 
 
 def test_one_after_the_other(world):
