@@ -196,8 +196,11 @@ static void on_hung_up(struct ev_loop *ev, ev_signal *watcher, int revents)
 /* SIGUSR1.  Passwords stay hidden, unless --debug was given twice. */
 static void on_debug_toggled(struct ev_loop *ev, ev_signal *watcher, int revents)
 {
-	log_set_level(log_is_debug() ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG);
-	log_notice(NULL, "debugging is %s", log_is_debug() ? "on" : "off");
+	/* Not log_is_debug(): that is also true for a command's sake. */
+	bool on = log_get_level() < LOG_LEVEL_DEBUG;
+
+	log_set_level(on ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+	log_notice(NULL, "debugging is %s", on ? "on" : "off");
 }
 
 /* In each turn of the loop, which costs next to nothing if there is nothing new. */

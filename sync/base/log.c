@@ -31,6 +31,11 @@ void log_set_level(enum log_level level)
 	logger.level = level;
 }
 
+enum log_level log_get_level(void)
+{
+	return logger.level;
+}
+
 void log_set_quiet(bool quiet)
 {
 	logger.quiet = quiet;

@@ -29,6 +29,7 @@ struct log_context {
  * messages go to the log file alone if there is one.
  */
 void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
 void log_set_quiet(bool quiet);
 bool log_is_debug(void);
 

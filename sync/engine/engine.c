@@ -351,6 +351,19 @@ static void renew_flags(struct engine *engine)
 	engine->flags = flag_pool_new();
 }
 
+/* A list that meets a client's DELETE makes Dovecot 2.3 fail half-way: it says that the mailbox was
+ * deleted under it, and goes on listing it. */
+static bool may_list(const struct engine *engine)
+{
+	return !journal_holds_tree(&engine->journal);
+}
+
+/* A new look at the lists is due. */
+static bool may_relist(const struct engine *engine)
+{
+	return engine->relist && may_list(engine);
+}
+
 static enum step work(struct engine *engine)
 {
 	bool replays = replay(engine);
@@ -358,7 +371,7 @@ static enum step work(struct engine *engine)
 	start_runs(engine);
 	if (engine->runs != NULL || replays)
 		return STEP_WAIT;
-	if (engine->replayed || engine->relist || journal_next(&engine->journal, true) != NULL)
+	if (engine->replayed || may_relist(engine) || journal_next(&engine->journal, true) != NULL)
 		return relist(engine);
 	if (engine->queue != NULL)
 		return STEP_WAIT; /* for the clients */
@@ -370,9 +383,9 @@ static enum step work(struct engine *engine)
 
 static enum step rest(struct engine *engine)
 {
-	/* A list that meets a client's DELETE makes Dovecot 2.3 fail half-way: it says that the
-	 * mailbox was deleted under it, and goes on listing it. */
-	if (!journal_holds_tree(&engine->journal) && (engine_order_next(engine) || engine->relist))
+	if (may_list(engine) && engine_order_next(engine))
+		return relist(engine);
+	if (may_relist(engine))
 		return relist(engine);
 	if (engine->queue == NULL && journal_next(&engine->journal, false) == NULL)
 		return STEP_WAIT;

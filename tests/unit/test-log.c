@@ -202,6 +202,50 @@ static void test_control_characters(void **state)
 	assert_prefix(NULL, "local", "a\033[31m\r\n\177b", "local(a?[31m???b): ");
 }
 
+struct tap {
+	struct log_tap tap;
+	char lines[256];
+};
+
+static void on_line(struct log_tap *tap_, enum log_level level, const struct log_context *context,
+	const char *line)
+{
+	struct tap *tap = container_of(tap_, struct tap, tap);
+	size_t len = strlen(tap->lines);
+
+	(void)snprintf(tap->lines + len, sizeof(tap->lines) - len, "%d %s|", level, line);
+}
+
+/* What a tap wants is not what stderr gets, nor the other way round. */
+static void test_taps(void **state)
+{
+	struct tap all = {.tap = {.level = LOG_LEVEL_DEBUG, .line = on_line}};
+	struct tap few = {.tap = {.level = LOG_LEVEL_WARNING, .line = on_line}};
+	char expected[64];
+
+	assert_false(log_is_debug());
+	log_add_tap(&all.tap);
+	log_add_tap(&few.tap);
+	/* Debug messages have to be made; the level is what it was. */
+	assert_true(log_is_debug());
+	assert_int_equal(log_get_level(), LOG_LEVEL_INFO);
+	assert_string_equal(said(LOG_LEVEL_DEBUG, "local", NULL), "");
+	log_set_quiet(true);
+	assert_string_equal(said(LOG_LEVEL_ERROR, "local", NULL), "local: ERROR: text 1\n");
+	log_remove_tap(&few.tap);
+	log_remove_tap(&few.tap);
+	assert_string_equal(said(LOG_LEVEL_INFO, NULL, NULL), "");
+	log_remove_tap(&all.tap);
+	assert_false(log_is_debug());
+	assert_string_equal(said(LOG_LEVEL_INFO, NULL, NULL), "");
+	(void)snprintf(expected, sizeof(expected), "%d local: ERROR: text 1|", LOG_LEVEL_ERROR);
+	assert_string_equal(few.lines, expected);
+	(void)snprintf(expected, sizeof(expected),
+		"%d local: text 1|%d local: ERROR: text 1|%d text 1|", LOG_LEVEL_DEBUG,
+		LOG_LEVEL_ERROR, LOG_LEVEL_INFO);
+	assert_string_equal(all.lines, expected);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +255,7 @@ int main(void)
 		cmocka_unit_test_setup(test_conditions, reset),
 		cmocka_unit_test_setup(test_skipped_conditions, reset),
 		cmocka_unit_test_setup(test_levels, reset),
+		cmocka_unit_test_setup(test_taps, reset),
 		cmocka_unit_test_setup(test_file, reset),
 		cmocka_unit_test_setup(test_debug_goes_to_the_file_alone, reset),
 		cmocka_unit_test_setup(test_file_is_continued_and_as_quiet, reset),
