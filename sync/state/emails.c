@@ -8,6 +8,19 @@
 #include "sync/state/db.h"
 #include "sync/state/schema.h"
 
+/* About one message; NULL as in schema_statement(). */
+static int prepare(
+	struct db *db, const char *sql, int64_t idx, uint32_t remote_uid, sqlite3_stmt **ret)
+{
+	int r = schema_statement(db, schema_find_emails, sql, ret);
+
+	if (*ret == NULL)
+		return r;
+	(void)sqlite3_bind_int64(*ret, 1, idx);
+	(void)sqlite3_bind_int64(*ret, 2, remote_uid);
+	return 0;
+}
+
 int emails_insert(struct db *db, int64_t idx, uint32_t remote_uid, const struct email *email)
 {
 	static const char sql[] = "INSERT OR REPLACE INTO email (idx,rUID,id) VALUES (?1,?2,?3)";
@@ -32,13 +45,11 @@ int emails_find(struct db *db, int64_t idx, uint32_t remote_uid, struct email *r
 {
 	static const char sql[] = "SELECT id FROM email WHERE idx = ?1 AND rUID = ?2";
 	sqlite3_stmt *statement;
-	int r = schema_statement(db, schema_find_emails, sql, &statement);
+	int r = prepare(db, sql, idx, remote_uid, &statement);
 
 	*ret = (struct email){0};
 	if (statement == NULL)
 		return r;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int64(statement, 2, remote_uid);
 	r = db_step(db, statement);
 	if (r <= 0)
 		return r;
@@ -73,11 +84,7 @@ int emails_delete(struct db *db, int64_t idx, uint32_t remote_uid)
 {
 	static const char sql[] = "DELETE FROM email WHERE idx = ?1 AND rUID = ?2";
 	sqlite3_stmt *statement;
-	int r = schema_statement(db, schema_find_emails, sql, &statement);
+	int r = prepare(db, sql, idx, remote_uid, &statement);
 
-	if (statement == NULL)
-		return r;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int64(statement, 2, remote_uid);
-	return db_run(db, statement);
+	return statement != NULL ? db_run(db, statement) : r;
 }
