@@ -21,7 +21,8 @@ enum {
 
 	LIMIT_COMMAND_BYTES =
 		256 << 10, /* bytes of a command, literals of its own included, spools not */
-	LIMIT_IN_FLIGHT = 4000, /* commands sent and not answered */
+	LIMIT_IN_FLIGHT =
+		32 << 10, /* bytes of commands sent and not answered, spools not counted */
 	LIMIT_SILENCE_SECONDS =
 		120, /* without a byte either way while an answer is due: the line is dead */
 

@@ -32,6 +32,8 @@ struct client {
 	struct command *queue; /* all not yet completed, oldest first (utlist) */
 	struct command *sending; /* the first of them not yet encoded to its end, or NULL */
 	size_t in_flight; /* commands encoded to their end and not completed */
+	size_t spools_in_flight; /* those of them that have a spool */
+	size_t weight_in_flight; /* bytes of them, spools not counted */
 	uint32_t last_tag;
 	enum literal_mode literals;
 	bool awaiting; /* a synchronising literal of `sending` waits for its "+" */
@@ -52,6 +54,8 @@ struct client {
 /* client.c */
 void client_complete(struct client *client, struct command *command, enum outcome outcome);
 bool client_may_send(const struct client *client);
+/* It is encoded to its end. */
+void client_sent(struct client *client, struct command *command);
 void client_line_lost(struct client *client, const char *reason);
 
 /* client-send.c: encodes and sends as much as may be; called from the pump only. */

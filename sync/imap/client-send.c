@@ -137,7 +137,7 @@ static enum progress send_piece(struct client *client, struct command *command)
 static void sent(struct client *client, struct command *command)
 {
 	client->sending = command->next;
-	client->in_flight++;
+	client_sent(client, command);
 	if (command->kind == COMMAND_IDLE)
 		client->idle = IDLE_SENT;
 	client->last_activity = ev_now(client->loop->ev);

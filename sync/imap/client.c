@@ -14,6 +14,44 @@
 #include "sync/imap/client-private.h"
 #include "sync/imap/view.h"
 
+/* What it takes of LIMIT_IN_FLIGHT. */
+static size_t weight(const struct command *command)
+{
+	enum { TAG_AND_END = 13 };
+
+	return buf_len(&command->bytes) + TAG_AND_END;
+}
+
+/*
+ * Whether the server can take it in while the commands before it are not done.
+ *
+ * Dovecot lets a command wait for those before it (SELECT, say, for a FETCH whose answer we have
+ * not read yet).  If what comes behind fills its input buffer meanwhile (64 KiB), it takes that for
+ * arguments that are too long, refuses the command, and goes on with the next line as a command,
+ * even if that is a message's text; or it panics (seen with 2.3.19.1).  So what is in flight fits
+ * into half of that buffer, and a message has nothing but messages before it.
+ */
+static bool can_follow(const struct client *client, const struct command *command)
+{
+	if (command->has_spool)
+		return client->in_flight == client->spools_in_flight;
+	return client->weight_in_flight + weight(command) <= LIMIT_IN_FLIGHT;
+}
+
+void client_sent(struct client *client, struct command *command)
+{
+	client->in_flight++;
+	client->spools_in_flight += command->has_spool;
+	client->weight_in_flight += weight(command);
+}
+
+static void forget_sent(struct client *client, const struct command *command)
+{
+	client->in_flight--;
+	client->spools_in_flight -= command->has_spool;
+	client->weight_in_flight -= weight(command);
+}
+
 /* The reasons not to begin with another command. */
 bool client_may_send(const struct client *client)
 {
@@ -26,8 +64,6 @@ bool client_may_send(const struct client *client)
 	if (client->sending->piece > 0 || client->sending->announced ||
 		client->sending->piece_offset > 0)
 		return true; /* it has begun: the rest must follow whatever the reasons below */
-	if (client->in_flight >= LIMIT_IN_FLIGHT)
-		return false;
 	if (client->idle != IDLE_NONE && client->idle != IDLE_ENDING)
 		return false;
 	if (client->in_flight == 0)
@@ -37,7 +73,7 @@ bool client_may_send(const struct client *client)
 		return false;
 	if (client->sending->kind == COMMAND_ALONE)
 		return false;
-	return true;
+	return can_follow(client, client->sending);
 }
 
 /* What is in flight when the line goes may or may not have been carried out; what never began
@@ -240,7 +276,7 @@ void client_complete(struct client *client, struct command *command, enum outcom
 	if (client->sending == command)
 		client->sending = command->next;
 	else if (outcome != OUTCOME_CANCELLED && client->in_flight > 0)
-		client->in_flight--;
+		forget_sent(client, command);
 	DL_DELETE(client->queue, command);
 	if (command->kind == COMMAND_IDLE)
 		client->idle = IDLE_NONE;

@@ -158,6 +158,7 @@ void command_secret_text(struct command *command, const char *text)
 void command_spool(struct command *command, struct spool *spool)
 {
 	add_piece(command, PIECE_SPOOL)->spool = spool;
+	command->has_spool = true;
 }
 
 size_t command_line_length(const struct command *command)

@@ -73,6 +73,7 @@ struct command {
 	struct buf bytes;
 	struct command_piece *pieces;
 	size_t pieces_count;
+	bool has_spool; /* among them */
 	size_t piece; /* the one being sent */
 	uint64_t piece_offset; /* within it */
 	bool announced; /* the literal's "{n}" is out */

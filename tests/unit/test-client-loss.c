@@ -257,6 +257,36 @@ static void test_spool_grows_while_it_is_sent(void **state)
 	spool_free(spool);
 }
 
+/*
+ * A message was sent behind a FETCH whose answer was not read yet and a SELECT that waited for
+ * that.  Dovecot's input buffer was full: it refused the SELECT for arguments that are too long,
+ * and went on with the message's text as commands, or panicked.
+ */
+static void test_spool_follows_spools_only(void **state)
+{
+	struct spool *one = spool_new(3), *two = spool_new(3);
+
+	client_set_literal_mode(client, LITERAL_PLUS);
+	assert_int_equal(spool_write(one, "one", 3), 0);
+	assert_int_equal(spool_write(two, "two", 3), 0);
+	give("a", "FETCH");
+	give("b", "SELECT");
+	submit(prepare_append("c", one));
+	submit(prepare_append("d", two));
+	give("e", "SELECT");
+	expect("1 FETCH\r\n2 SELECT");
+	say("1 OK done");
+	expect_events("a:OK");
+	expect_nothing();
+	say("2 OK done");
+	expect_events("b:OK");
+	expect("3 APPEND x {3+}\r\none\r\n4 APPEND x {3+}\r\ntwo\r\n5 SELECT");
+	say("3 OK done\r\n4 OK done\r\n5 OK done");
+	expect_events("c:OK d:OK e:OK");
+	spool_free(one);
+	spool_free(two);
+}
+
 static void test_spool_waits_for_the_server(void **state)
 {
 	struct spool *spool = spool_new(3);
@@ -489,6 +519,7 @@ int main(void)
 		BOTH(test_silence),
 		BOTH(test_silence_while_nothing_is_due),
 		BOTH(test_spool_grows_while_it_is_sent),
+		BOTH(test_spool_follows_spools_only),
 		BOTH(test_spool_waits_for_the_server),
 		BOTH(test_large_spool),
 		BOTH(test_spool_of_no_bytes),

@@ -116,33 +116,32 @@ static void test_alone(void **state)
 /* Some more than may be in flight; they still all are answered. */
 static void test_limit_in_flight(void **state)
 {
-	enum { MORE = 3 };
+	enum { TAG_AND_END = 13, MOST = LIMIT_IN_FLIGHT / (1 + TAG_AND_END), MORE = 3 };
 	char line[32];
 
-	for (int i = 0; i < LIMIT_IN_FLIGHT + MORE; i++)
+	for (int i = 0; i < MOST + MORE; i++)
 		give("n", "N");
-	for (int i = 1; i <= LIMIT_IN_FLIGHT; i++) {
+	for (int i = 1; i <= MOST; i++) {
 		snprintf(line, sizeof(line), "%d N", i);
 		expect(line);
 	}
 	expect_nothing();
 	say("1 OK x");
 	expect_events("n:OK");
-	snprintf(line, sizeof(line), "%d N", LIMIT_IN_FLIGHT + 1);
+	snprintf(line, sizeof(line), "%d N", MOST + 1);
 	expect(line);
 	expect_nothing();
-	for (int i = 2; i <= LIMIT_IN_FLIGHT + 1; i++) {
+	for (int i = 2; i <= MOST + 1; i++) {
 		snprintf(line, sizeof(line), "%d OK x", i);
 		say(line);
 	}
 	for (int i = 2; i <= MORE; i++) {
-		snprintf(line, sizeof(line), "%d N", LIMIT_IN_FLIGHT + i);
+		snprintf(line, sizeof(line), "%d N", MOST + i);
 		expect(line);
 	}
-	RUN_UNTIL(buf_len(&wire.events) == LIMIT_IN_FLIGHT * strlen("n:OK "));
+	RUN_UNTIL(buf_len(&wire.events) == MOST * strlen("n:OK "));
 	buf_clear(&wire.events);
-	snprintf(
-		line, sizeof(line), "%d OK x\r\n%d NO x", LIMIT_IN_FLIGHT + 2, LIMIT_IN_FLIGHT + 3);
+	snprintf(line, sizeof(line), "%d OK x\r\n%d NO x", MOST + 2, MOST + 3);
 	say(line);
 	expect_events("n:OK n:NO");
 	assert_true(client_is_idle(client));
@@ -207,13 +206,19 @@ static void test_refused_literals(void **state)
 	expect_events("c:OK");
 }
 
-static struct probe *prepare_literal(const char *name, char c, size_t size)
+static void add_literal(struct probe *probe, char c, size_t size)
 {
 	_cleanup_free_ char *text = xcalloc(size + 1, 1);
-	struct probe *probe = prepare(name, "CREATE ");
 
 	memset(text, c, size);
 	command_mailbox(&probe->command, text);
+}
+
+static struct probe *prepare_literal(const char *name, char c, size_t size)
+{
+	struct probe *probe = prepare(name, "CREATE ");
+
+	add_literal(probe, c, size);
 	return probe;
 }
 
@@ -381,11 +386,19 @@ static void test_much_output(void **state)
 	enum { COMMANDS = 40, SIZE = 50000 };
 	char line[64];
 
+	struct spool *spool = spool_new(3);
+
+	assert_int_equal(spool_write(spool, "end", 3), 0);
 	client_set_literal_mode(client, LITERAL_PLUS);
-	for (int i = 0; i < COMMANDS; i++)
-		submit(prepare_literal("x", (char)(0x80 + i), SIZE));
 	for (int i = 0; i < COMMANDS; i++) {
-		snprintf(line, sizeof(line), "%d CREATE {%d+}", i + 1, SIZE);
+		struct probe *probe = prepare("x", "APPEND ");
+
+		command_spool(&probe->command, spool);
+		add_literal(probe, (char)(0x80 + i), SIZE);
+		submit(probe);
+	}
+	for (int i = 0; i < COMMANDS; i++) {
+		snprintf(line, sizeof(line), "%d APPEND {3+}\r\nend{%d+}", i + 1, SIZE);
 		expect(line);
 		expect_repeated((char)(0x80 + i), SIZE);
 	}
@@ -394,6 +407,7 @@ static void test_much_output(void **state)
 		say(line);
 		expect_events("x:OK");
 	}
+	spool_free(spool);
 }
 
 /* A relay takes over the stream: half a response that was read is not lost. */
