@@ -240,26 +240,70 @@ static void say_unusable(struct engine *engine, const struct side *side, size_t 
 			count);
 }
 
+/* What the names of another account's mailboxes begin with, if we see any of them. */
+static bool foreign_prefix(
+	const struct engine *engine, const char *reference, struct mailbox_name *ret)
+{
+	size_t skip = strlen(engine->local.reference), len = strlen(reference);
+
+	if (len <= skip || strncmp(reference, engine->local.reference, skip) != 0)
+		return false;
+	*ret = (struct mailbox_name){
+		.data = xmemdup0(reference + skip, len - skip), .len = len - skip};
+	for (size_t i = 0; i < ret->len; i++)
+		if (ret->data[i] == engine->local.delimiter)
+			ret->data[i] = '\0';
+	return true;
+}
+
 /* Of both lists: what the remote server has under such a name would be made in their place. */
 static void leave_to_others(struct engine *engine)
 {
-	const char *own = engine->local.reference;
-	char delimiter = engine->local.delimiter;
+	struct mailbox_name prefix;
 
 	for (const char *const *at = engine->options->foreign; at != NULL && *at != NULL; at++) {
-		size_t skip = strlen(own), len = strlen(*at);
-		_cleanup_free_ char *prefix = NULL;
-
-		if (len <= skip || strncmp(*at, own, skip) != 0)
-			continue; /* we see nothing of it */
-		len -= skip;
-		prefix = xmemdup0(*at + skip, len);
-		for (size_t i = 0; i < len; i++)
-			if (prefix[i] == delimiter)
-				prefix[i] = '\0';
-		listing_drop_below(&engine->local_listing, prefix, len);
-		listing_drop_below(&engine->remote_listing, prefix, len);
+		if (!foreign_prefix(engine, *at, &prefix))
+			continue;
+		listing_drop_below(&engine->local_listing, prefix.data, prefix.len);
+		listing_drop_below(&engine->remote_listing, prefix.data, prefix.len);
+		free(prefix.data);
 	}
+}
+
+static bool is_foreign(const struct engine *engine, const struct mailbox_name *name)
+{
+	struct mailbox_name prefix;
+	bool foreign = false;
+
+	for (const char *const *at = engine->options->foreign;
+		at != NULL && *at != NULL && !foreign; at++) {
+		if (!foreign_prefix(engine, *at, &prefix))
+			continue;
+		foreign =
+			name->len >= prefix.len && memcmp(name->data, prefix.data, prefix.len) == 0;
+		free(prefix.data);
+	}
+	return foreign;
+}
+
+static bool asks_for_all(const struct account *account)
+{
+	for (size_t i = 0; i < account->list_pattern_count; i++)
+		if (account->list_patterns[i].len == 1 && account->list_patterns[i].bytes[0] == '*')
+			return true;
+	return account->list_pattern_count == 0;
+}
+
+bool engine_is_in_scope(const struct engine *engine, const struct mailbox_name *name)
+{
+	const struct engine_options *options = engine->options;
+	const struct account *account = options->account;
+
+	return options->mailboxes == NULL && asks_for_all(account) &&
+	       (account->list_select_opts == NULL || account->list_select_opts[0] == NULL) &&
+	       (account->ignore_mailbox == NULL ||
+		       !listing_is_ignored(account->ignore_mailbox, name->data, name->len)) &&
+	       !is_foreign(engine, name);
 }
 
 bool engine_prepare(struct engine *engine)

@@ -183,6 +183,9 @@ bool engine_tree_end(struct engine *engine);
 /* engine-list.c: */
 /* The lists are there, and so is the schema: false, cannot go on. */
 bool engine_prepare(struct engine *engine);
+/* Whether a new mailbox of that name is among those that are synchronised, without asking.  False
+ * if it is for the server's LIST to say. */
+bool engine_is_in_scope(const struct engine *engine, const struct mailbox_name *name);
 
 /* engine-absence.c: a known mailbox is now only a level of the hierarchy: notes its deletion. */
 void absence_note_levels(struct engine *engine);
@@ -260,6 +263,8 @@ enum step watch_checked(struct engine *engine);
 void watch_pause(struct engine *engine);
 /* Everything is looked at then, or before. */
 void watch_look_in(struct engine *engine, double seconds);
+/* A service looks at everything once more, some time from now. */
+void watch_verify_later(struct engine *engine);
 /* Both connections are given up, and made again after a while. */
 void watch_reconnect_later(struct engine *engine);
 /* Both sides are asked as often, in seconds. */

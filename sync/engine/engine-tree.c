@@ -94,6 +94,9 @@ static bool on_tree(struct request *request)
 	if (command->outcome == OUTCOME_OK) {
 		log_info(SIDE_CONTEXT(request->side, name), "%s",
 			is_create(tree->operation) ? "Created" : text);
+		/* It may have a subscription from an earlier life, which no list showed. */
+		if (is_create(tree->operation))
+			watch_verify_later(engine);
 		return true;
 	}
 	if (command->outcome == OUTCOME_LOST || command->outcome == OUTCOME_CANCELLED)

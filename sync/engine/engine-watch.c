@@ -78,6 +78,24 @@ static struct mailbox *find_wire(struct side *side, struct slice wire)
 	return mailbox;
 }
 
+static void relist_soon(struct engine *engine)
+{
+	watch_look_in(engine, SETTLE_SECONDS);
+}
+
+/* Of a mailbox that is created above others, Dovecot tells where it stands, and not that it is
+ * new. */
+static void note_unknown(struct side *side, struct slice wire)
+{
+	struct mailbox_name name;
+
+	if (!read_told_name(side, wire, &name))
+		return;
+	if (engine_is_in_scope(side->engine, &name))
+		relist_soon(side->engine);
+	free(name.data);
+}
+
 /* A mailbox whose last run failed is tried again when something changes there, and at the next look
  * at everything.  False if it is as it was. */
 static bool note_status(struct side *side, const struct response_status *status)
@@ -86,8 +104,10 @@ static bool note_status(struct side *side, const struct response_status *status)
 	struct mailbox_side before;
 	bool changed;
 
-	if (mailbox == NULL)
+	if (mailbox == NULL) {
+		note_unknown(side, status->name);
 		return false;
+	}
 	before = *mailbox_side(mailbox, side->remote);
 	mailbox_note_status(mailbox, side->remote, status);
 	changed = memcmp(&before.seen, &mailbox_side(mailbox, side->remote)->seen,
@@ -108,11 +128,6 @@ void watch_look_in(struct engine *engine, double seconds)
 	ev_timer_stop(ev, &engine->settle);
 	ev_timer_set(&engine->settle, seconds, 0.);
 	ev_timer_start(ev, &engine->settle);
-}
-
-static void relist_soon(struct engine *engine)
-{
-	watch_look_in(engine, SETTLE_SECONDS);
 }
 
 bool watch_looks_soon(const struct engine *engine)
@@ -158,11 +173,9 @@ static void note_list(struct side *side, const struct response_list *list)
 	relist_soon(side->engine);
 }
 
-static void verify_later(struct side *side)
+void watch_verify_later(struct engine *engine)
 {
-	struct engine *engine = side->engine;
-
-	if (!side->notified || ev_is_active(&engine->verify) || !engine->options->stay)
+	if (ev_is_active(&engine->verify) || !engine->options->stay)
 		return;
 	ev_timer_set(&engine->verify, VERIFY_SECONDS, 0.);
 	ev_timer_start(engine->loop->ev, &engine->verify);
@@ -170,12 +183,13 @@ static void verify_later(struct side *side)
 
 void watch_notified(struct engine *engine, struct side *side, struct response *response)
 {
+	bool new = false;
+
 	if (response->type == RESPONSE_STATUS) {
-		if (note_status(side, &response->status))
-			verify_later(side);
+		new = note_status(side, &response->status);
 	} else if (response->type == RESPONSE_LIST) {
 		note_list(side, &response->list);
-		verify_later(side);
+		new = true;
 	} else if (response->type == RESPONSE_CONDITION &&
 		   response->code == CODE_NOTIFICATIONOVERFLOW) {
 		log_warning(SIDE_CONTEXT(side, NULL),
@@ -184,6 +198,8 @@ void watch_notified(struct engine *engine, struct side *side, struct response *r
 		side->overflowed = true;
 		relist_soon(engine);
 	}
+	if (new && side->notified)
+		watch_verify_later(engine);
 }
 
 /* IDLE */

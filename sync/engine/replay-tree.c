@@ -86,28 +86,6 @@ static struct mailbox *known(const struct replay *replay)
 
 /* --- CREATE --- */
 
-/* Whether a new mailbox is among those that are synchronised is for the server's LIST to say,
- * unless that asks for all. */
-static bool asks_for_all(const struct account *account)
-{
-	for (size_t i = 0; i < account->list_pattern_count; i++)
-		if (account->list_patterns[i].len == 1 && account->list_patterns[i].bytes[0] == '*')
-			return true;
-	return account->list_pattern_count == 0;
-}
-
-static bool is_in_scope(const struct replay *replay)
-{
-	const struct engine_options *options = replay->engine->options;
-	const struct account *account = options->account;
-
-	return options->mailboxes == NULL && asks_for_all(account) &&
-	       (account->list_select_opts == NULL || account->list_select_opts[0] == NULL) &&
-	       (account->ignore_mailbox == NULL ||
-		       !listing_is_ignored(account->ignore_mailbox, replay->deed->from.data,
-			       replay->deed->from.len));
-}
-
 static int write_created(struct replay *replay)
 {
 	const struct mailbox_name *name = &replay->deed->from;
@@ -123,7 +101,7 @@ static enum step create_step(struct replay *replay)
 
 	if (replay->phase == BEGIN) {
 		if (replay->deed->from.data == NULL || known(replay) != NULL ||
-			!is_in_scope(replay))
+			!engine_is_in_scope(replay->engine, &replay->deed->from))
 			return leave(replay);
 		return send(replay, "CREATE");
 	}

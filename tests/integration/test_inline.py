@@ -650,6 +650,35 @@ def test_names_that_are_not_ascii_are_told(make):
     service.settle()
 
 
+def test_created_there_above_others(make):
+    """Of this Dovecot tells by NOTIFY where the mailbox stands, and not that it is new: it was not
+    created here before the next look at everything, up to 15 minutes later."""
+    service = make({"old/below": 5})
+    with service.there() as there:
+        service.relay.reset()
+        there.cmd("CREATE old")
+    in_step(service, 3)
+    service.settle({"old": [], "old/below": body("old/below", 5)})
+    assert_nothing_transferred(service)
+
+
+def test_subscribed_before_it_was_created(make):
+    """Here there was a subscription without a mailbox.  The mailbox came from the remote, and was
+    subscribed to on this side only until the next look at everything."""
+    service = make({"old": 1})
+    service.stop()
+    with service.store() as here:
+        for verb in ("CREATE", "SUBSCRIBE", "DELETE"):
+            here.cmd(verb, "made")
+    service.begin()
+    with service.there() as there:
+        there.cmd("CREATE made")
+    in_step(service, 20)
+    service.settle()
+    with service.there() as there:
+        assert ("made",) in counts(there)[1]
+
+
 def test_deleted_there_above_its_children(make):
     """Dovecot goes on listing what was deleted and has children, and tells nothing by NOTIFY."""
     service = make({"old": 20, "old/below": 5})

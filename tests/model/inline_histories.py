@@ -59,6 +59,9 @@ class Bounds:
         if len(sides) == 2:
             most += min(self.removed["local"][digest] + self.removed["remote"][digest],
                         self.moved["local"][digest] + self.moved["remote"][digest])
+            # What came into a mailbox on both sides is one message.
+            least = min(least, max(1, least - min(
+                self.made[side][digest] + self.moved[side][digest] for side in sides)))
         return max(0, least), most
 
 
@@ -277,6 +280,9 @@ class History:
         service = self.service
         # A mailbox is renamed or deleted by one side in a round: who is right otherwise?
         tree = self.rng.choice(("client", "remote" if kind == "calm" else "client"))
+        if tree == "remote":
+            # As in _told(): what we did there just now counts as well.
+            service.quiet(0.6)
         with service.client() as client, service.store() as store, service.there() as there:
             places = {"client": Place(self, "client", "local", client, "/"),
                       "store": Place(self, "store", "local", store, "/"),
@@ -334,8 +340,9 @@ class History:
                     self.bounds.made["remote"]):
                 least, most = self.bounds.of(digest, before[digest], kind == "calm")
                 if held:
-                    # What is held on one side may not have come to the other yet.
-                    least, most = (min(least, 1) if side == "remote" else 0), most + 1
+                    # What is held on one side may not have come to the other yet, or may be there
+                    # under both names.
+                    least, most = (min(least, 1) if side == "remote" else 0), 2 * most
                 if not least <= found[digest] <= most:
                     problems.append(f"{side} {digest[:10]}: {found[digest]} copies, "
                                     f"not {least} to {most}")
@@ -346,12 +353,14 @@ class History:
         sides = [side for side, names in self.touched.items() if names]
         if len(sides) != 1:
             return []
-        boxes, wanted = edited[0] if sides == ["local"] else edited[1]
+        (boxes, wanted), (others, dangling) = edited if sides == ["local"] else edited[::-1]
+        # A mailbox that comes where a subscription was without one is subscribed to.
+        told = set(boxes) - (dangling - set(others))
         # Flags that were taken away from what was copied or moved before may come back: both sides'
         # flags become the union then.
         problems = [f"as edited (local) and now (remote): {line}"
                     for line in differing(without_flags(boxes), without_flags(local))]
-        if wanted & set(boxes) != subscribed & set(boxes):
+        if wanted & told != subscribed & told:
             problems.append(f"subscribed: {subscribed} instead of {wanted}")
         return problems
 
