@@ -323,6 +323,9 @@ class History:
             self.service.stop()
             self.service.check()
             self.service.begin()
+            # What is deleted before it listens is not seen to be deleted.
+            self.service.running.wait_for("up to date", timeout=60)
+            self.service.quiet()
 
     def _problems(self, kind, before, edited, conflicts):
         (local, subscribed), (remote, subscribed_there) = self._look()
