@@ -83,15 +83,20 @@ static void relist_soon(struct engine *engine)
 	watch_look_in(engine, SETTLE_SECONDS);
 }
 
-/* Of a mailbox that is created above others, Dovecot tells where it stands, and not that it is
- * new. */
+/*
+ * Of a mailbox that is created above others, Dovecot tells where it stands, and not that it is new.
+ * One that the last list had is unknown for another reason, which a new list does not change.
+ */
 static void note_unknown(struct side *side, struct slice wire)
 {
 	struct mailbox_name name;
+	struct listed *listed;
 
 	if (!read_told_name(side, wire, &name))
 		return;
-	if (engine_is_in_scope(side->engine, &name))
+	listed = listing_find(side_listing(side), name.data, name.len);
+	if ((listed == NULL || !listed_is_selectable(listed)) &&
+		engine_is_in_scope(side->engine, &name))
 		relist_soon(side->engine);
 	free(name.data);
 }

@@ -19,6 +19,7 @@ from collections import Counter
 
 import pytest
 
+from integration.control import status
 from integration.imap import ImapError, flag_list, quote, uid_set
 from integration.inline import Service, Tap, differing, digests, eventually, fill, numbered
 
@@ -252,7 +253,11 @@ class History:
 
     def _round(self):
         self._begin()
-        before = count(self.service.look()[0][0])
+        accounts = self.service.look()
+        before = count(accounts[0][0])
+        # Subscriptions without a mailbox: one that comes there is subscribed to.
+        self.dangling = {side: subscribed - set(boxes)
+                         for side, (boxes, subscribed) in zip(("local", "remote"), accounts)}
         kind = self.rng.choice(("calm", "calm", "calm", "away", "away", "killed"))
         where = self.rng.choice((["client"], ["client", "store"], ["remote"], ["client", "remote"],
                                  ["client", "store", "remote"]))
@@ -281,7 +286,9 @@ class History:
         # A mailbox is renamed or deleted by one side in a round: who is right otherwise?
         tree = self.rng.choice(("client", "remote" if kind == "calm" else "client"))
         if tree == "remote":
-            # As in _told(): what we did there just now counts as well.
+            # It must listen, to see what is deleted; and as in _told(), what it did there itself
+            # just now counts as well.
+            eventually(lambda: status(service.one)["remote"]["state"] == "connected", 60)
             service.quiet(0.6)
         with service.client() as client, service.store() as store, service.there() as there:
             places = {"client": Place(self, "client", "local", client, "/"),
@@ -323,9 +330,6 @@ class History:
             self.service.stop()
             self.service.check()
             self.service.begin()
-            # What is deleted before it listens is not seen to be deleted.
-            self.service.running.wait_for("up to date", timeout=60)
-            self.service.quiet()
 
     def _problems(self, kind, before, edited, conflicts):
         (local, subscribed), (remote, subscribed_there) = self._look()
@@ -356,9 +360,8 @@ class History:
         sides = [side for side, names in self.touched.items() if names]
         if len(sides) != 1:
             return []
-        (boxes, wanted), (others, dangling) = edited if sides == ["local"] else edited[::-1]
-        # A mailbox that comes where a subscription was without one is subscribed to.
-        told = set(boxes) - (dangling - set(others))
+        boxes, wanted = edited[0] if sides == ["local"] else edited[1]
+        told = set(boxes) - self.dangling["remote" if sides == ["local"] else "local"]
         # Flags that were taken away from what was copied or moved before may come back: both sides'
         # flags become the union then.
         problems = [f"as edited (local) and now (remote): {line}"
