@@ -14,6 +14,7 @@
 #include <utlist.h>
 
 #include "sync/base/buf.h"
+#include "sync/base/printable.h"
 #include "sync/base/xalloc.h"
 
 static const char default_prefix[] = "%?n?%?m?%n(%m)&%n?: ?";
@@ -106,14 +107,6 @@ static const char *journal_priority(enum log_level level)
 			    fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev && st.st_ino == ino;
 	}
 	return connected > 0 ? priority[level] : "";
-}
-
-/* What a peer sends ends up in messages: no control character may reach a terminal. */
-static void neutralise(char *s)
-{
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			*s = '?';
 }
 
 void log_set_prefix(const char *format)
@@ -220,7 +213,7 @@ static char *make_line(
 	_cleanup_free_ char *head = prefix(context), *text = xvasprintf(fmt, ap);
 	char *line = xasprintf("%s%s%s", head, word[level], text);
 
-	neutralise(line);
+	printable_neutralise(line); /* what a peer sends ends up in messages */
 	return line;
 }
 
@@ -275,7 +268,7 @@ void log_pass_on(enum log_level level, const char *line)
 
 	if (!is_wanted(level))
 		return;
-	neutralise(copy);
+	printable_neutralise(copy);
 	if (level == LOG_LEVEL_DEBUG && logger.fd >= 0)
 		write_file(copy);
 	write_stderr(level, copy);

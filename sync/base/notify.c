@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "sync/base/loop.h"
+#include "sync/base/printable.h"
 #include "sync/base/xalloc.h"
 
 struct notify {
@@ -112,14 +113,6 @@ void notify_ready(struct notify *notify)
 	(void)tell(notify, "READY=1");
 }
 
-/* What a peer says may be in it: a line break would begin another variable. */
-static void make_one_line(char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			*text = '?';
-}
-
 void notify_status(struct notify *notify, const char *sentence)
 {
 	_cleanup_free_ char *lines = NULL;
@@ -128,7 +121,8 @@ void notify_status(struct notify *notify, const char *sentence)
 		return;
 	free(notify->said);
 	notify->said = xstrdup(sentence);
-	make_one_line(notify->said);
+	/* What a peer says may be in it: a line break would begin another variable. */
+	printable_neutralise(notify->said);
 	lines = xasprintf("STATUS=%s", notify->said);
 	if (!tell(notify, lines))
 		free(take(notify->said)); /* the next one is told in any case */

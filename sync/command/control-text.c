@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "sync/base/printable.h"
 #include "sync/base/xalloc.h"
 #include "sync/command/control-status.h"
 #include "sync/command/control-wire.h"
@@ -20,10 +21,7 @@ static char *text_of(const json_t *object, const char *name)
 
 	if (text == NULL)
 		return xstrdup("");
-	/* Servers' words may be in it: nothing of them may command a terminal. */
-	for (char *at = text; *at != '\0'; at++)
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
-			*at = '?';
+	printable_neutralise(text); /* servers' words may be in it */
 	return text;
 }
 
@@ -225,7 +223,8 @@ static void show(const json_t *status)
 void control_status_print(const json_t *status, bool as_json)
 {
 	if (as_json) {
-		(void)json_dumpf(status, stdout, JSON_INDENT(2));
+		/* Nothing is lost, and no terminal obeys it. */
+		(void)json_dumpf(status, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
 		(void)printf("\n");
 	} else {
 		show(status);

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "sync/base/buf.h"
+#include "sync/base/utf8.h"
 
 struct encoder {
 	struct buf out;
@@ -61,29 +62,14 @@ static void put_point(struct encoder *encoder, uint32_t point)
 	}
 }
 
-/* Takes one character from the front.  RFC 3629 section 3: in its shortest form, no surrogates. */
+/* Takes one character from the front. */
 static bool take_point(struct slice *text, uint32_t *ret_point)
 {
-	static const uint32_t smallest[] = {0, 0x80, 0x800, 0x10000};
-	unsigned char lead = (unsigned char)text->data[0];
-	unsigned more = lead < 0x80 ? 0 : lead < 0xc0 ? 4 : lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-	uint32_t point = more == 0 ? lead : lead & 0x3fU >> more;
+	size_t n = utf8_decode(text->data, text->len, ret_point);
 
-	if (more == 4 || lead >= 0xf8 || text->len <= more)
-		return false;
-	for (unsigned i = 1; i <= more; i++) {
-		unsigned char byte = (unsigned char)text->data[i];
-
-		if ((byte & 0xc0) != 0x80)
-			return false;
-		point = point << 6 | (byte & 0x3f);
-	}
-	if (point < smallest[more] || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff))
-		return false;
-	text->data += more + 1;
-	text->len -= more + 1;
-	*ret_point = point;
-	return true;
+	text->data += n;
+	text->len -= n;
+	return n > 0;
 }
 
 char *utf7_from_utf8(struct slice text)

@@ -200,6 +200,10 @@ static void test_file_is_continued_and_as_quiet(void **state)
 static void test_control_characters(void **state)
 {
 	assert_prefix(NULL, "local", "a\033[31m\r\n\177b", "local(a?[31m???b): ");
+	assert_prefix(NULL, "local",
+		"a\xc2\x9b\xe2\x80\xae\xff"
+		"b",
+		"local(a???b): ");
 }
 
 struct tap {
