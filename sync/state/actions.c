@@ -24,7 +24,7 @@ int actions_insert(struct db *db, struct action *action)
 				  "uidvalidity,source_uids,target_uids,to_local) "
 				  "VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)";
 	sqlite3_stmt *statement;
-	int r = schema_need_actions(db);
+	int r = schema_need(db, TABLE_ACTION);
 
 	if (r < 0)
 		return r;
@@ -81,7 +81,7 @@ int actions_load(struct db *db, struct action **ret_actions, size_t *ret_count)
 	sqlite3_stmt *statement;
 	struct action *actions = NULL;
 	size_t count = 0;
-	int r = schema_statement(db, schema_find_actions, sql, &statement);
+	int r = schema_statement(db, TABLE_ACTION, sql, &statement);
 
 	if (r < 0)
 		return r;

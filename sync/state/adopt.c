@@ -19,7 +19,7 @@ int adopt_begin(struct db *db, int64_t idx)
 {
 	static const char sql[] = "DELETE FROM temp.listed WHERE idx = ?1";
 	sqlite3_stmt *statement;
-	int r = schema_need_adoption(db);
+	int r = schema_need(db, TABLE_LISTED);
 
 	if (r < 0)
 		return r;
@@ -200,7 +200,7 @@ int adopt_pair(struct db *db, int64_t idx, uint64_t *ret_count)
 {
 	uint64_t count = 0;
 	bool own;
-	int r = schema_need_adoption(db);
+	int r = schema_need(db, TABLE_LISTED);
 
 	if (r == 0)
 		r = db_enter(db, &own);

@@ -11,8 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sync/state/schema.h"
+
 enum {
-	DB_STATEMENTS = 64, /* distinct statements of this folder, all of them constants */
+	DB_STATEMENTS = 128, /* distinct statements of this folder, all of them constants */
+};
+
+enum table_presence {
+	TABLE_IS_UNKNOWN,
+	TABLE_IS_MISSING,
+	TABLE_IS_THERE,
 };
 
 struct db {
@@ -23,12 +31,7 @@ struct db {
 		sqlite3_stmt *statement;
 	} statements[DB_STATEMENTS];
 	size_t statement_count;
-	bool has_intents; /* the table `intent` exists */
-	bool has_late; /* the table `late` exists */
-	bool has_actions; /* the table `action` exists */
-	bool has_mailbox_ids; /* the table `mailbox_id` exists */
-	bool has_emails, has_no_emails; /* the table `email` exists, is known not to */
-	bool has_adoption; /* the temporary table `listed` exists */
+	unsigned char presence[TABLE_COUNT]; /* enum table_presence of our own tables */
 	unsigned long commits_before, commits_after;
 	unsigned long crash_at, crash_after; /* 0: never */
 };

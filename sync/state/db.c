@@ -183,9 +183,6 @@ void db_rollback(struct db *db)
 	static const char sql[] = "ROLLBACK";
 	char *error;
 
-	/* They may go with it: looked for again. */
-	db->has_intents = db->has_late = db->has_actions = db->has_mailbox_ids = db->has_adoption =
-		false;
 	if (sqlite3_get_autocommit(db->sqlite))
 		return; /* SQLite did so itself, as on a full disk */
 	error = take(db->error);
@@ -245,6 +242,12 @@ static int after_commit(void *context, sqlite3 *sqlite, const char *name, int pa
 	return SQLITE_OK;
 }
 
+/* Called by SQLite at each rollback, also when it makes one by itself, as on a full disk. */
+static void on_rollback(void *context)
+{
+	schema_forget(context);
+}
+
 static unsigned long number_from_environment(const char *name)
 {
 	const char *value = getenv(name);
@@ -257,6 +260,7 @@ static void install_hooks(struct db *db)
 	db->crash_at = number_from_environment("INTERIMAP_CRASH_AT_COMMIT");
 	db->crash_after = number_from_environment("INTERIMAP_CRASH_AFTER_COMMIT");
 	(void)sqlite3_commit_hook(db->sqlite, before_commit, db);
+	(void)sqlite3_rollback_hook(db->sqlite, on_rollback, db);
 	(void)sqlite3_wal_hook(db->sqlite, after_commit, db);
 }
 

@@ -12,7 +12,7 @@
 static int prepare(
 	struct db *db, const char *sql, int64_t idx, uint32_t remote_uid, sqlite3_stmt **ret)
 {
-	int r = schema_statement(db, schema_find_emails, sql, ret);
+	int r = schema_statement(db, TABLE_EMAIL, sql, ret);
 
 	if (*ret == NULL)
 		return r;
@@ -29,7 +29,7 @@ int emails_insert(struct db *db, int64_t idx, uint32_t remote_uid, const struct 
 
 	if (email->id[0] == '\0')
 		return 0;
-	r = schema_need_emails(db);
+	r = schema_need(db, TABLE_EMAIL);
 	if (r < 0)
 		return r;
 	statement = db_statement(db, sql);
@@ -64,7 +64,7 @@ int emails_locate(
 	static const char sql[] = "SELECT idx,lUID,rUID FROM email JOIN mapping USING (idx,rUID)"
 				  " WHERE id = ?1 ORDER BY email.rowid DESC LIMIT 1";
 	sqlite3_stmt *statement;
-	int r = schema_statement(db, schema_find_emails, sql, &statement);
+	int r = schema_statement(db, TABLE_EMAIL, sql, &statement);
 
 	if (statement == NULL || email->id[0] == '\0')
 		return r;

@@ -21,7 +21,7 @@ int intents_insert(struct db *db, struct intent *intent)
 		"INSERT INTO intent (idx,to_remote,source_uid,target_uidvalidity,target_uidnext,"
 		"digest,size,date) VALUES (?1,?2,?3,?4,?5,?6,?7,?8)";
 	sqlite3_stmt *statement;
-	int r = schema_need_intents(db);
+	int r = schema_need(db, TABLE_INTENT);
 
 	if (r < 0)
 		return r;
@@ -49,7 +49,7 @@ int intents_drop(struct db *db, const struct intent *intent)
 	static const char sql[] = "DELETE FROM intent WHERE id = ?1 AND idx = ?2"
 				  " AND to_remote = ?3 AND source_uid = ?4";
 	sqlite3_stmt *statement;
-	int r = schema_statement(db, schema_find_intents, sql, &statement);
+	int r = schema_statement(db, TABLE_INTENT, sql, &statement);
 
 	if (statement == NULL)
 		return r;
@@ -128,7 +128,7 @@ int intents_load(struct db *db, int64_t idx, struct intent **ret_intents, size_t
 		"digest,size,date FROM intent WHERE idx = ?1 OR ?1 = 0 ORDER BY id";
 	sqlite3_stmt *statement;
 	bool exists;
-	int r = schema_find_intents(db, &exists);
+	int r = schema_find(db, TABLE_INTENT, &exists);
 
 	if (r < 0)
 		return r;
@@ -172,7 +172,7 @@ static int insert_late(struct db *db, const struct intent *intent)
 int intents_lapse(struct db *db, const struct intent *intent)
 {
 	bool own;
-	int r = schema_need_late(db);
+	int r = schema_need(db, TABLE_LATE);
 
 	if (r == 0)
 		r = db_enter(db, &own);
@@ -191,7 +191,7 @@ int late_load(struct db *db, int64_t idx, struct intent **ret_intents, size_t *r
 		"digest,size,date FROM late WHERE idx = ?1 AND since > ?2 ORDER BY id";
 	sqlite3_stmt *statement;
 	bool exists;
-	int r = schema_find_late(db, &exists);
+	int r = schema_find(db, TABLE_LATE, &exists);
 
 	if (r < 0)
 		return r;

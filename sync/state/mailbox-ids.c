@@ -11,7 +11,7 @@ int mailbox_ids_find(struct db *db, const char *id, int64_t *ret_idx)
 {
 	static const char sql[] = "SELECT idx FROM mailbox_id WHERE id = ?1 LIMIT 2";
 	sqlite3_stmt *statement;
-	int r = schema_statement(db, schema_find_mailbox_ids, sql, &statement);
+	int r = schema_statement(db, TABLE_MAILBOX_ID, sql, &statement);
 
 	if (statement == NULL)
 		return r;
@@ -30,7 +30,7 @@ int mailbox_ids_has(struct db *db, int64_t idx)
 {
 	static const char sql[] = "SELECT 1 FROM mailbox_id WHERE idx = ?1";
 	sqlite3_stmt *statement;
-	int r = schema_statement(db, schema_find_mailbox_ids, sql, &statement);
+	int r = schema_statement(db, TABLE_MAILBOX_ID, sql, &statement);
 
 	if (statement == NULL)
 		return r;
@@ -46,7 +46,7 @@ int mailbox_ids_set(struct db *db, int64_t idx, const char *id)
 				  " ON CONFLICT (idx) DO UPDATE SET id = excluded.id"
 				  " WHERE id != excluded.id";
 	sqlite3_stmt *statement;
-	int r = schema_need_mailbox_ids(db);
+	int r = schema_need(db, TABLE_MAILBOX_ID);
 
 	if (r < 0)
 		return r;

@@ -38,64 +38,78 @@ static const char create_tables[] =
 	"PRIMARY KEY (idx,lUID), UNIQUE (idx,rUID));"
 	"PRAGMA user_version = 1;";
 
-static const char create_intent[] =
-	"CREATE TABLE IF NOT EXISTS intent ("
-	"id INTEGER NOT NULL PRIMARY KEY, "
-	"idx INTEGER NOT NULL REFERENCES mailboxes(idx) ON DELETE CASCADE, "
-	"to_remote BOOLEAN NOT NULL, "
-	"source_uid UNSIGNED INT NOT NULL CHECK (source_uid > 0), "
-	"target_uidvalidity UNSIGNED INT NOT NULL, "
-	"target_uidnext UNSIGNED INT NOT NULL, "
-	"digest BLOB NOT NULL, size UNSIGNED BIGINT NOT NULL, date BIGINT NOT NULL, "
-	"UNIQUE (idx,to_remote,source_uid));";
-
-/* The columns of `intent`, and when it was given up (seconds since 1970). */
-static const char create_late[] =
-	"CREATE TABLE IF NOT EXISTS late ("
-	"id INTEGER NOT NULL PRIMARY KEY, "
-	"idx INTEGER NOT NULL REFERENCES mailboxes(idx) ON DELETE CASCADE, "
-	"to_remote BOOLEAN NOT NULL, "
-	"source_uid UNSIGNED INT NOT NULL CHECK (source_uid > 0), "
-	"target_uidvalidity UNSIGNED INT NOT NULL, "
-	"target_uidnext UNSIGNED INT NOT NULL, "
-	"digest BLOB NOT NULL, size UNSIGNED BIGINT NOT NULL, date BIGINT NOT NULL, "
-	"since BIGINT NOT NULL);";
-
-/* AUTOINCREMENT: the order outlives those that are done. */
-static const char create_action[] =
-	"CREATE TABLE IF NOT EXISTS action ("
-	"id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "
-	"verb TEXT NOT NULL, to_local BOOLEAN NOT NULL, "
-	"certain BOOLEAN NOT NULL, begun BOOLEAN NOT NULL, "
-	"mailbox BLOB NOT NULL, target BLOB, "
-	"uidvalidity UNSIGNED INT NOT NULL, source_uids TEXT, target_uids TEXT);";
-
-/* What the remote server calls a message: see emails.h. */
-static const char create_email[] =
-	"CREATE TABLE IF NOT EXISTS email ("
-	"idx INTEGER NOT NULL REFERENCES mailboxes(idx) ON DELETE CASCADE, "
-	"rUID UNSIGNED INT NOT NULL CHECK (rUID > 0), "
-	"id TEXT NOT NULL, PRIMARY KEY (idx,rUID));"
-	"CREATE INDEX IF NOT EXISTS email_id ON email (id);";
-
-/* What the remote server calls a mailbox: see mailbox-ids.h. */
-static const char create_mailbox_id[] =
-	"CREATE TABLE IF NOT EXISTS mailbox_id ("
-	"idx INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes(idx) ON DELETE CASCADE, "
-	"id TEXT NOT NULL);";
-
-static const char create_listed[] =
-	"CREATE TEMP TABLE IF NOT EXISTS listed ("
-	"idx INTEGER NOT NULL, remote BOOLEAN NOT NULL, uid UNSIGNED INT NOT NULL, "
-	"digest BLOB NOT NULL, size UNSIGNED BIGINT NOT NULL, date BIGINT NOT NULL, "
-	"refined BLOB NOT NULL DEFAULT x'', "
-	"PRIMARY KEY (idx,remote,uid)) WITHOUT ROWID;"
-	"CREATE INDEX IF NOT EXISTS temp.listed_identity ON listed "
-	"(idx,remote,digest,size,date,refined,uid);";
+/*
+ * Our own tables, each made when it is first needed: a row here and in `enum table` is all that one
+ * takes.  Only we make them, and nobody else has the file open: so what has been found out is kept,
+ * until a rollback may have taken the table along (schema_forget()).
+ */
+static const struct {
+	const char *name, *sql;
+	bool refers; /* has a column idx that refers to mailboxes */
+} tables[TABLE_COUNT] = {
+	[TABLE_INTENT] = {"intent",
+		"CREATE TABLE IF NOT EXISTS intent ("
+		"id INTEGER NOT NULL PRIMARY KEY, "
+		"idx INTEGER NOT NULL REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+		"to_remote BOOLEAN NOT NULL, "
+		"source_uid UNSIGNED INT NOT NULL CHECK (source_uid > 0), "
+		"target_uidvalidity UNSIGNED INT NOT NULL, "
+		"target_uidnext UNSIGNED INT NOT NULL, "
+		"digest BLOB NOT NULL, size UNSIGNED BIGINT NOT NULL, date BIGINT NOT NULL, "
+		"UNIQUE (idx,to_remote,source_uid));",
+		true},
+	/* The columns of `intent`, and when it was given up (seconds since 1970). */
+	[TABLE_LATE] = {"late",
+		"CREATE TABLE IF NOT EXISTS late ("
+		"id INTEGER NOT NULL PRIMARY KEY, "
+		"idx INTEGER NOT NULL REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+		"to_remote BOOLEAN NOT NULL, "
+		"source_uid UNSIGNED INT NOT NULL CHECK (source_uid > 0), "
+		"target_uidvalidity UNSIGNED INT NOT NULL, "
+		"target_uidnext UNSIGNED INT NOT NULL, "
+		"digest BLOB NOT NULL, size UNSIGNED BIGINT NOT NULL, date BIGINT NOT NULL, "
+		"since BIGINT NOT NULL);",
+		true},
+	/* AUTOINCREMENT: the order outlives those that are done. */
+	[TABLE_ACTION] = {"action",
+		"CREATE TABLE IF NOT EXISTS action ("
+		"id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "
+		"verb TEXT NOT NULL, to_local BOOLEAN NOT NULL, "
+		"certain BOOLEAN NOT NULL, begun BOOLEAN NOT NULL, "
+		"mailbox BLOB NOT NULL, target BLOB, "
+		"uidvalidity UNSIGNED INT NOT NULL, source_uids TEXT, target_uids TEXT);",
+		false},
+	/* What the remote server calls a message: see emails.h. */
+	[TABLE_EMAIL] = {"email",
+		"CREATE TABLE IF NOT EXISTS email ("
+		"idx INTEGER NOT NULL REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+		"rUID UNSIGNED INT NOT NULL CHECK (rUID > 0), "
+		"id TEXT NOT NULL, PRIMARY KEY (idx,rUID));"
+		"CREATE INDEX IF NOT EXISTS email_id ON email (id);",
+		true},
+	/* What the remote server calls a mailbox: see mailbox-ids.h. */
+	[TABLE_MAILBOX_ID] = {"mailbox_id",
+		"CREATE TABLE IF NOT EXISTS mailbox_id ("
+		"idx INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+		"id TEXT NOT NULL);",
+		true},
+	/* Temporary: what adoption compares, see adopt.h. */
+	[TABLE_LISTED] = {"listed",
+		"CREATE TEMP TABLE IF NOT EXISTS listed ("
+		"idx INTEGER NOT NULL, remote BOOLEAN NOT NULL, uid UNSIGNED INT NOT NULL, "
+		"digest BLOB NOT NULL, size UNSIGNED BIGINT NOT NULL, date BIGINT NOT NULL, "
+		"refined BLOB NOT NULL DEFAULT x'', "
+		"PRIMARY KEY (idx,remote,uid)) WITHOUT ROWID;"
+		"CREATE INDEX IF NOT EXISTS temp.listed_identity ON listed "
+		"(idx,remote,digest,size,date,refined,uid);",
+		false},
+};
 
 static int table_exists(struct db *db, const char *name, bool *ret_exists)
 {
-	static const char sql[] = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+	static const char sql[] = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 "
+				  "UNION ALL SELECT 1 FROM sqlite_temp_schema "
+				  "WHERE type = 'table' AND name = ?1";
 	sqlite3_stmt *statement = db_statement(db, sql);
 	int r;
 
@@ -110,101 +124,48 @@ static int table_exists(struct db *db, const char *name, bool *ret_exists)
 	return 0;
 }
 
-/* A table of our own, and whether it is known to exist. */
-static int find_table(struct db *db, const char *name, bool *known, bool *ret_exists)
+int schema_find(struct db *db, enum table table, bool *ret_exists)
 {
-	bool exists = *known;
-	int r = exists ? 0 : table_exists(db, name, &exists);
-
-	if (r == 0)
-		*ret_exists = *known = exists;
-	return r;
-}
-
-static int need_table(struct db *db, const char *sql, bool *known)
-{
-	int r = *known ? 0 : db_execute(db, sql);
-
-	*known = r == 0;
-	return r;
-}
-
-int schema_find_intents(struct db *db, bool *ret_exists)
-{
-	return find_table(db, "intent", &db->has_intents, ret_exists);
-}
-
-int schema_need_intents(struct db *db)
-{
-	return need_table(db, create_intent, &db->has_intents);
-}
-
-int schema_find_late(struct db *db, bool *ret_exists)
-{
-	return find_table(db, "late", &db->has_late, ret_exists);
-}
-
-int schema_need_late(struct db *db)
-{
-	return need_table(db, create_late, &db->has_late);
-}
-
-int schema_find_actions(struct db *db, bool *ret_exists)
-{
-	return find_table(db, "action", &db->has_actions, ret_exists);
-}
-
-int schema_need_actions(struct db *db)
-{
-	return need_table(db, create_action, &db->has_actions);
-}
-
-int schema_find_emails(struct db *db, bool *ret_exists)
-{
+	bool exists = db->presence[table] == TABLE_IS_THERE;
 	int r;
 
-	if (db->has_no_emails) {
-		*ret_exists = false;
-		return 0;
+	if (db->presence[table] == TABLE_IS_UNKNOWN) {
+		r = table_exists(db, tables[table].name, &exists);
+		if (r < 0)
+			return r;
+		db->presence[table] = exists ? TABLE_IS_THERE : TABLE_IS_MISSING;
 	}
-	r = find_table(db, "email", &db->has_emails, ret_exists);
-	/* Only we can make it. */
-	db->has_no_emails = r == 0 && !*ret_exists;
+	*ret_exists = exists;
+	return 0;
+}
+
+int schema_need(struct db *db, enum table table)
+{
+	int r = 0;
+
+	if (db->presence[table] != TABLE_IS_THERE) {
+		r = db_execute(db, tables[table].sql);
+		db->presence[table] = r == 0 ? TABLE_IS_THERE : TABLE_IS_UNKNOWN;
+	}
 	return r;
 }
 
-int schema_need_emails(struct db *db)
+void schema_forget(struct db *db)
 {
-	db->has_no_emails = false;
-	return need_table(db, create_email, &db->has_emails);
+	for (size_t i = 0; i < TABLE_COUNT; i++)
+		db->presence[i] = TABLE_IS_UNKNOWN;
 }
 
-int schema_find_mailbox_ids(struct db *db, bool *ret_exists)
-{
-	return find_table(db, "mailbox_id", &db->has_mailbox_ids, ret_exists);
-}
-
-int schema_need_mailbox_ids(struct db *db)
-{
-	return need_table(db, create_mailbox_id, &db->has_mailbox_ids);
-}
-
-int schema_statement(struct db *db, int (*find)(struct db *db, bool *ret_exists), const char *sql,
-	sqlite3_stmt **ret)
+int schema_statement(struct db *db, enum table table, const char *sql, sqlite3_stmt **ret)
 {
 	bool exists;
-	int r = find(db, &exists);
+	int r = schema_find(db, table, &exists);
 
 	*ret = NULL;
 	if (r < 0 || !exists)
 		return r;
 	*ret = db_statement(db, sql);
 	return *ret != NULL ? 0 : -EIO;
-}
-
-int schema_need_adoption(struct db *db)
-{
-	return need_table(db, create_listed, &db->has_adoption);
 }
 
 static int check_references(struct db *db)
@@ -314,19 +275,40 @@ static int migrate(struct db *db, char local, char remote)
 	return r;
 }
 
+/* By the name of the table, which those of its indices have, too. */
+static bool is_our_own(const char *name)
+{
+	for (size_t i = 0; i < TABLE_COUNT; i++) {
+		if (strcmp(name, tables[i].name) == 0)
+			return true;
+	}
+	return strcmp(name, "sqlite_sequence") == 0; /* that of AUTOINCREMENT */
+}
+
 /* What mail clients do is written down from the first moment on, and this may be before the remote
  * server has been reached for the first time. */
+static int refuse_others(struct db *db)
+{
+	static const char sql[] = "SELECT tbl_name FROM sqlite_schema";
+	sqlite3_stmt *statement = db_statement(db, sql);
+	const char *name;
+	int r;
+
+	while ((r = db_step(db, statement)) > 0) {
+		name = (const char *)sqlite3_column_text(statement, 0);
+		if (name == NULL || !is_our_own(name)) {
+			(void)sqlite3_reset(statement);
+			return db_refuse(db, -EINVAL, "this is the database of another program");
+		}
+	}
+	return r;
+}
+
 static int create(struct db *db)
 {
 	bool own;
-	int64_t tables;
-	int r = db_number(db,
-		"SELECT count(*) FROM sqlite_schema "
-		"WHERE tbl_name NOT IN ('action','sqlite_sequence')",
-		&tables);
+	int r = refuse_others(db);
 
-	if (r == 0 && tables > 0)
-		r = db_refuse(db, -EINVAL, "this is the database of another program");
 	if (r == 0)
 		r = db_enter(db, &own);
 	if (r == 0)
@@ -335,28 +317,23 @@ static int create(struct db *db)
 }
 
 /* The Perl program need not enforce our references when it deletes a mailbox. */
-static int clean_intents(struct db *db)
+static int clean_references(struct db *db)
 {
 	bool exists;
-	int r = schema_find_intents(db, &exists);
+	int r = 0;
 
-	if (r == 0 && exists)
-		r = db_execute(
-			db, "DELETE FROM intent WHERE idx NOT IN (SELECT idx FROM mailboxes)");
-	if (r == 0)
-		r = schema_find_late(db, &exists);
-	if (r == 0 && exists)
-		r = db_execute(db, "DELETE FROM late WHERE idx NOT IN (SELECT idx FROM mailboxes)");
-	if (r == 0)
-		r = schema_find_emails(db, &exists);
-	if (r == 0 && exists)
-		r = db_execute(
-			db, "DELETE FROM email WHERE idx NOT IN (SELECT idx FROM mailboxes)");
-	if (r == 0)
-		r = schema_find_mailbox_ids(db, &exists);
-	if (r == 0 && exists)
-		r = db_execute(
-			db, "DELETE FROM mailbox_id WHERE idx NOT IN (SELECT idx FROM mailboxes)");
+	for (enum table table = 0; table < TABLE_COUNT && r == 0; table++) {
+		_cleanup_free_ char *sql = NULL;
+
+		if (!tables[table].refers)
+			continue;
+		r = schema_find(db, table, &exists);
+		if (r < 0 || !exists)
+			continue;
+		sql = xasprintf("DELETE FROM %s WHERE idx NOT IN (SELECT idx FROM mailboxes)",
+			tables[table].name);
+		r = db_execute(db, sql);
+	}
 	return r;
 }
 
@@ -379,5 +356,5 @@ int db_prepare_schema(struct db *db, char local_delimiter, char remote_delimiter
 			(long long)version, SCHEMA_VERSION);
 	else if (!has_mailboxes)
 		r = db_refuse(db, -EINVAL, "this is the database of another program");
-	return r == 0 ? clean_intents(db) : r;
+	return r == 0 ? clean_references(db) : r;
 }

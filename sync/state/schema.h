@@ -8,27 +8,26 @@
 
 struct db;
 
-/* Whether the table `intent` exists. */
-int schema_find_intents(struct db *db, bool *ret_exists);
-/* Makes the table `intent` unless it exists. */
-int schema_need_intents(struct db *db);
-/* The same for the table `late`. */
-int schema_find_late(struct db *db, bool *ret_exists);
-int schema_need_late(struct db *db);
-/* And for the table `action`. */
-int schema_find_actions(struct db *db, bool *ret_exists);
-int schema_need_actions(struct db *db);
-/* And for the table `email`; that it does not exist is remembered, too. */
-int schema_find_emails(struct db *db, bool *ret_exists);
-int schema_need_emails(struct db *db);
-/* And for the table `mailbox_id`. */
-int schema_find_mailbox_ids(struct db *db, bool *ret_exists);
-int schema_need_mailbox_ids(struct db *db);
+/* Our own tables; `tables` in schema.c has a row for each.  What is made of one knows of it from
+ * schema_need() or schema_find() in the same transaction, and from nothing else. */
+enum table {
+	TABLE_INTENT,
+	TABLE_LATE,
+	TABLE_ACTION,
+	TABLE_EMAIL,
+	TABLE_MAILBOX_ID,
+	TABLE_LISTED,
+	TABLE_COUNT,
+};
+
+/* Whether the table exists. */
+int schema_find(struct db *db, enum table table, bool *ret_exists);
+/* Makes it unless it exists. */
+int schema_need(struct db *db, enum table table);
 /* A statement about a table that need not be there: NULL and 0 if it is not, NULL and -errno if the
  * database fails. */
-int schema_statement(struct db *db, int (*find)(struct db *db, bool *ret_exists), const char *sql,
-	sqlite3_stmt **ret);
-/* Makes the temporary table of adopt.h unless it exists. */
-int schema_need_adoption(struct db *db);
+int schema_statement(struct db *db, enum table table, const char *sql, sqlite3_stmt **ret);
+/* After each rollback, SQLite's own too (db.c): it may have taken tables along. */
+void schema_forget(struct db *db);
 
 #endif
