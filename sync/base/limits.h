@@ -12,6 +12,9 @@ enum {
 	LIMIT_CAPABILITIES = 1000, /* distinct capabilities remembered of one server */
 	LIMIT_SCRAM_ITERATIONS = 1000000, /* hash rounds a server may ask of us at login */
 	LIMIT_GREETING_SECONDS = 30, /* connect to ready, each step */
+	LIMIT_CONNECT_SECONDS =
+		10, /* for one connection to be made: a network that comes back is not kept waiting
+		       by an attempt that began before, whose packets are sent ever more rarely */
 
 	/* Wire: to a server */
 	LIMIT_COMMAND_LINE =
@@ -25,6 +28,8 @@ enum {
 		32 << 10, /* bytes of commands sent and not answered, spools not counted */
 	LIMIT_SILENCE_SECONDS =
 		120, /* without a byte either way while an answer is due: the line is dead */
+	LIMIT_UNACKNOWLEDGED_SECONDS =
+		45, /* the peer's machine acknowledges nothing, data or keep-alive: likewise */
 
 	/* Messages */
 	LIMIT_SPOOL_MEMORY =

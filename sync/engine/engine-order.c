@@ -274,7 +274,7 @@ static void await_connection(struct engine *engine)
 	bool over = engine->phase == ENGINE_OVER;
 
 	if (!over)
-		(void)watch_connect_now(engine);
+		(void)network_connect_now(engine);
 	if (!ev_is_active(&engine->patience)) {
 		ev_timer_set(&engine->patience, over ? 0. : PATIENCE, 0.);
 		ev_timer_start(engine->loop->ev, &engine->patience);

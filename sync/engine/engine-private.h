@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The engine's own files: engine.c (its life), engine-list.c (mailbox lists), engine-tree.c (what
- * follows from them), engine-watch.c (staying up to date), engine-order.c (what a person asks for
+ * follows from them), engine-watch.c (staying up to date), engine-network.c (connections that
+ * go and come again), engine-order.c (what a person asks for
  * meanwhile), engine-status.c (what they are told). */
 #ifndef INTERIMAP_ENGINE_ENGINE_PRIVATE_H
 #define INTERIMAP_ENGINE_ENGINE_PRIVATE_H
@@ -19,6 +20,7 @@
 #include "sync/engine/meeting.h"
 #include "sync/engine/request.h"
 #include "sync/engine/side.h"
+#include "sync/net/addresses.h"
 #include "sync/plan/messages.h"
 #include "sync/state/db.h"
 
@@ -71,6 +73,17 @@ struct engine_outage {
 	time_t since;
 };
 
+/* engine-network.c */
+struct engine_network {
+	ev_timer backoff; /* until a new connection is tried */
+	ev_timer clock; /* looks whether the machine was suspended */
+	double clock_offset;
+	struct addresses *addresses; /* NULL: nobody tells */
+	struct addresses_handler handler;
+	ev_timer probe; /* until when both servers must have said something */
+	uint64_t local_heard, remote_heard; /* bytes, when it began */
+};
+
 enum {
 	ENGINE_RUNS_MAX = 300, /* mailboxes under way at once */
 };
@@ -117,16 +130,17 @@ struct engine {
 	bool incomplete; /* something was left undone */
 	bool first_done; /* all was looked at once */
 	bool complete; /* how it ended */
-	bool lost_for_good; /* a person must act before a new connection makes sense */
+	enum session_failure lost_as; /* how a connection went last */
 	uint64_t copied; /* messages */
 	ev_timer poll_logout;
 	unsigned logout_polls;
 
 	/* engine-watch.c */
 	struct hint_receiver hints;
-	ev_timer sweep, settle, verify, backoff, clock;
+	ev_timer sweep, settle, verify;
+
 	unsigned failures; /* connections in a row that came to nothing */
-	double clock_offset;
+	struct engine_network network;
 };
 
 /* For a person: messages about neither side. */
@@ -251,6 +265,18 @@ void engine_note_failed(struct engine *engine, struct mailbox *mailbox);
 void engine_outage_note(struct engine *engine, const struct side *side, const char *reason);
 void engine_outage_clear(struct engine *engine);
 
+/* engine-network.c */
+void network_init(struct engine *engine);
+void network_done(struct engine *engine);
+/* Both connections were given up: they are made again after a while. */
+void network_reconnect_later(struct engine *engine);
+/* The next connection is tried now.  False if it is on its way already. */
+bool network_connect_now(struct engine *engine);
+/* Nothing is waited for any more: both connections are being given up. */
+void network_stop_waiting(struct engine *engine);
+/* When the next connection will be tried; 0: none is waited for. */
+time_t network_next_try(const struct engine *engine);
+
 /* engine-watch.c */
 void watch_init(struct engine *engine);
 void watch_done(struct engine *engine);
@@ -265,15 +291,13 @@ void watch_pause(struct engine *engine);
 void watch_look_in(struct engine *engine, double seconds);
 /* A service looks at everything once more, some time from now. */
 void watch_verify_later(struct engine *engine);
-/* Both connections are given up, and made again after a while. */
-void watch_reconnect_later(struct engine *engine);
+/* Both connections are given up: a new one looks anyway. */
+void watch_stop(struct engine *engine);
 /* Both sides are asked as often, in seconds. */
 unsigned watch_interval(struct engine *engine);
 bool watch_can_notify(const struct side *side);
 /* The lists are about to be looked at again. */
 bool watch_looks_soon(const struct engine *engine);
-/* Orders wait for the next connection: it is tried now.  False if it is on its way already. */
-bool watch_connect_now(struct engine *engine);
 /* What a server told by itself. */
 void watch_notified(struct engine *engine, struct side *side, struct response *response);
 

@@ -174,13 +174,10 @@ void engine_status_take(struct engine *engine, struct engine_status *ret)
 		.ordered = engine->order != NULL,
 		.actions_waiting = engine_actions_waiting(engine),
 		.copied = engine->copied,
+		.next_try = network_next_try(engine),
 	};
 	take_side(engine, &engine->local, &ret->local);
 	take_side(engine, &engine->remote, &ret->remote);
-	if (ev_is_active(&engine->backoff))
-		ret->next_try =
-			time(NULL) +
-			(time_t)(ev_timer_remaining(engine->loop->ev, &engine->backoff) + 0.5);
 	DL_FOREACH (engine->orders, order)
 		ret->orders_waiting++;
 	take_mailboxes(engine, ret);

@@ -21,9 +21,6 @@
 enum {
 	INTERVAL_PUSHED = 15 * 60, /* seconds between two looks when both servers tell of changes */
 	INTERVAL_POLLED = 60,
-	BACKOFF_MAX = 60,
-	BACKOFF_REFUSED = 60, /* a person must act before it can work again */
-	CLOCK_CHECK = 5,
 };
 
 static const double SETTLE_SECONDS = 0.1; /* changes of the mailbox lists come in flocks */
@@ -434,67 +431,6 @@ static void on_verify(struct ev_loop *ev, ev_timer *timer, int revents)
 	look_again(container_of(timer, struct engine, verify));
 }
 
-static void on_backoff(struct ev_loop *ev, ev_timer *timer, int revents)
-{
-	engine_connect(container_of(timer, struct engine, backoff));
-}
-
-void watch_reconnect_later(struct engine *engine)
-{
-	double delay = 0.5;
-
-	engine->phase = ENGINE_DOWN;
-	for (unsigned i = 0; i < engine->failures && delay < BACKOFF_MAX; i++)
-		delay *= 2;
-	if (delay > BACKOFF_MAX)
-		delay = BACKOFF_MAX;
-	if (engine->lost_for_good && delay < BACKOFF_REFUSED)
-		delay = BACKOFF_REFUSED;
-	/* Many clients that lost the same server must not all come back at once. */
-	delay *= 0.75 + 0.25 * (double)random() / RAND_MAX;
-	engine->failures++;
-	ev_timer_stop(engine->loop->ev, &engine->sweep);
-	ev_timer_stop(engine->loop->ev, &engine->verify); /* a new connection looks anyway */
-	ev_timer_set(&engine->backoff, delay, 0.);
-	ev_timer_start(engine->loop->ev, &engine->backoff);
-}
-
-bool watch_connect_now(struct engine *engine)
-{
-	if (!ev_is_active(&engine->backoff))
-		return false;
-	ev_timer_stop(engine->loop->ev, &engine->backoff);
-	ev_timer_set(&engine->backoff, 0., 0.);
-	ev_timer_start(engine->loop->ev, &engine->backoff);
-	return true;
-}
-
-/* How far the clock that counts suspended time is ahead of the one that does not. */
-static double suspended_seconds(void)
-{
-	struct timespec with, without;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &with);
-	(void)clock_gettime(CLOCK_MONOTONIC, &without);
-	return (double)(with.tv_sec - without.tv_sec) +
-	       (double)(with.tv_nsec - without.tv_nsec) / 1e9;
-}
-
-/* After a suspend the servers have most likely forgotten us, and the network would tell us only
- * after minutes. */
-static void on_clock(struct ev_loop *ev, ev_timer *timer, int revents)
-{
-	struct engine *engine = container_of(timer, struct engine, clock);
-	double now = suspended_seconds();
-
-	if (now - engine->clock_offset > CLOCK_CHECK) {
-		log_notice(ENGINE_CONTEXT(engine), "the machine was suspended: connecting anew");
-		engine->failures = 0;
-		engine_reset(engine);
-	}
-	engine->clock_offset = now;
-}
-
 static void on_hint(struct hint_receiver *receiver, enum hint_kind kind, const char *wire)
 {
 	struct engine *engine = container_of(receiver, struct engine, hints);
@@ -525,18 +461,16 @@ void watch_init(struct engine *engine)
 	ev_init(&engine->sweep, on_sweep);
 	ev_init(&engine->settle, on_settle);
 	ev_init(&engine->verify, on_verify);
-	ev_init(&engine->backoff, on_backoff);
-	ev_timer_init(&engine->clock, on_clock, CLOCK_CHECK, CLOCK_CHECK);
-	engine->clock_offset = suspended_seconds();
-	if (engine->options->reconnect)
-		ev_timer_start(engine->loop->ev, &engine->clock);
+}
+
+void watch_stop(struct engine *engine)
+{
+	ev_timer_stop(engine->loop->ev, &engine->sweep);
+	ev_timer_stop(engine->loop->ev, &engine->verify);
 }
 
 void watch_done(struct engine *engine)
 {
-	ev_timer_stop(engine->loop->ev, &engine->sweep);
+	watch_stop(engine);
 	ev_timer_stop(engine->loop->ev, &engine->settle);
-	ev_timer_stop(engine->loop->ev, &engine->verify);
-	ev_timer_stop(engine->loop->ev, &engine->backoff);
-	ev_timer_stop(engine->loop->ev, &engine->clock);
 }

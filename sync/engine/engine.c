@@ -452,6 +452,7 @@ static void on_poll_logout(struct ev_loop *ev, ev_timer *timer, int revents)
 void engine_connect(struct engine *engine)
 {
 	engine->phase = ENGINE_CONNECT;
+	engine->lost_as = SESSION_FAILURE_NETWORK; /* unless it is said to be something else */
 	engine->relist = engine->replayed = false;
 	journal_retry(&engine->journal);
 	barrier_reset(&engine->barrier);
@@ -493,13 +494,14 @@ void engine_side_lost(
 	say_lost(engine, side, reason);
 	engine_outage_note(engine, side, reason);
 	engine->incomplete = true;
-	engine->lost_for_good = failure == SESSION_FAILURE_REFUSED;
+	engine->lost_as = failure;
 	engine_reset(engine);
 }
 
 void engine_reset(struct engine *engine)
 {
-	ev_timer_stop(engine->loop->ev, &engine->backoff);
+	network_stop_waiting(engine);
+	watch_stop(engine);
 	engine->phase = ENGINE_DOWN;
 	task_wake(&engine->fall);
 }
@@ -525,7 +527,7 @@ static enum step fall(struct task *task)
 	}
 	engine_orders_fail(engine);
 	if (engine->options->reconnect)
-		watch_reconnect_later(engine);
+		network_reconnect_later(engine);
 	else
 		engine_over(engine, false);
 	return STEP_WAIT;
@@ -559,6 +561,7 @@ struct engine *engine_new(struct loop *loop, struct worker *worker,
 	side_init(&engine->local, engine, false, options->local, &account->local);
 	side_init(&engine->remote, engine, true, options->remote, &account->remote);
 	watch_init(engine);
+	network_init(engine);
 	journal_init(&engine->journal, engine);
 	meeting_init(&engine->meeting, engine);
 	engine_orders_init(engine);
@@ -584,6 +587,7 @@ struct engine *engine_free(struct engine *engine)
 		return NULL;
 	engine->phase = ENGINE_OVER;
 	watch_done(engine);
+	network_done(engine);
 	engine_orders_drop(engine);
 	engine_outage_clear(engine);
 	ev_timer_stop(engine->loop->ev, &engine->poll_logout);

@@ -435,13 +435,13 @@ static void on_dialled(struct dial_handler *handler, int fd, const char *reason)
 	struct session *session = container_of(handler, struct session, dial_handler);
 
 	if (fd < 0) {
-		fail(session, SESSION_FAILURE_NETWORK, "%s", reason);
+		fail(session, SESSION_FAILURE_UNREACHABLE, "%s", reason);
 		return;
 	}
 	client_attach(session->client, fd);
 	if (session->options->keepalive)
 		stream_set_keepalive(
-			client_stream(session->client), true, LIMIT_SILENCE_SECONDS * 1000);
+			client_stream(session->client), true, LIMIT_UNACKNOWLEDGED_SECONDS * 1000);
 	if (session->options->security == SESSION_TLS) {
 		client_start_tls(
 			session->client, session->options->tls, session->options->tls_host);

@@ -46,6 +46,8 @@ struct session_options {
 enum session_failure {
 	SESSION_FAILURE_NETWORK, /* may pass by itself: try again later.  A wrong certificate too:
 				    the portal of a hotel shows one */
+	SESSION_FAILURE_UNREACHABLE, /* likewise; there was no connection at all, so that to try
+					costs the server nothing */
 	SESSION_FAILURE_REFUSED, /* credentials, missing extension: a person must act */
 };
 

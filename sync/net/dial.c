@@ -40,7 +40,8 @@ struct dial {
 	struct dial_handler *handler;
 	struct task task;
 	struct ev_timer timeout;
-	unsigned timeout_seconds;
+	unsigned timeout_seconds; /* for each step */
+	unsigned step_seconds; /* for what it waits for now */
 	bool timed_out;
 	enum phase phase;
 
@@ -106,8 +107,8 @@ static enum step fail_connect(struct dial *dial, const char *why)
 
 static enum step fail_timeout(struct dial *dial)
 {
-	_cleanup_free_ char *why = xasprintf("no answer within %u second%s", dial->timeout_seconds,
-		dial->timeout_seconds == 1 ? "" : "s");
+	_cleanup_free_ char *why = xasprintf("no answer within %u second%s", dial->step_seconds,
+		dial->step_seconds == 1 ? "" : "s");
 
 	switch (dial->phase) {
 	case DIAL_LOOK_UP_TARGET:
@@ -205,6 +206,17 @@ static enum step start(struct dial *dial)
 	return start_network(dial);
 }
 
+static void wait_for(struct dial *dial, unsigned seconds)
+{
+	if (seconds > dial->timeout_seconds)
+		seconds = dial->timeout_seconds;
+	dial->step_seconds = seconds;
+	ev_timer_stop(dial->loop->ev, &dial->timeout);
+	ev_now_update(dial->loop->ev); /* long work before may have left the loop's clock behind */
+	ev_timer_set(&dial->timeout, seconds, 0.);
+	ev_timer_start(dial->loop->ev, &dial->timeout);
+}
+
 static enum step start_connect(struct dial *dial)
 {
 	const struct resolve *to =
@@ -213,6 +225,7 @@ static enum step start_connect(struct dial *dial)
 	dial->connector = connector_free(dial->connector);
 	dial->connector = connector_start(dial->loop, resolve_list(to), &dial->task);
 	dial->phase = DIAL_CONNECT;
+	wait_for(dial, LIMIT_CONNECT_SECONDS);
 	return STEP_AGAIN;
 }
 
@@ -257,6 +270,7 @@ static enum step await_connection(struct dial *dial)
 		target.address = dial->target_order[dial->target_at]->ai_addr;
 	dial->socks5 = socks5_start(dial->loop, fd, &dial->proxy, &target, &dial->task);
 	dial->phase = DIAL_ASK_PROXY;
+	wait_for(dial, dial->timeout_seconds);
 	return STEP_AGAIN;
 }
 
@@ -333,9 +347,8 @@ struct dial *dial_start(struct loop *loop, struct worker *worker,
 	dial->timeout_seconds = options->timeout_seconds > 0 ? options->timeout_seconds
 							     : (unsigned)LIMIT_GREETING_SECONDS;
 	task_init(&dial->task, loop, step, NULL);
-	ev_timer_init(&dial->timeout, on_timeout, dial->timeout_seconds, 0);
-	ev_now_update(loop->ev); /* long work before may have left the loop's clock behind */
-	ev_timer_start(loop->ev, &dial->timeout);
+	ev_init(&dial->timeout, on_timeout);
+	wait_for(dial, dial->timeout_seconds);
 	task_wake(&dial->task);
 	return dial;
 }

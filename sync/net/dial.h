@@ -23,7 +23,8 @@ struct dial_options {
 	const char *const *argv; /* tunnel: this argument vector instead of `command`, or NULL */
 	const char *const *environment; /* tunnel: added to the child's environment, or NULL */
 	bool null_stderr; /* tunnel */
-	unsigned timeout_seconds; /* for all of it; 0: LIMIT_GREETING_SECONDS */
+	unsigned timeout_seconds; /* for each step, to connect at most LIMIT_CONNECT_SECONDS; 0:
+				     LIMIT_GREETING_SECONDS */
 };
 
 struct dial_handler {

@@ -437,8 +437,9 @@ void stream_want_write(struct stream *stream, bool want)
 
 void stream_set_keepalive(struct stream *stream, bool on, unsigned user_timeout_ms)
 {
-	/* The system's two hours are longer than any router remembers a silent connection. */
-	enum { IDLE_SECONDS = 60, INTERVAL_SECONDS = 15, PROBES = 4 };
+	/* The system's two hours are longer than any router remembers a silent connection.  Where a
+	 * user timeout is set, that decides when it is dead, and not the number of probes. */
+	enum { IDLE_SECONDS = 30, INTERVAL_SECONDS = 5, PROBES = 3 };
 	int fd = filter_socket_fd(stream->bottom);
 	int keep = on;
 

@@ -138,7 +138,7 @@ static void test_nobody_listens(void **state)
 	session = session_new(&loop, worker, &options, &handler, NULL);
 	assert_int_equal(buf_len(&wire.events), 0); /* from the loop, not from the call */
 	expect_events("lost");
-	assert_int_equal(lost_failure, SESSION_FAILURE_NETWORK);
+	assert_int_equal(lost_failure, SESSION_FAILURE_UNREACHABLE);
 	assert_non_null(strstr(lost_reason, socket_path));
 }
 
