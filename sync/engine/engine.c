@@ -93,14 +93,20 @@ void engine_over(struct engine *engine, bool complete)
 	task_wake(&engine->task);
 }
 
+/* Before it is freed, whoever frees it: other runs find it, and are woken, through the list. */
+static void detach_run(struct run *run)
+{
+	meeting_leave(run);
+	DL_DELETE(run->engine->runs, run);
+	run->engine->runs_count--;
+}
+
 static void run_finished(struct run *run, bool ok, const char *reason)
 {
 	struct engine *engine = run->engine;
 	struct mailbox *mailbox = run->mailbox;
 
-	meeting_leave(run);
-	DL_DELETE(engine->runs, run);
-	engine->runs_count--;
+	detach_run(run);
 	mailbox->running = false;
 	mailbox->check = !run->put_off;
 	mailbox->preferred &= run->straddled;
@@ -574,8 +580,10 @@ static void end_runs(struct engine *engine)
 {
 	struct run *run, *next;
 
-	DL_FOREACH_SAFE (engine->runs, run, next)
+	DL_FOREACH_SAFE (engine->runs, run, next) {
+		detach_run(run);
 		run_abandon(run);
+	}
 	engine->replay = replay_abandon(engine->replay);
 }
 
