@@ -304,6 +304,9 @@ bool copier_advance(struct copier *copier)
 		give_up(copier);
 	while (fetch_group(copier))
 		;
+	/* However the last FETCH was answered: nothing more comes that would wake us. */
+	if (copier->fetches == 0)
+		copier_append_arrived(copier);
 	return copier->next >= copier->source->items.count && copier->fetches == 0 &&
 	       copier->appends == 0 && copier->arrived == NULL;
 }

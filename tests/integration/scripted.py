@@ -164,6 +164,10 @@ class Meddler(_Server):
         """Answer these commands with e.g. b"NO [LIMIT] too many"."""
         self._rules.append(_Rule(pattern, times, lambda: ("refuse", answer)))
 
+    def reword(self, pattern, answer, times=1):
+        """Let the server do what these commands ask, and say that as its tagged answer."""
+        self._rules.append(_Rule(pattern, times, lambda: ("reword", answer)))
+
     def add(self, pattern, *lines, times=1):
         """Say these lines before the server's tagged answer."""
         self._rules.append(_Rule(pattern, times, lambda: ("add", list(lines))))
@@ -249,6 +253,8 @@ class _Pair:
             return
         if what == "add":
             self.before[tag] = more
+        if what == "reword":
+            self.instead[tag] = more
         self.server.send(line)
         self._literals(line, self.server.send)
 

@@ -131,6 +131,19 @@ def test_refused_command(account, command, answer):
     account.assert_repaired()
 
 
+def test_refused_behind_the_bodies(account):
+    """A server sent bodies and then said NO, since another message had been expunged meanwhile (RFC
+    7162 has [EXPUNGEISSUED] for that).  What had arrived waited for a next answer: for ever."""
+    account.fill(INBOX=2)
+    with connect(account.remote) as client:
+        client.append_all("INBOX", messages.mix("behind", 3))
+    account.meddler.reword(r"UID FETCH \S+ \(UID BODY.PEEK", b"NO [EXPUNGEISSUED] some are gone")
+    result = account.one.run(timeout=30)
+    assert result.code in (0, 1)
+    account.assert_repaired()
+    assert count(account.local, "INBOX") == 5
+
+
 @pytest.mark.parametrize("answer", ["NO", "BAD"])
 @pytest.mark.parametrize("command", ["UNSELECT", "LOGOUT"])
 def test_refusal_that_costs_nothing(account, command, answer):
