@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sync/base/folder.h"
 #include "sync/base/limits.h"
 #include "sync/base/worker.h"
 #include "sync/base/xalloc.h"
@@ -196,29 +197,6 @@ static bool generate(char ret_password[28])
 	return true;
 }
 
-/* Whole or not at all, whenever we are killed. */
-static int write_file(const char *path, const char *text)
-{
-	_cleanup_free_ char *new_path = xasprintf("%s.new", path);
-	size_t n = strlen(text);
-	int fd, r = 0;
-
-	if (unlink(new_path) < 0 && errno != ENOENT)
-		return -errno;
-	fd = open(new_path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	if (fchmod(fd, 0600) < 0 || write(fd, text, n) != (ssize_t)n || fsync(fd) < 0)
-		r = errno != 0 ? -errno : -EIO;
-	if (close(fd) < 0 && r == 0)
-		r = -errno;
-	if (r == 0 && rename(new_path, path) < 0)
-		r = -errno;
-	if (r < 0)
-		(void)unlink(new_path);
-	return r;
-}
-
 /* *ret_password stays NULL for an empty file. */
 static int read_file(int fd, const char *path, char **ret_password, char **ret_reason)
 {
@@ -244,7 +222,7 @@ static int read_file(int fd, const char *path, char **ret_password, char **ret_r
 	return 0;
 }
 
-static int create_password(const char *path, char **ret_password)
+static int create_password(int folder, const char *name, char **ret_password)
 {
 	char password[28], line[32];
 	int r;
@@ -252,7 +230,7 @@ static int create_password(const char *path, char **ret_password)
 	if (!generate(password))
 		return -EIO;
 	memcpy(stpcpy(line, password), "\n", 2);
-	r = write_file(path, line);
+	r = folder_write_file(folder, name, line, strlen(line));
 	if (r == 0)
 		*ret_password = xstrdup(password);
 	OPENSSL_cleanse(password, sizeof(password));
@@ -262,13 +240,20 @@ static int create_password(const char *path, char **ret_password)
 
 int auth_stored_password(const char *path, char **ret_password, bool *ret_is_new, char **ret_reason)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+	_cleanup_close_ int folder = folder_open_parent(path, FOLDER_OF_USER, ret_reason);
+	_cleanup_close_ int fd = -1;
 	char *password = NULL, *reason = NULL;
-	int r = fd < 0 ? -errno : read_file(fd, path, &password, &reason);
-	bool is_new = password == NULL && (r == 0 || r == -ENOENT);
+	bool is_new;
+	int r;
 
+	if (folder < 0)
+		return folder;
+	fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	r = fd < 0 ? -errno : read_file(fd, path, &password, &reason);
+	is_new = password == NULL && (r == 0 || r == -ENOENT);
 	if (is_new)
-		r = create_password(path, &password);
+		r = create_password(folder, name, &password);
 	if (r < 0) {
 		if (reason == NULL)
 			reason = xasprintf(

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sync/base/folder.h"
 #include "sync/base/xalloc.h"
 #include "sync/config/paths.h"
 #include "sync/net/socket-file.h"
@@ -35,41 +36,21 @@ static char *name_for(const char *database)
 	return xasprintf("%.*s-%016" PRIx64 ".sock", NAME_LEN, base, path_hash(path));
 }
 
-/* Whoever may write to the directory can put another socket there.  Root may ask a user's service.
- */
-static int check_owner(const char *directory, bool asks, char **ret_reason)
-{
-	struct stat st;
-
-	if (stat(directory, &st) < 0)
-		return -errno;
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return refuse(-EPERM, ret_reason,
-			xasprintf("others may write to the directory %s", directory));
-	if (st.st_uid == geteuid() || (asks && geteuid() == 0))
-		return 0;
-	return refuse(-EPERM, ret_reason,
-		xasprintf("the directory %s belongs to another user", directory));
-}
-
 char *control_path_prepare(const char *database, char **ret_reason)
 {
 	_cleanup_free_ char *directory = path_runtime_directory();
 	_cleanup_free_ char *name = name_for(database);
-	int r;
+	int fd;
 
 	if (directory == NULL || name == NULL) {
 		*ret_reason = xasprintf("there is no place for it");
 		return NULL;
 	}
-	r = path_make_directory(directory);
-	if (r == 0)
-		r = check_owner(directory, false, ret_reason);
-	if (r == 0)
-		return xasprintf("%s/%s", directory, name);
-	if (*ret_reason == NULL)
-		*ret_reason = xasprintf("%s: %s", directory, strerror(-r));
-	return NULL;
+	fd = folder_open(directory, FOLDER_OURS, ret_reason);
+	if (fd < 0)
+		return NULL;
+	(void)close(fd);
+	return xasprintf("%s/%s", directory, name);
 }
 
 static int connect_in(const char *directory, const char *name, char **ret_reason)
@@ -81,9 +62,10 @@ static int connect_in(const char *directory, const char *name, char **ret_reason
 	/* The directory matters only if the socket is there. */
 	if (lstat(path, &st) < 0)
 		return -ENOENT;
-	fd = check_owner(directory, true, ret_reason);
+	fd = folder_open(directory, FOLDER_OF_SERVICE, ret_reason);
 	if (fd < 0)
 		return fd;
+	(void)close(fd);
 	fd = socket_file_connect(path);
 	if (fd == -ECONNREFUSED || fd == -ENOENT || fd == -ENAMETOOLONG)
 		return -ENOENT; /* its service was killed */

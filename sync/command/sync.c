@@ -114,7 +114,7 @@ static void take_commands(struct sync *sync)
 	sync->control =
 		control_new(sync->loop, sync->engine, sync->account, sync->clients, &reason);
 	if (sync->control == NULL)
-		log_warning((&(const struct log_context){.side = sync->account->name}),
+		log_error((&(const struct log_context){.side = sync->account->name}),
 			"commands cannot reach this service: %s", reason);
 }
 

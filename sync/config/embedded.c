@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "sync/base/buf.h"
+#include "sync/base/folder.h"
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
 #include "sync/config/paths.h"
@@ -175,38 +176,18 @@ static int write_configuration(
 
 /* --- Files --- */
 
-/* Whole or not at all: other processes may be reading it. */
-static int write_file(const char *path, const struct buf *text)
+/* Dovecot does what is written there: nobody else may have a hand in it. */
+static int put_file(const char *path, const struct buf *text, char **ret_reason)
 {
-	_cleanup_free_ char *new_path = xasprintf("%s.%ld", path, (long)getpid());
-	int fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r = 0;
+	_cleanup_close_ int folder = folder_open_parent(path, FOLDER_OURS, ret_reason);
+	int r;
 
-	if (fd < 0)
-		return -errno;
-	if (write(fd, buf_data(text), buf_len(text)) != (ssize_t)buf_len(text))
-		r = errno != 0 ? -errno : -EIO;
-	if (close(fd) < 0 && r == 0)
-		r = -errno;
-	if (r == 0 && rename(new_path, path) < 0)
-		r = -errno;
+	if (folder < 0)
+		return folder;
+	r = folder_write_file(folder, strrchr(path, '/') + 1, buf_data(text), buf_len(text));
 	if (r < 0)
-		(void)unlink(new_path);
+		*ret_reason = xasprintf("cannot write %s: %s", path, strerror(-r));
 	return r;
-}
-
-static int make_mail_directory(const char *path, char **ret_reason)
-{
-	struct stat st;
-	int r = path_make_directory(path);
-
-	if (r < 0)
-		return refuse(r, ret_reason,
-			xasprintf("cannot make the mail folder %s: %s", path, strerror(-r)));
-	if (stat(path, &st) == 0 && st.st_uid != geteuid())
-		return refuse(-EPERM, ret_reason,
-			xasprintf("the mail folder %s belongs to another user", path));
-	return 0;
 }
 
 static int write_files(struct embedded *embedded, const char *path, char **ret_reason)
@@ -225,14 +206,8 @@ static int write_files(struct embedded *embedded, const char *path, char **ret_r
 	embedded->log = xasprintf("%s/dovecot-%016" PRIx64 ".log", run, path_hash(path));
 	buf_init(&text, CONFIGURATION_MAX);
 	r = write_configuration(&text, path, run, ret_reason);
-	if (r == 0) {
-		r = path_make_directory(run);
-		if (r == 0)
-			r = write_file(embedded->configuration, &text);
-		if (r < 0)
-			*ret_reason = xasprintf(
-				"cannot write %s: %s", embedded->configuration, strerror(-r));
-	}
+	if (r == 0)
+		r = put_file(embedded->configuration, &text, ret_reason);
 	buf_done(&text);
 	return r;
 }
@@ -308,7 +283,9 @@ int embedded_prepare(const char *maildir_path, struct embedded **ret, char **ret
 		return refuse(-EINVAL, ret_reason,
 			xstrdup("the path of the mail folder must be absolute"));
 	embedded = xcalloc(1, sizeof(*embedded));
-	r = make_mail_directory(maildir_path, ret_reason);
+	r = folder_open(maildir_path, FOLDER_OF_USER, ret_reason);
+	if (r >= 0)
+		r = close(r);
 	if (r == 0)
 		r = write_files(embedded, maildir_path, ret_reason);
 	if (r == 0)

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/config/paths.h"
 
-#include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sync/base/xalloc.h"
@@ -91,26 +89,4 @@ uint64_t path_hash(const char *path)
 	for (const char *at = path; *at != '\0'; at++)
 		value = (value ^ (unsigned char)*at) * 1099511628211U;
 	return value;
-}
-
-int path_make_directory(const char *path)
-{
-	_cleanup_free_ char *copy = xstrdup(path);
-	struct stat st;
-
-	for (char *at = copy + 1; *at != '\0'; at++) {
-		if (*at != '/')
-			continue;
-		*at = '\0';
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		*at = '/';
-	}
-	if (mkdir(copy, 0700) == 0)
-		return 0;
-	if (errno != EEXIST)
-		return -errno;
-	if (stat(copy, &st) < 0)
-		return -errno;
-	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }

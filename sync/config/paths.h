@@ -18,8 +18,6 @@ char *path_in_home(const char *path);
 /* Where files are that matter to running processes only: $XDG_RUNTIME_DIR/interimap if that
  * directory can be used, else below path_in_data().  It need not exist. */
 char *path_runtime_directory(void);
-/* mkdir -p, each with mode 0700.  -errno on failure. */
-int path_make_directory(const char *path);
 /* Tells paths apart in file names of bounded length. */
 uint64_t path_hash(const char *path);
 

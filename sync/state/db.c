@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sync/base/folder.h"
 #include "sync/base/xalloc.h"
 #include "sync/state/db-private.h"
 
@@ -264,39 +265,52 @@ static void install_hooks(struct db *db)
 	(void)sqlite3_wal_hook(db->sqlite, after_commit, db);
 }
 
-/* mkdir -p of what comes before the last slash; only what is missing is made, with mode 0700. */
-static int make_directories(const char *path)
+static int check_parent(const char *path, char **ret_reason)
 {
-	_cleanup_free_ char *copy = xstrdup(path);
+	_cleanup_free_ char *reason = NULL;
+	int fd = folder_open_parent(path, FOLDER_OF_USER, &reason);
 
-	for (char *slash = strchr(copy + (copy[0] == '/'), '/'); slash != NULL;
-		slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(copy, 0700) < 0 && errno != EEXIST && errno != EISDIR)
-			return -errno;
-		*slash = '/';
+	if (fd < 0) {
+		*ret_reason = xasprintf("%s: the folder %s", path, reason);
+		return fd;
 	}
+	(void)close(fd);
 	return 0;
+}
+
+/* Where the file itself is, and its write-ahead log: beyond a link, if it is one. */
+static int check_folders(const char *path, char **ret_reason)
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+	int r = check_parent(path, ret_reason);
+
+	return r < 0 || real == NULL ? r : check_parent(real, ret_reason);
 }
 
 /* Mode 0600 whatever the umask is: done here, before SQLite sees the file, since closing a
  * descriptor later would drop its locks. */
-static int make_file(const char *path, bool create)
+static int make_file(const char *path, bool create, char **ret_reason)
 {
 	_cleanup_close_ int fd = -1;
-	int r;
+	bool missing = access(path, F_OK) < 0;
+	int r = missing ? -errno : 0;
 
-	if (access(path, F_OK) == 0)
-		return 0;
-	if (errno != ENOENT || !create)
-		return -errno;
-	r = make_directories(path);
-	if (r < 0)
+	if (missing && (r != -ENOENT || !create)) {
+		*ret_reason = xasprintf("%s: %s%s", path, strerror(-r),
+			r == -ENOENT ? " (run interimap once without --watch and --notify to make "
+				       "it)"
+				     : "");
 		return r;
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return errno == EEXIST ? 0 : -errno;
-	return fchmod(fd, 0600) < 0 ? -errno : 0;
+	}
+	r = check_folders(path, ret_reason);
+	if (r < 0 || !missing)
+		return r;
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0 ? fchmod(fd, 0600) == 0 : errno == EEXIST)
+		return 0;
+	r = -errno;
+	*ret_reason = xasprintf("%s: %s", path, strerror(-r));
+	return r;
 }
 
 /* WAL for durable commits at the cost of one sync; a database in memory has no journal to choose.
@@ -348,14 +362,9 @@ int db_open(const char *path, bool create, struct db **ret, char **ret_reason)
 	struct db *db;
 	int r, result;
 
-	r = in_memory ? 0 : make_file(path, create);
-	if (r < 0) {
-		*ret_reason = xasprintf("%s: %s%s", path, strerror(-r),
-			r == -ENOENT && !create ? " (run interimap once without --watch and "
-						  "--notify to make it)"
-						: "");
+	r = in_memory ? 0 : make_file(path, create, ret_reason);
+	if (r < 0)
 		return r;
-	}
 	db = xcalloc(1, sizeof(*db));
 	result = sqlite3_open_v2(
 		path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);

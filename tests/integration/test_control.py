@@ -552,14 +552,14 @@ def test_a_directory_of_somebody_else(world):
     if os.geteuid() == 0:
         os.chown(os.path.join(it.one.folder, "run/interimap"), 65534, 65534)
         service = it.one.start(*QUIET_SERVICE)
-        service.wait_for("WARNING: commands cannot reach .* belongs to another user")
+        service.wait_for("ERROR: commands cannot reach .* belongs to another user.*: remove it")
         service.wait_for("up to date")
         assert not os.listdir(os.path.join(it.one.folder, "run/interimap"))
         assert service.stop().code == 0
         os.chown(os.path.join(it.one.folder, "run/interimap"), 0, 0)
-    os.chmod(os.path.join(it.one.folder, "run/interimap"), 0o770)
+    os.chmod(os.path.join(it.one.folder, "run/interimap"), 0o777)
     service = it.one.start(*QUIET_SERVICE)
-    service.wait_for("WARNING: commands cannot reach .* others may write to the directory")
+    service.wait_for("ERROR: commands cannot reach .* can be written to by others: .*chmod go-w")
     service.wait_for("up to date")
     assert service.stop().code == 0
 

@@ -15,9 +15,9 @@ import pytest
 
 from . import messages, processes
 from .imap import Imap
-from .interimap import tunnel
+from .interimap import proxy_section, tunnel
 from .ports import free_port
-from .service import Proxy, eventually
+from .service import AWAY, Proxy, eventually
 
 
 @pytest.fixture
@@ -406,6 +406,26 @@ def test_names_of_mailboxes(proxy):
         assert set(names) <= set(listed)
         for name in names:
             assert client.status(name)["MESSAGES"] == 1
+
+
+def test_folder_of_somebody_else(interimap):
+    """The control socket was refused there, but the store's configuration was written all the same,
+    and started; the owner of the folder could exchange it for one that loads what he likes."""
+    one = interimap({}, AWAY, proxy=proxy_section())
+    one.sections["local"] = {"type": "maildir", "path": f"{one.folder}/Mail"}
+    one.write()
+    run = f"{one.folder}/run/interimap"
+    os.makedirs(run, exist_ok=True)
+    os.chmod(run, 0o777)
+    for problem in ("can be written to by others", "belongs to another user"):
+        result = one.run("--proxy")
+        assert result.code != 0
+        assert f"{run} {problem}" in result.err
+        assert not os.listdir(run)
+        if os.geteuid() != 0:       # nobody else can make what is another's
+            break
+        os.chmod(run, 0o700)
+        os.chown(run, 65534, 65534)
 
 
 def test_private_files(proxy):

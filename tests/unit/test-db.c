@@ -144,8 +144,10 @@ static void test_refuses_other_files(void **state)
 		assert_true(fputs("this is a text and not a database\n", file) >= 0);
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(open_result(fixture->path, true), -EIO);
-	assert_int_equal(open_result(fixture->directory, true), -EACCES);
 	assert_int_equal(unlink(fixture->path), 0);
+	assert_int_equal(mkdir(fixture->path, 0700), 0);
+	assert_int_equal(open_result(fixture->path, true), -EACCES);
+	assert_int_equal(rmdir(fixture->path), 0);
 
 	run_sql(fixture->path, "CREATE TABLE bookmarks (url TEXT)");
 	assert_int_equal(db_open(fixture->path, true, &db, &reason), 0);
@@ -158,6 +160,18 @@ static void test_refuses_other_files(void **state)
 	assert_int_equal(db_open(fixture->path, true, &db, &reason), 0);
 	assert_int_equal(db_prepare_schema(db, '/', '/'), -ENOTSUP);
 	(void)db_close(db);
+}
+
+/* Whoever may write there can put a write-ahead log beside the file. */
+static void test_refuses_open_folder(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(chmod(fixture->directory, 0707), 0);
+	assert_int_equal(open_result(fixture->path, true), -EPERM);
+	assert_int_equal(access(fixture->path, F_OK), -1);
+	assert_int_equal(chmod(fixture->directory, 0755), 0);
+	assert_int_equal(open_result(fixture->path, true), 0);
 }
 
 static void test_empty_file_gets_schema(void **state)
@@ -468,6 +482,7 @@ int main(void)
 		fixture_test(test_keeps_mode),
 		fixture_test(test_second_opener),
 		fixture_test(test_refuses_other_files),
+		fixture_test(test_refuses_open_folder),
 		fixture_test(test_empty_file_gets_schema),
 		fixture_test(test_migrates_version0),
 		fixture_test(test_migrates_flat),
