@@ -416,5 +416,11 @@ int account_load(const char *file, struct account **ret, char **ret_reason)
 		return -ENOENT;
 	}
 	r = ini_load(resolved, &ini, ret_reason);
-	return r < 0 ? r : load(ini, ret, ret_reason);
+	if (r == 0)
+		r = load(ini, ret, ret_reason);
+	if (r < 0)
+		return r;
+	if (file != NULL)
+		(*ret)->config_given = keep(*ret, xstrdup(file));
+	return 0;
 }

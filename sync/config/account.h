@@ -53,6 +53,7 @@ struct account {
 	const char *name; /* for log lines, see account_set_name(); else NULL */
 	const char *database_name; /* likewise, "database" */
 	const char *config_path;
+	const char *config_given; /* as account_load() was told it, or NULL: the default */
 	const char *database; /* absolute */
 	struct account_side local, remote;
 	struct account_proxy proxy;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sync/base/xalloc.h"
+#include "sync/engine/advice.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/subtree.h"
 #include "sync/imap/mailbox.h"
@@ -98,18 +99,31 @@ static char *places_to_rename(const struct place places[3])
 	return list;
 }
 
+/* With --target. */
+static char *advise(const struct engine *engine, const char *targets, const char *verb,
+	const char *name, const char *other)
+{
+	_cleanup_free_ char *options = xasprintf("--target=%s %s", targets, verb);
+
+	return advice(engine, options, name, other);
+}
+
 static void say_taken(struct engine *engine, const struct place *place, const char *others)
 {
-	_cleanup_free_ char *hint = NULL;
+	_cleanup_free_ char *hint = NULL, *command = advise(engine, place->name, "--delete",
+						  new_name(engine), NULL);
 
 	/* To delete it would delete what was renamed by hand, or by us before we were cut off. */
-	if (!place->has_old && others != NULL)
-		hint = xasprintf(" If it is %s under its new name, run `interimap --target=%s "
-				 "--rename %s %s` instead.",
-			old_name(engine), others, old_name(engine), new_name(engine));
+	if (!place->has_old && others != NULL) {
+		_cleanup_free_ char *rename =
+			advise(engine, others, "--rename", old_name(engine), new_name(engine));
+
+		hint = xasprintf(" If it is %s under its new name, run `%s` instead.",
+			old_name(engine), rename);
+	}
 	log_error((&(struct log_context){.side = place->name}),
-		"Mailbox %s exists. Run `interimap --target=%s --delete %s` to delete.%s",
-		new_name(engine), place->name, new_name(engine), hint != NULL ? hint : "");
+		"Mailbox %s exists. Run `%s` to delete.%s", new_name(engine), command,
+		hint != NULL ? hint : "");
 	change_refuse(engine, 0);
 }
 
@@ -145,10 +159,11 @@ static int rename_rows(const struct rename *rename)
 		_cleanup_free_ char *text = mailbox_for_person(
 			buf_data(&name), buf_len(&name), rename->engine->local.delimiter);
 
+		_cleanup_free_ char *command =
+			advise(rename->engine, "database", "--delete", text, NULL);
+
 		log_error(DATABASE_CONTEXT(rename->engine),
-			"Mailbox %s exists. Run `interimap --target=database --delete %s` to "
-			"delete.",
-			text, text);
+			"Mailbox %s exists. Run `%s` to delete.", text, command);
 		change_refuse(rename->engine, 0);
 		buf_done(&name);
 	}
@@ -183,15 +198,16 @@ static int check(const struct rename *rename)
 
 static void say_half_done(struct engine *engine)
 {
-	const struct engine_change *change = engine->asked.change;
+	_cleanup_free_ char *on = NULL, *undo = NULL;
 
 	if (!engine->change.local_renamed)
 		return;
+	on = advise(engine, engine->asked.change->database ? "remote,database" : "remote",
+		"--rename", old_name(engine), new_name(engine));
+	undo = advise(engine, "local", "--rename", new_name(engine), old_name(engine));
 	log_error(SIDE_CONTEXT(&engine->local, NULL),
-		"Mailbox %s is renamed already. Run `interimap --target=remote%s --rename %s %s` "
-		"to go on, or `interimap --target=local --rename %s %s` to undo it",
-		old_name(engine), change->database ? ",database" : "", old_name(engine),
-		new_name(engine), new_name(engine), old_name(engine));
+		"Mailbox %s is renamed already. Run `%s` to go on, or `%s` to undo it",
+		old_name(engine), on, undo);
 }
 
 static bool on_renamed(struct request *request)

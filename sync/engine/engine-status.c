@@ -7,6 +7,7 @@
 #include <utlist.h>
 
 #include "sync/base/xalloc.h"
+#include "sync/engine/advice.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/order.h"
 
@@ -108,30 +109,45 @@ static bool is_invalid(const struct mailbox_side *side)
 	       side->base.uidvalidity != side->seen.uidvalidity;
 }
 
-static char *command_for(const struct mailbox *mailbox, enum status_state state)
+static char *command_for(
+	const struct engine *engine, const struct mailbox *mailbox, enum status_state state)
 {
 	const char *options = NULL;
 
 	if (state == MAILBOX_HELD && mailbox->missing == NULL)
 		options = "--allow-deletions";
 	else if (mailbox->missing != NULL && strcmp(mailbox->name, "INBOX") != 0)
-		options = "--delete";
+		options = "--target=database --delete"; /* loses nothing */
 	else if (state == MAILBOX_FAILED &&
 		 (is_invalid(&mailbox->local) || is_invalid(&mailbox->remote)))
 		options = "--target=database --delete";
-	return options != NULL ? xasprintf("interimap %s %s", options, mailbox->display) : NULL;
+	return options != NULL ? advice(engine, options, mailbox->display, NULL) : NULL;
 }
 
-static char *reason_for(const struct mailbox *mailbox, enum status_state state)
+static char *missing_reason(const struct engine *engine, const struct mailbox *mailbox)
+{
+	_cleanup_free_ char *command = NULL;
+
+	if (strcmp(mailbox->name, "INBOX") == 0)
+		return xasprintf("the %s server does not list it any more", mailbox->missing);
+	command = advice(engine, "--delete", mailbox->display, NULL);
+	return xasprintf("the %s server does not list it any more; if it was deleted there on "
+			 "purpose, `%s` deletes it here as well",
+		mailbox->missing, command);
+}
+
+static char *reason_for(
+	const struct engine *engine, const struct mailbox *mailbox, enum status_state state)
 {
 	if (state == MAILBOX_MISSING)
-		return xasprintf("the %s server does not list it any more", mailbox->missing);
+		return missing_reason(engine, mailbox);
 	if (state == MAILBOX_HELD || state == MAILBOX_FAILED)
 		return xstrdup(mailbox->problem);
 	return NULL;
 }
 
-static void take_mailbox(const struct mailbox *mailbox, struct status_mailbox *ret)
+static void take_mailbox(
+	const struct engine *engine, const struct mailbox *mailbox, struct status_mailbox *ret)
 {
 	enum status_state state = state_of(mailbox);
 
@@ -141,8 +157,8 @@ static void take_mailbox(const struct mailbox *mailbox, struct status_mailbox *r
 		.in_step = mailbox->in_step,
 		.to_local = messages_beyond(&mailbox->remote),
 		.to_remote = messages_beyond(&mailbox->local),
-		.reason = reason_for(mailbox, state),
-		.resolve = command_for(mailbox, state),
+		.reason = reason_for(engine, mailbox, state),
+		.resolve = command_for(engine, mailbox, state),
 	};
 }
 
@@ -161,7 +177,7 @@ static void take_mailboxes(const struct engine *engine, struct engine_status *re
 	ret->mailboxes = xcalloc(HASH_COUNT(engine->mailboxes) + 1, sizeof(*ret->mailboxes));
 	HASH_ITER (hh, engine->mailboxes, mailbox, next)
 		if (mailbox->listed || mailbox->missing != NULL)
-			take_mailbox(mailbox, &ret->mailboxes[ret->mailbox_count++]);
+			take_mailbox(engine, mailbox, &ret->mailboxes[ret->mailbox_count++]);
 	qsort(ret->mailboxes, ret->mailbox_count, sizeof(*ret->mailboxes), by_name);
 }
 

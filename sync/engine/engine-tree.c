@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sync/base/xalloc.h"
+#include "sync/engine/advice.h"
 #include "sync/engine/engine-private.h"
 #include "sync/imap/mailbox.h"
 #include "sync/plan/mailboxes.h"
@@ -144,6 +145,22 @@ static bool lacks_inbox(struct side *side)
 	       listing_find(side_listing(other), "INBOX", 5) != NULL;
 }
 
+/* What loses nothing comes first. */
+static void say_gone(struct engine *engine, struct side *side, const struct mailbox *mailbox)
+{
+	const char *other = side->remote ? "local" : "remote";
+	_cleanup_free_ char *restore =
+		advice(engine, "--target=database --delete", mailbox->display, NULL);
+	_cleanup_free_ char *give_up = advice(engine, "--delete", mailbox->display, NULL);
+
+	log_error(SIDE_CONTEXT(side, mailbox->display),
+		"the mailbox disappeared from the %s server; the %s server still has it, and "
+		"nothing is deleted. To get it back, run `%s`: the next run makes it again from "
+		"the %s server. Only if it is meant to be gone, run `%s`, which deletes it on the "
+		"%s server as well",
+		side->remote ? "remote" : "local", other, restore, other, give_up, other);
+}
+
 static void say_missing(
 	struct engine *engine, const struct plan_mailbox *operation, struct side *side)
 {
@@ -166,10 +183,7 @@ static void say_missing(
 			"what it does not list");
 		return;
 	}
-	log_error(SIDE_CONTEXT(side, mailbox->display),
-		"the mailbox disappeared. If it was deleted or renamed there, run `interimap "
-		"--delete %s` to delete it here as well",
-		mailbox->display);
+	say_gone(engine, side, mailbox);
 }
 
 static void begin_operation(struct engine *engine, const struct plan_mailbox *operation)

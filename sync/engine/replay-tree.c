@@ -15,6 +15,7 @@
 
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
+#include "sync/engine/advice.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/journal.h"
 #include "sync/engine/replay-private.h"
@@ -344,12 +345,14 @@ static bool is_still_there(const struct replay *replay, struct mailbox *mailbox)
 static enum step refuse_deletion(struct replay *replay, const char *why)
 {
 	const char *name = known(replay)->display;
+	_cleanup_free_ char *restore =
+		advice(replay->engine, "--target=database --delete", name, NULL);
+	_cleanup_free_ char *give_up = advice(replay->engine, "--delete", name, NULL);
 
 	return replay_refuse(replay,
-		"it was deleted on the %s side, but %s: run `interimap --delete %s` to "
-		"delete it here as well, or `interimap --target=database --delete %s` to get it "
-		"back there",
-		replay->origin->name, why, name, name);
+		"it was deleted on the %s side, but %s: run `%s` to get it back there, or `%s` to "
+		"delete it here as well",
+		replay->origin->name, why, restore, give_up);
 }
 
 /* The brake holds: a person is told once, and the mailbox counts as missing. */
@@ -483,11 +486,14 @@ static enum step renamed(struct replay *replay)
 
 	int r = replay_transact(replay, write_renamed);
 
-	if (r == -EEXIST)
+	if (r == -EEXIST) {
+		_cleanup_free_ char *command = advice(
+			replay->engine, "--target=database --delete", replay->tree.taken, NULL);
+
 		return replay_refuse(replay,
-			"it is %s now, but the database knows another mailbox %s: run "
-			"`interimap --target=database --delete %s`",
-			to, replay->tree.taken, replay->tree.taken);
+			"it is %s now, but the database knows another mailbox %s: run `%s`", to,
+			replay->tree.taken, command);
+	}
 	if (replay_database_failed(replay, r))
 		return STEP_DONE;
 	subtree_rename_known(replay->engine, &deed->from, &deed->to);
@@ -504,11 +510,17 @@ static enum step rename_asked(struct replay *replay)
 		return not_listed(replay);
 	if (!replay->deed->certain && (!tree->origin_has_new || tree->origin_has_old))
 		return leave(replay); /* it was not done, or is no longer so */
-	if (tree->has_old && tree->has_new)
+	if (tree->has_old && tree->has_new) {
+		_cleanup_free_ char *command = advice(replay->engine,
+			replay->side->remote ? "--target=remote --delete"
+					     : "--target=local --delete",
+			to, NULL);
+
 		return replay_refuse(replay,
 			"it was renamed to %s on the %s side, but here there is another mailbox of "
-			"that name: run `interimap --target=%s --delete %s` to delete that one",
-			to, replay->origin->name, replay->side->name, to);
+			"that name: run `%s` to delete that one",
+			to, replay->origin->name, command);
+	}
 	if (!tree->has_old)
 		return tree->has_new ? renamed(replay) : leave(replay);
 	return send(replay, "RENAME");
@@ -560,7 +572,7 @@ static void go_up(struct replay *replay)
 static enum step rename_step(struct replay *replay)
 {
 	const struct deed *deed = replay->deed;
-	_cleanup_free_ char *from = NULL, *to = NULL;
+	_cleanup_free_ char *from = NULL, *to = NULL, *command = NULL;
 
 	if (replay->phase == BEGIN && !deed->certain && deed->from.data != NULL &&
 		deed->to.data != NULL)
@@ -587,10 +599,12 @@ static enum step rename_step(struct replay *replay)
 		return renamed(replay);
 	from = replay_display(replay, &deed->from);
 	to = replay_display(replay, &deed->to);
-	return replay_refuse(replay,
-		"%s: run `interimap --target=%s,database --rename %s %s` when it can be renamed "
-		"here",
-		replay->barrier.reason, replay->side->name, from, to);
+	command = advice(replay->engine,
+		replay->side->remote ? "--target=remote,database --rename"
+				     : "--target=local,database --rename",
+		from, to);
+	return replay_refuse(replay, "%s: run `%s` when it can be renamed here",
+		replay->barrier.reason, command);
 }
 
 enum step replay_tree_step(struct replay *replay)

@@ -6,6 +6,7 @@
 
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
+#include "sync/engine/advice.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/run.h"
 #include "sync/imap/flags.h"
@@ -160,6 +161,7 @@ static bool brake_holds(struct run_side *side, const struct plan_operations *oth
 {
 	struct run *run = side->run;
 	uint64_t deletions = seqset_count(&other->expunge), mapped = 0;
+	_cleanup_free_ char *command = NULL;
 	bool emptied;
 
 	deletions -= deletions < side->moved_away ? deletions : side->moved_away;
@@ -173,11 +175,12 @@ static bool brake_holds(struct run_side *side, const struct plan_operations *oth
 	if (!emptied && !plan_brake_holds(&run->engine->brake, deletions, mapped))
 		return false;
 	run->mailbox->held = true;
+	command = advice(run->engine, "--allow-deletions", run->mailbox->display, NULL);
 	(void)run_fail(run,
 		"%" PRIu64 " of %" PRIu64
 		" messages disappeared on the %s side: nothing is deleted. If this is "
-		"right, run `interimap --allow-deletions %s`",
-		deletions, mapped, side->side->name, run->mailbox->display);
+		"right, run `%s`",
+		deletions, mapped, side->side->name, command);
 	return true;
 }
 

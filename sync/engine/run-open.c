@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "sync/base/xalloc.h"
+#include "sync/engine/advice.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/run.h"
 #include "sync/imap/flags.h"
@@ -133,6 +134,19 @@ void run_open(struct run *run)
 	open_side(&run->remote);
 }
 
+static void fail_invalid(struct run_side *side)
+{
+	const char *mailbox = side->run->mailbox->display;
+	_cleanup_free_ char *command =
+		advice(side->run->engine, "--target=database --delete", mailbox, NULL);
+
+	(void)run_fail(side->run,
+		"UIDVALIDITY changed on the %s server! (%" PRIu32 " != %" PRIu32
+		")  Need to invalidate the UID cache for %s: run `%s`",
+		side->side->name, side->snapshot.uidvalidity, run_base(side)->uidvalidity, mailbox,
+		command);
+}
+
 static bool check_side(struct run_side *side)
 {
 	const struct mailbox_state *base = run_base(side);
@@ -147,12 +161,7 @@ static bool check_side(struct run_side *side)
 		(void)run_fail(
 			side->run, "the %s server reports more changes than can be taken", name);
 	else if (base->uidvalidity != 0 && base->uidvalidity != side->snapshot.uidvalidity)
-		(void)run_fail(side->run,
-			"UIDVALIDITY changed on the %s server! (%" PRIu32 " != %" PRIu32
-			")  Need to invalidate the UID cache for %s: run `interimap "
-			"--target=database --delete %s`",
-			name, side->snapshot.uidvalidity, base->uidvalidity,
-			side->run->mailbox->display, side->run->mailbox->display);
+		fail_invalid(side);
 	else
 		return true;
 	return false;

@@ -322,10 +322,11 @@ def test_missing_shown_and_resolved(world):
     assert "remote(e): ERROR: the mailbox disappeared" in it.one.run().err     # not only once
     missing = mailbox(it.one, "e")
     assert missing["state"] == "missing" and "remote" in missing["reason"]
-    assert missing["resolve"] == "interimap --delete e"
-    assert "missing: e: the remote server does not list it any more; see to it with " \
-           "`interimap --delete e`\n" in it.one.run("--status").out
-    assert it.one.run(*missing["resolve"].split()[1:]).code == 0
+    assert missing["resolve"] == "interimap --target=database --delete e"  # loses nothing
+    assert "missing: e: the remote server does not list it any more; if it was deleted there on " \
+           "purpose, `interimap --delete e` deletes it here as well; see to it with " \
+           "`interimap --target=database --delete e`\n" in it.one.run("--status").out
+    assert it.one.run("--delete", "e").code == 0
     assert "e" not in [entry["name"] for entry in status(it.one)["mailboxes"]]
     it.one.sync()
     it.stop()

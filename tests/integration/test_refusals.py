@@ -290,7 +290,7 @@ def test_mailbox_vanishes_within(account):
     assert count(account.local, "gone") == 5
     assert count(account.local, "other") == 4
     for _ in range(2):
-        account.assert_refused(r"^remote\(gone\): ERROR: the mailbox disappeared\. .*"
+        account.assert_refused(r"^remote\(gone\): ERROR: the mailbox disappeared from the remote server; .*"
                                r"`interimap --delete gone`")
         assert count(account.local, "gone") == 5
     with connect(account.remote) as client:

@@ -76,3 +76,14 @@ def test_standalone(lint, word):
 @pytest.mark.parametrize("word", ["network/workers", "a/work-around", "the issue of 12 clients"])
 def test_standalone_lets_words_pass(lint, word):
     assert lint("standalone.py", files={"README.md": word + "\n"}) == ""
+
+
+@pytest.mark.parametrize("text, complaints", [
+    ('f("run `interimap --delete %s`", name);', 1),
+    ('f("run `interimap "\n  "--target=database --delete %s`", name);', 1),
+    ('/* "interimap --delete X" */ f("run `%s`", command);', 0),
+    ('f("interimap: no --help");', 0),
+])
+def test_commands_are_quoted_in_one_place(lint, text, complaints):
+    found = lint("advice.py", files={"sync/engine/x.c": text + "\n"})
+    assert found.count("advice()") == complaints

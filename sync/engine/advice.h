@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a person is advised to run.  Every command that the program suggests is made here, so that
+ * it works when it is pasted, and does what it says: with the --config that this account was given,
+ * and with names quoted for a shell.
+ */
+#ifndef INTERIMAP_ENGINE_ADVICE_H
+#define INTERIMAP_ENGINE_ADVICE_H
+
+struct engine;
+
+/*
+ * "interimap OPTIONS NAME [OTHER]"; names as a person writes them (mailbox.display), or NULL.  The
+ * caller's.
+ */
+char *advice(const struct engine *engine, const char *options, const char *name, const char *other);
+
+#endif

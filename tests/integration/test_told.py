@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""What a person is told to do: it works when it is pasted, and loses nothing first."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from . import messages
+from .interimap import connect, state
+
+# What a server may call a mailbox.  The first of them ran a program in the shell of whoever pasted
+# the advice; one named like an option was taken for it.
+TRAPS = ["$(touch trap)", "`touch trap`", "it's ; touch trap", "-q", "--debug", "a &- b", "~", "#x",
+         "Entw&APw-rfe"]
+
+
+def advised(text):
+    """The commands in what was said."""
+    # A mailbox's name may hold a grave accent: none follows one within quotes.
+    return re.findall(r"`(interimap (?:'(?:[^']|'\\'')*'|[^`'])*)`", text)
+
+
+def paste(one, command):
+    """What a shell makes of the command, with our program in the PATH."""
+    folder = os.path.join(one.folder, "bin")
+    os.makedirs(folder, exist_ok=True)
+    link = os.path.join(folder, "interimap")
+    if not os.path.lexists(link):
+        os.symlink(one.binary, link)
+    env = {**one.environment(), "PATH": f"{folder}:/usr/bin:/bin"}
+    return subprocess.run(["bash", "-c", command], env=env, cwd=one.folder, text=True, timeout=60,
+                          capture_output=True, check=False)
+
+
+@pytest.fixture
+def one(pair, interimap):
+    with connect(pair[1]) as client:
+        for name in TRAPS:
+            client.cmd(f'CREATE "{name}"')
+            client.append(name, messages.message(name).body)
+    program = interimap(*pair)
+    program.sync()
+    return program
+
+
+def test_advice_for_a_mailbox_that_disappeared_works_in_a_shell(pair, one):
+    """The first command of each sentence brings the mailbox back, the second removes it; no name
+    runs anything else."""
+    with connect(pair[1]) as client:
+        for name in TRAPS:
+            client.cmd(f'DELETE "{name}"')
+    before = state(pair[0])
+    said = [advised(line) for line in one.run(f"--config={one.config}").err.splitlines()
+            if "disappeared from the remote server" in line]
+    assert len(said) == len(TRAPS)
+    assert all(f"--config={one.config}" in command for both in said for command in both)
+    for restore, _ in said[:-1]:
+        assert paste(one, restore).returncode == 0
+    assert paste(one, said[-1][1]).returncode == 0              # deletes it here as well
+    assert not os.path.exists(os.path.join(one.folder, "trap"))
+    one.sync()
+    now = state(pair[0])
+    assert len(now.mailboxes) == len(before.mailboxes) - 1
+    assert now.count() == before.count() - 1
+    one.assert_equal(*pair)
+    one.assert_noop(*pair)
+
+
+def test_advice_after_uidvalidity_changed_works_in_a_shell(pair, one):
+    name = TRAPS[0]
+    with connect(pair[1]) as client:
+        client.cmd(f'DELETE "{name}"')
+        client.cmd(f'CREATE "{name}"')
+        client.append(name, messages.message("another").body)
+    result = one.run(f"--config={one.config}")
+    command, = advised(result.err)
+    assert paste(one, command).returncode == 0
+    assert not os.path.exists(os.path.join(one.folder, "trap"))
+    one.sync()
+    assert sum(state(pair[0]).mailboxes[name,].values()) == 2      # none is lost
+    one.assert_noop(*pair)
