@@ -12,8 +12,7 @@ from .interimap import connect, state
 
 # What a server may call a mailbox.  The first of them ran a program in the shell of whoever pasted
 # the advice; one named like an option was taken for it.
-TRAPS = ["$(touch trap)", "`touch trap`", "it's ; touch trap", "-q", "--debug", "a &- b", "~", "#x",
-         "Entw&APw-rfe"]
+TRAPS = ["$(touch trap)", "`touch trap`", "it's ; touch trap", "--debug", "Entw&APw-rfe"]
 
 
 def advised(text):
