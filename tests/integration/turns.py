@@ -36,11 +36,14 @@ class _Server:
 
     def start(self):
         self._stop.clear()
-        self._listener = socket.create_server((self.host, self.port), backlog=64)
+        self._listener = self._listen()
         self._listener.settimeout(0.02)
         self._thread = threading.Thread(target=self._accept, args=(self._listener,), daemon=True)
         self._thread.start()
         return self
+
+    def _listen(self):
+        return socket.create_server((self.host, self.port), backlog=64)
 
     def refuse(self):
         """Listen no more; connections that exist go on."""

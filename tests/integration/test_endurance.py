@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: MIT
+"""What a laptop goes through: the network, the clock and the server come and go under the service.
+
+A change that happened meanwhile on either side is on the other one within RECOVERY seconds after the
+cause is gone, a mail client waits for none of it, and memory and descriptors stay where they were.
+What was measured is printed; docs/reliability.md has the table.
+"""
+
+import os
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from . import messages, processes
+from .hosts import THERE, Hosts
+from .imap import Imap
+from .interimap import connect, imap, proxy_section, release, state
+from .turns import CuttingRelay
+
+RECOVERY = 10
+# A client's worst command, on a machine that is busy with tests besides; the median is told beside it.
+PATIENCE = 1.0
+WORK = {"median": 0.05}
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can make network namespaces")
+
+
+class _Door(CuttingRelay):
+    """What listens at the server's host, and leads to the Dovecot of the test."""
+
+    def __init__(self, hosts, target):
+        super().__init__(target, host=THERE)
+        self.hosts = hosts
+
+    def _listen(self):
+        with self.hosts.at("there"):
+            return socket.create_server((self.host, self.port), backlog=64)
+
+
+class Laptop:
+    """The service on one host, the remote server on the other."""
+
+    def __init__(self, hosts, interimap, remote, folder, fast=None):
+        self.hosts, self.remote, self.folder = hosts, remote, folder
+        self.door = _Door(hosts, remote.port).start()
+        self.clock = os.path.join(folder, "clock")
+        self.set_clock()
+        section = proxy_section()
+        self.port = int(section["listen"].rsplit(":", 1)[1])
+        self.login = section["username"], section["password"]
+        environment = f"export LD_PRELOAD={_clock_library(folder)} TEST_CLOCK={self.clock}"
+        if fast:
+            environment += f" TEST_CLOCK_FAST={fast}"
+        binary = hosts.script("here", os.path.join(folder, "interimap"), release(), environment)
+        there = {**imap(remote), "host": THERE, "port": self.door.port}
+        self.one = interimap({"type": "maildir", "path": f"{folder}/Mail"}, there, proxy=section,
+                             binary=binary)
+        self.running = self.one.start("--proxy")
+        self.running.wait_for("up to date", timeout=30)
+
+    def set_clock(self, boot=0, real=0):
+        """By how much both clocks are ahead; read by the program at any time."""
+        with open(self.clock + ".new", "w", encoding="ascii") as file:
+            file.write(f"{boot} {real}\n")
+        os.rename(self.clock + ".new", self.clock)
+
+    def client(self):
+        with self.hosts.at("here"):
+            client = Imap(port=self.port)
+        client.login(*self.login)
+        return client
+
+    def state(self):
+        with self.client() as client:
+            return client.state()
+
+    def stop(self):
+        if self.running.poll() is None:
+            result = self.running.stop()
+            assert result.code == 0, result.err
+        self.door.stop()
+
+    def size(self):
+        """(resident KiB, descriptors) of the service itself."""
+        with open(f"/proc/{self.running.pid}/status", encoding="ascii") as file:
+            kib = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+        return kib, len(os.listdir(f"/proc/{self.running.pid}/fd"))
+
+
+def _clock_library(folder):
+    path = os.path.join(folder, "clock.so")
+    if not os.path.exists(path):
+        source = os.path.join(os.path.dirname(__file__), "clock.c")
+        subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", path, source], check=True)
+    return path
+
+
+class Worker(threading.Thread):
+    """A mail client at work; how long each of its commands took."""
+
+    def __init__(self, client):
+        super().__init__(daemon=True)
+        self.client, self.took, self.failure = client, [], None
+        self._over = threading.Event()
+
+    def run(self):
+        commands = [lambda: self.client.cmd("NOOP"), lambda: self.client.store([1], "+", [r"\Seen"]),
+                    lambda: self.client.store([1], "-", [r"\Seen"]), lambda: self.client.uids()]
+        self.client.select("INBOX")
+        count = 0
+        while not self._over.wait(0.05):    # the pace of a client
+            begin = time.monotonic()
+            try:
+                commands[count % len(commands)]()
+            except Exception as error:  # pylint: disable=broad-except
+                self.failure = error
+                return
+            self.took.append(time.monotonic() - begin)
+            count += 1
+
+    def end(self):
+        self._over.set()
+        self.join()
+        self.client.close()
+        assert self.failure is None, f"the client was cut off: {self.failure}"
+        return max(self.took), sorted(self.took)[len(self.took) // 2]
+
+
+@pytest.fixture
+def laptop(interimap, dovecot, folder):
+    made, hosts = [], Hosts()
+
+    def make(**more):
+        remote = dovecot("remote", separator="/", format="sdbox")
+        with connect(remote) as client:
+            client.append_all("INBOX", messages.mix(41, 20))
+        made.append(Laptop(hosts, interimap, remote, folder, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+    hosts.close()
+
+
+def _crossed(laptop, there, subjects):
+    """How many of the messages have come to the other side: (to the client, to the server)."""
+    with laptop.client() as mine:
+        mine.select("INBOX")
+        here = len(mine.uids())
+    there.cmd("NOOP")
+    return here >= subjects and len(there.uids()) >= subjects
+
+
+def _arrive(laptop, name, number):
+    """A message comes to the remote server."""
+    with connect(laptop.remote) as there:
+        there.append("INBOX", messages.message(f"{name} there {number}").body)
+
+
+def endure(laptop, name, begin, end, seconds):
+    """One disturbance; what comes of it, as a row of the table."""
+    worker = Worker(laptop.client())
+    worker.start()
+    with connect(laptop.remote) as there:
+        there.select("INBOX")
+        before = len(there.uids())
+    begin()
+    with laptop.client() as mine:
+        mine.append("INBOX", messages.message(f"{name} here {before}").body)
+    if laptop.remote.process:
+        _arrive(laptop, name, before)
+    gone = time.monotonic()
+    while time.monotonic() - gone < seconds:
+        time.sleep(0.05)    # the length of the disturbance is the case
+        assert laptop.running.poll() is None, laptop.running.err()
+    answers = bool(laptop.remote.process)
+    end()
+    back = time.monotonic()
+    if not answers:
+        _arrive(laptop, name, before)
+    there = connect(laptop.remote)
+    there.select("INBOX")
+    while not _crossed(laptop, there, before + 2):
+        assert time.monotonic() - back < RECOVERY, (
+            f"{name}: not within {RECOVERY} s:\n{laptop.running.err()}")
+        time.sleep(0.02)
+    recovery = time.monotonic() - back
+    worst, median = worker.end()
+    there.close()
+    print(f"endurance: {name}, {seconds} s: in step again after {recovery:.1f} s; a client's worst "
+          f"command {worst * 1000:.0f} ms, median {median * 1000:.1f} ms")
+    assert worst < PATIENCE and median < WORK["median"], (name, worst, median)
+
+
+def _suspend(laptop):
+    """Packets are lost, and the server has ended what it no longer heard from."""
+    laptop.hosts.swallow()
+    laptop.door.cut_now()
+
+
+def _resume(laptop, slept):
+    laptop.set_clock(boot=slept)
+    laptop.hosts.pass_on()
+
+
+def _disturbances(laptop):
+    """name -> (begin, end)."""
+    hosts, remote = laptop.hosts, laptop.remote
+    return {
+        "link lost": (hosts.unplug, hosts.plug),
+        "packets lost without a word": (hosts.swallow, hosts.pass_on),
+        "address changed": (hosts.move, lambda: None),
+        "address changed back": (hosts.move_back, lambda: None),
+        "suspended": (lambda: _suspend(laptop), lambda: _resume(laptop, 3600)),
+        "clock an hour back": (lambda: laptop.set_clock(boot=3600, real=-3600), lambda: None),
+        "clock a day ahead": (lambda: laptop.set_clock(boot=3600, real=86400), lambda: None),
+        "remote stopped": (remote.stop, remote.start),
+    }
+
+
+def _finish(laptop):
+    """Both sides are the same; a run after it has nothing to do."""
+    limit = time.monotonic() + RECOVERY
+    while laptop.state() != state(laptop.remote):
+        assert time.monotonic() < limit, laptop.running.err()
+        time.sleep(0.05)
+    laptop.running.stop()
+    opened = [line for line in laptop.one.sent() if " SELECT " in line]
+    assert not opened, opened
+
+
+SHORT = {"link lost": 1, "suspended": 1, "address changed": 0, "remote stopped": 2,
+         "clock an hour back": 0}
+
+
+def test_what_a_day_brings(laptop):
+    one = laptop()
+    disturbances = _disturbances(one)
+    for name, seconds in SHORT.items():
+        endure(one, name, *disturbances[name], seconds)
+    _finish(one)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seconds", [15, 90])
+def test_every_disturbance(laptop, seconds):
+    """Each as long that only TCP's retransmissions have noticed; and so long that all is lost."""
+    one = laptop()
+    for name, (begin, end) in _disturbances(one).items():
+        endure(one, name, begin, end, 0 if "changed" in name or "clock" in name else seconds)
+    _finish(one)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_remote_restarted_a_hundred_times(laptop):
+    """Memory and descriptors are what they were."""
+    one = laptop()
+    for count in range(100):
+        if count == 10:
+            begin = one.size()
+        one.remote.restart()
+        with connect(one.remote) as there:
+            there.append("INBOX", messages.message(f"restart {count}").body)
+        limit = time.monotonic() + RECOVERY
+        while one.state().count() < 21 + count:
+            assert time.monotonic() < limit, one.running.err()
+            time.sleep(0.02)
+    end = one.size()
+    print(f"endurance: 100 restarts: {begin[0]} to {end[0]} KiB, {begin[1]} to {end[1]} descriptors")
+    assert end[1] <= begin[1] and end[0] < begin[0] * 1.2 + 1024
+    _finish(one)
+
+
+def _a_long_time(laptop, hours, fast):
+    one = laptop(fast=fast)
+    begin, size, count = time.monotonic(), one.size(), 0
+    while (time.monotonic() - begin) * fast < hours * 3600:
+        with connect(one.remote) as there:
+            there.append("INBOX", messages.message(f"hour {count}").body)
+        count += 1
+        limit = time.monotonic() + RECOVERY
+        while one.state().count() < 20 + count:
+            assert time.monotonic() < limit, one.running.err()
+            time.sleep(0.02)
+        time.sleep(min(600 / fast, 2))  # of the model's time, ten minutes
+    end = one.size()
+    print(f"endurance: {hours} h of model time: {count} messages, {size[0]} to {end[0]} KiB, "
+          f"{size[1]} to {end[1]} descriptors")
+    assert end[1] <= size[1] + 2 and end[0] < size[0] * 1.2 + 1024
+    _finish(one)
+
+
+def test_some_minutes(laptop):
+    _a_long_time(laptop, 0.1, 20)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_a_day(laptop):
+    _a_long_time(laptop, 24, 100)
