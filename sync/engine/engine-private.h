@@ -47,8 +47,8 @@ enum change_stage {
 	CHANGE_CHECK,
 	CHANGE_LOCAL,
 	CHANGE_REMOTE,
-	CHANGE_DATABASE,
 	CHANGE_SUBSCRIPTIONS,
+	CHANGE_DATABASE, /* last: until then it knows the old name */
 	CHANGE_OVER,
 };
 
@@ -57,6 +57,7 @@ struct change_progress {
 	bool *failed; /* by the index of the name */
 	bool *done; /* likewise: anywhere */
 	bool local_renamed, remote_renamed;
+	bool local_was_renamed, remote_was_renamed; /* before */
 };
 
 /* What the lists and the mailboxes are looked at for: the engine's options, or an order. */

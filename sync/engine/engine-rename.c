@@ -3,7 +3,9 @@
  * --rename: with all its children, on each chosen target where it exists; subscriptions follow,
  * since servers leave them with the old names (RFC 3501 section 6.3.6).
  *
- * Nothing is renamed anywhere if the new name is taken on any of the targets.
+ * Nothing is renamed anywhere if the new name is taken on any of the targets, unless it is taken by
+ * the mailbox itself: renamed there by somebody, or by us before we were cut off.  The database
+ * comes last, so that until then it tells which mailbox that is, and the same command goes on.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -55,7 +57,25 @@ static bool is_there(const struct rename *rename, struct side *side)
 struct place {
 	const char *name;
 	bool chosen, has_old, has_new;
+	bool renamed; /* what has the new name is the mailbox itself */
 };
+
+/* Only what the database knows by its old name, is gone under that, and has not lost anything. */
+static bool is_renamed_at(const struct rename *rename, struct side *side)
+{
+	const struct listed *listed = change_find_listed(side, &rename->to);
+	struct engine *engine = rename->engine;
+	struct mailbox *known = engine_find_mailbox(engine, rename->from.data, rename->from.len);
+	const struct mailbox_state *base;
+
+	if (listed == NULL || known == NULL || is_there(rename, side) ||
+		engine_find_mailbox(engine, rename->to.data, rename->to.len) != NULL)
+		return false;
+	base = &mailbox_side(known, side->remote)->base;
+	return base->uidvalidity != 0 && listed->status.uidvalidity == base->uidvalidity &&
+	       listed->status.uidnext >= base->uidnext &&
+	       listed->status.highestmodseq >= base->highestmodseq;
+}
 
 static void look(const struct rename *rename, struct place places[3])
 {
@@ -66,12 +86,14 @@ static void look(const struct rename *rename, struct place places[3])
 		.chosen = rename->change->local,
 		.has_old = is_there(rename, &engine->local),
 		.has_new = is_selectable_at(&engine->local, &rename->to),
+		.renamed = is_renamed_at(rename, &engine->local),
 	};
 	places[1] = (struct place){
 		.name = "remote",
 		.chosen = rename->change->remote,
 		.has_old = is_there(rename, &engine->remote),
 		.has_new = is_selectable_at(&engine->remote, &rename->to),
+		.renamed = is_renamed_at(rename, &engine->remote),
 	};
 	places[2] = (struct place){
 		.name = "database",
@@ -135,8 +157,10 @@ static void check_taken(const struct rename *rename)
 	look(rename, places);
 	others = places_to_rename(places);
 	for (size_t i = 0; i < ARRAY_LEN(places); i++)
-		if (places[i].chosen && places[i].has_new)
+		if (places[i].chosen && places[i].has_new && !places[i].renamed)
 			say_taken(rename->engine, &places[i], others);
+	rename->engine->change.local_was_renamed = places[0].chosen && places[0].renamed;
+	rename->engine->change.remote_was_renamed = places[1].chosen && places[1].renamed;
 }
 
 static void check_name_of(struct side *side, const struct mailbox_name *name, const char *text)
@@ -272,28 +296,42 @@ static bool on_subscribed(struct request *request)
 	return true;
 }
 
+static void move_subscription(
+	const struct rename *rename, struct side *side, const char *name, size_t len)
+{
+	_cleanup_free_ char *from = NULL, *to = NULL;
+	struct buf renamed;
+
+	if (!subtree_renamed(&rename->from, &rename->to, name, len, &renamed))
+		return;
+	from = side_wire_name(side, name, len);
+	to = side_wire_name(side, buf_data(&renamed), buf_len(&renamed));
+	buf_done(&renamed);
+	if (from == NULL || to == NULL)
+		return;
+	change_submit(side, 0, "SUBSCRIBE", to, NULL, on_subscribed);
+	change_submit(side, 0, "UNSUBSCRIBE", from, NULL, on_subscribed);
+}
+
 static void move_subscriptions(const struct rename *rename, struct side *side)
 {
 	struct listing *listing =
 		side->remote ? &rename->engine->remote_listing : &rename->engine->local_listing;
 	struct listed *entry, *next;
 
-	HASH_ITER (hh, listing->entries, entry, next) {
-		_cleanup_free_ char *from = NULL, *to = NULL;
-		struct buf name;
+	HASH_ITER (hh, listing->entries, entry, next)
+		if (entry->attributes & LIST_SUBSCRIBED)
+			move_subscription(rename, side, entry->name, entry->len);
+}
 
-		if (!(entry->attributes & LIST_SUBSCRIBED) ||
-			!subtree_renamed(
-				&rename->from, &rename->to, entry->name, entry->len, &name))
-			continue;
-		from = side_wire_name(side, entry->name, entry->len);
-		to = side_wire_name(side, buf_data(&name), buf_len(&name));
-		buf_done(&name);
-		if (from == NULL || to == NULL)
-			continue;
-		change_submit(side, 0, "SUBSCRIBE", to, NULL, on_subscribed);
-		change_submit(side, 0, "UNSUBSCRIBE", from, NULL, on_subscribed);
-	}
+/* The list has the old names no more, subscribed or not. */
+static void move_known_subscriptions(const struct rename *rename, struct side *side)
+{
+	struct mailbox *mailbox, *next;
+
+	HASH_ITER (hh, rename->engine->mailboxes, mailbox, next)
+		if (mailbox->subscribed)
+			move_subscription(rename, side, mailbox->name, mailbox->len);
 }
 
 static int rename_at(const struct rename *rename, enum change_stage stage)
@@ -327,6 +365,10 @@ static void follow(const struct rename *rename)
 		move_subscriptions(rename, &rename->engine->local);
 	if (rename->engine->change.remote_renamed)
 		move_subscriptions(rename, &rename->engine->remote);
+	if (rename->engine->change.local_was_renamed)
+		move_known_subscriptions(rename, &rename->engine->local);
+	if (rename->engine->change.remote_was_renamed)
+		move_known_subscriptions(rename, &rename->engine->remote);
 }
 
 int engine_rename_at(struct engine *engine, enum change_stage stage)

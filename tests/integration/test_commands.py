@@ -240,15 +240,34 @@ def test_rename_to_what_exists_is_refused(pair, one):
     assert "e/b/c" in selectable(pair[0])
 
 
-def test_what_was_renamed_by_hand_is_not_to_be_deleted(pair, one):
+def test_what_is_renamed_already_on_one_side_is_renamed_on_the_other(pair, one):
+    """By hand, or by the same command that was cut off: it was refused, and the first advice was to
+    delete what has the new name, which is the mailbox itself."""
+    for server in pair:
+        with connect(server) as client:
+            client.cmd("SUBSCRIBE a")
+    one.sync()
     with connect(pair[1]) as client:
         client.cmd("RENAME a n")
-    result = one.run("--rename", "a", "n")
-    assert result.code != 0 and "run `interimap --target=local,database --rename a n`" in result.err
-    assert "a" in selectable(pair[0])
-    one.sync("--target=local,database", "--rename", "a", "n")
+    result = one.sync("--rename", "a", "n")
+    assert "remote: Renamed" not in result.err and "local: Renamed mailbox a to n" in result.err
+    for server in pair:
+        assert "n" in selectable(server) and "a" not in selectable(server)
+        assert "n" in subscribed(server) and "a" not in subscribed(server)
     one.assert_noop(*pair)
     one.assert_equal(*pair)
+
+
+def test_another_mailbox_of_the_new_name_is_not_taken_for_it(pair, one):
+    """Deleted there, and another one made under the new name."""
+    with connect(pair[1]) as client:
+        client.cmd("RENAME a gone")
+        client.cmd("CREATE n")
+    before = everything(pair, one)
+    result = one.run("--rename", "a", "n")
+    assert result.code != 0 and "remote: ERROR: Mailbox n exists." in result.err
+    assert "run `interimap --target=local,database --rename a n`" in result.err
+    assert everything(pair, one) == before
 
 
 def test_a_row_in_the_way_of_a_child(pair, one):
