@@ -65,6 +65,20 @@ bool identity_is_named(const struct identity *identity)
 	return memcmp(identity->digest, nothing, sizeof(nothing)) != 0;
 }
 
+static uint64_t apart(uint64_t one, uint64_t other)
+{
+	return one > other ? one - other : other - one;
+}
+
+bool identity_may_be_same(const struct identity *one, const struct identity *other)
+{
+	if (identity_is_named(one) && identity_is_named(other))
+		return memcmp(one->digest, other->digest, sizeof(one->digest)) == 0;
+	if (one->date != other->date)
+		return one->size == other->size;
+	return apart(one->size, other->size) <= one->size / 16;
+}
+
 bool identity_from_fetch(const struct response *response, struct identity *ret)
 {
 	const unsigned needed = FETCH_UID | FETCH_SIZE | FETCH_INTERNALDATE | FETCH_HEADER;

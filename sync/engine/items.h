@@ -41,6 +41,14 @@ void identity_digest(const char *header, size_t len, uint8_t ret_digest[16]);
 /* It has a Message-ID.  Without one, two different messages of a size may well come within a
  * second. */
 bool identity_is_named(const struct identity *identity);
+/*
+ * Whether they may be one message on two servers, of which one got it from the other.  A Message-ID
+ * decides alone, since servers count sizes in their own ways and some do not keep dates; without
+ * one, the sizes must be within a sixteenth, and exactly the same where the dates differ.  For
+ * pairs that are in doubt: what is false here is not the same message.  It is no proof that two
+ * messages are the same, and too lenient to pair by.
+ */
+bool identity_may_be_same(const struct identity *one, const struct identity *other);
 /* Digest of the bytes as they are. */
 void identity_digest_whole(const char *header, size_t len, uint8_t ret_digest[16]);
 

@@ -83,6 +83,9 @@ void run_late_find(struct run *run)
 
 	free(take(run->late));
 	run->late_count = 0;
+	/* Where a side went back, nobody knows which message a UID was. */
+	if (run->local.went_back || run->remote.went_back)
+		return;
 	if ((run->local.items.count == 0 && run->remote.items.count == 0) ||
 		run_database_failed(
 			run, late_load(run->engine->db, run->mailbox->idx, &run->late, &count)) ||

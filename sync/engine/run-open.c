@@ -168,19 +168,30 @@ static bool check_side(struct run_side *side)
 }
 
 /*
- * A server that lost its record of changes (Dovecot without its index files) counts mod-sequences
- * from the beginning, under the same UIDVALIDITY.  Everything that is paired is then asked for.
+ * Under the same UIDVALIDITY, the side is in an older state than the one that was replicated: it
+ * was restored from a backup, or lost its record of changes (Dovecot without its index files) and
+ * counts mod-sequences from the beginning.  What it reports since is neither all nor true, what it
+ * misses may be lost and not deleted, and its UIDs may be those of other messages by now.
  */
-static void note_regression(struct run_side *side)
+static void note_went_back(struct run_side *side)
 {
-	const struct mailbox_state *base = run_base(side);
+	const struct mailbox_state *base = run_base(side), *now = &side->snapshot;
+	const struct log_context *context = SIDE_CONTEXT(side->side, side->run->mailbox->display);
 
-	if (base->highestmodseq <= side->snapshot.highestmodseq || !side->run->first)
+	side->went_back = now->uidnext < base->uidnext || now->highestmodseq < base->highestmodseq;
+	if (!side->went_back)
 		return;
-	log_warning(SIDE_CONTEXT(side->side, side->run->mailbox->display),
-		"HIGHESTMODSEQ went back from %" PRIu64 " to %" PRIu64 ": comparing all messages",
-		base->highestmodseq, side->snapshot.highestmodseq);
-	side->run->regressed = true;
+	if (now->uidnext < base->uidnext)
+		log_warning(context,
+			"UIDNEXT went back from %" PRIu32 " to %" PRIu32
+			" (restored from a backup?): comparing all messages",
+			base->uidnext, now->uidnext);
+	else
+		log_warning(context,
+			"HIGHESTMODSEQ went back from %" PRIu64 " to %" PRIu64
+			": comparing all messages",
+			base->highestmodseq, now->highestmodseq);
+	run_audit_anew(side->run);
 }
 
 /* Remembers the UIDVALIDITY before any message is paired under it. */
@@ -238,6 +249,10 @@ static bool read_side(struct run_side *side)
 								  side->view.view.permanent,
 								  side->view.view.permanent_count)
 							: NULL;
+	if (side->went_back) { /* what it reports is since another state than ours */
+		changes_clear(&side->changes);
+		seqset_clear(&side->vanished);
+	}
 	add_carried(side);
 	return find_gone(side);
 }
@@ -248,8 +263,8 @@ bool run_opened(struct run *run)
 		return false;
 	if (!remember_side(&run->local) || !remember_side(&run->remote))
 		return false;
-	note_regression(&run->local);
-	note_regression(&run->remote);
+	note_went_back(&run->local);
+	note_went_back(&run->remote);
 	if (!read_side(&run->local) || !read_side(&run->remote))
 		return false;
 	meeting_expect(run);

@@ -8,6 +8,13 @@
  * is taken apart, and the message is copied again.  Flags that differ although neither server
  * reported a change become the union, since nobody can tell which of them is newer.
  *
+ * The same is done, without being asked for, when a side is in an older state than the one that was
+ * replicated (run_side.went_back): restored from a backup, say.  Nothing that it reports is
+ * believed then, so that nothing of what it misses counts as deleted.  Since messages that came
+ * after the backup may have got the UIDs of those that it does not have, each pair is also compared
+ * by identity, and what cannot be the same message is taken apart.  For the same reason a deletion
+ * on the other side is undone: which message it would hit is not known.
+ *
  * Then messages without a pair are looked for (GAPS), paired by content (adoption), and what was
  * paired so is looked up as well, for its flags.  Whatever is left is copied as any new message;
  * only now, when none of it has a twin and all pairs were looked up, UIDNEXT goes back to before
@@ -29,6 +36,7 @@ struct audit_side {
 	struct changes missed; /* of the window: flags that nobody reported */
 	struct seqset asked;
 	struct seqset said; /* messages whose copying was announced already */
+	struct items items; /* of the window, if identities are compared */
 	uint32_t uidnext; /* the database's when it began */
 };
 
@@ -40,6 +48,9 @@ struct audit {
 	size_t count;
 	struct uid_pair *apart; /* pairs to be taken apart */
 	size_t apart_count, apart_size;
+	bool compares; /* a side went back: identities are compared, and what is found is summed up
+			*/
+	uint64_t lost, strangers; /* then: messages that a side misses, pairs of different ones */
 	struct audit_side local, remote;
 };
 
@@ -50,13 +61,19 @@ static struct audit_side *audit_side(struct run_side *side)
 	return side->side->remote ? &audit->remote : &audit->local;
 }
 
-static bool on_flags(struct command *command, struct response *response)
+static bool on_listed(struct command *command, struct response *response)
 {
 	struct run_side *side = run_side_of(command);
+	struct audit_side *audit = audit_side(side);
 
-	return response->type == RESPONSE_FETCH &&
-	       seqset_contains(&audit_side(side)->asked, response->fetch.uid) &&
-	       run_take_flags(side, &audit_side(side)->listed, response);
+	if (response->type != RESPONSE_FETCH ||
+		!seqset_contains(&audit->asked, response->fetch.uid) ||
+		!run_take_flags(side, &audit->listed, response))
+		return false;
+	/* One whose identity cannot be read keeps its pair. */
+	if (side->run->audit->compares && (response->fetch.items & FETCH_SIZE))
+		(void)items_add(&audit->items, side->run->engine->flags, response);
+	return true;
 }
 
 static bool add_pair(void *context, struct uid_pair pair)
@@ -101,6 +118,7 @@ static void ask(struct run_side *side)
 	uint32_t uids[WINDOW];
 
 	changes_clear(&audit_side(side)->listed);
+	items_clear(&audit_side(side)->items);
 	seqset_clear(asked);
 	for (size_t i = 0; i < audit->count; i++)
 		uids[i] = side->side->remote ? audit->pairs[i].remote : audit->pairs[i].local;
@@ -108,7 +126,8 @@ static void ask(struct run_side *side)
 	for (size_t i = 0; i < audit->count; i++)
 		(void)seqset_add(asked, uids[i]);
 	run_select(side);
-	run_fetch(side, &side->run->barrier, asked, "UID FLAGS", on_flags);
+	run_fetch(side, &side->run->barrier, asked, audit->compares ? FETCH_METADATA : "UID FLAGS",
+		on_listed);
 }
 
 static void begin(struct run *run)
@@ -116,6 +135,7 @@ static void begin(struct run *run)
 	struct audit *audit = xcalloc(1, sizeof(*audit));
 
 	audit->run = run;
+	audit->compares = run->local.went_back || run->remote.went_back;
 	audit->local.uidnext = run->mailbox->local.base.uidnext;
 	audit->remote.uidnext = run->mailbox->remote.base.uidnext;
 	(void)seqset_add_range(&audit->todo, 1, UINT32_MAX);
@@ -133,6 +153,21 @@ bool run_audit_ask(struct run *run)
 	return true;
 }
 
+/* All that OPEN asked for was about new messages only. */
+static void forget_metadata(struct run_side *side)
+{
+	side->items_complete = false;
+	items_clear(&side->items);
+}
+
+void run_audit_anew(struct run *run)
+{
+	run_audit_done(run);
+	run->first = run->repair = true;
+	forget_metadata(&run->local);
+	forget_metadata(&run->remote);
+}
+
 static void take_apart(struct audit *audit, struct uid_pair pair)
 {
 	if (audit->apart_count >= LIMIT_DELTA_CHANGES) {
@@ -147,9 +182,22 @@ static void take_apart(struct audit *audit, struct uid_pair pair)
 	audit->apart[audit->apart_count++] = pair;
 }
 
+/* What a side that went back does not have is lost; and what vanished from the other one cannot be
+ * told from what has got its UID there. */
+static void lost(struct run_side *side, uint32_t uid, struct uid_pair pair)
+{
+	seqset_remove_range(&side->gone, uid, uid);
+	side->run->audit->lost++;
+	take_apart(side->run->audit, pair);
+}
+
 /* The message is on the other side only, as `other`. */
 static void missing(struct run_side *side, uint32_t uid, uint32_t other, struct uid_pair pair)
 {
+	if (side->run->audit->compares) {
+		lost(side, uid, pair);
+		return;
+	}
 	if (seqset_contains(&side->gone, uid))
 		return; /* reported: CONFIRM and the brake come as ever */
 	/* Paired by a first sync that was interrupted: it was there, and nothing could be reported
@@ -170,10 +218,24 @@ static void missing_both(struct run *run, struct uid_pair pair)
 	if (seqset_contains(&run->local.gone, pair.local) &&
 		seqset_contains(&run->remote.gone, pair.remote))
 		return;
-	log_warning(ENGINE_CONTEXT(run->engine),
-		"Pair (lUID,rUID) = (%" PRIu32 ",%" PRIu32 ") vanished from %s. Repairing.",
-		pair.local, pair.remote, run->mailbox->display);
+	if (!run->audit->compares)
+		log_warning(ENGINE_CONTEXT(run->engine),
+			"Pair (lUID,rUID) = (%" PRIu32 ",%" PRIu32 ") vanished from %s. Repairing.",
+			pair.local, pair.remote, run->mailbox->display);
 	take_apart(run->audit, pair);
+}
+
+/* Both are there, under UIDs that may be other messages' by now. */
+static bool are_strangers(const struct audit *audit, struct uid_pair pair)
+{
+	const struct item *local, *remote;
+
+	if (!audit->compares)
+		return false;
+	local = items_find(&audit->local.items, pair.local);
+	remote = items_find(&audit->remote.items, pair.remote);
+	return local != NULL && remote != NULL &&
+	       !identity_may_be_same(&local->identity, &remote->identity);
 }
 
 /* What both sides can hold of these flags. */
@@ -193,12 +255,17 @@ static void compare(struct run *run, struct uid_pair pair, const struct flags *l
 {
 	struct audit *audit = run->audit;
 
+	if (are_strangers(audit, pair)) {
+		audit->strangers++;
+		take_apart(audit, pair);
+		return;
+	}
 	if (shared(run, local) == shared(run, remote))
 		return;
 	if (changes_find(&run->local.changes, pair.local) != NULL ||
 		changes_find(&run->remote.changes, pair.remote) != NULL)
 		return; /* reported, and propagated as ever */
-	if (!audit->adopted)
+	if (!audit->adopted && !audit->compares)
 		log_warning(ENGINE_CONTEXT(run->engine),
 			"Missed flag update in %s for (lUID,rUID) = (%" PRIu32 ",%" PRIu32
 			"). Repairing.",
@@ -225,6 +292,8 @@ bool run_audited(struct run *run)
 
 	changes_settle(&audit->local.listed);
 	changes_settle(&audit->remote.listed);
+	items_settle(&audit->local.items);
+	items_settle(&audit->remote.items);
 	for (size_t i = 0; i < audit->count; i++) {
 		struct uid_pair pair = audit->pairs[i];
 		const struct flags *local = changes_find(&audit->local.listed, pair.local);
@@ -266,12 +335,26 @@ static bool finish(struct run *run, int r)
 	return !run_database_failed(run, db_commit(run->engine->db));
 }
 
+static void summarise(const struct audit *audit)
+{
+	if (audit->lost > 0)
+		log_warning(RUN_CONTEXT(audit->run),
+			"%" PRIu64
+			" message(s) are on one side only: copied again, none is deleted",
+			audit->lost);
+	if (audit->strangers > 0)
+		log_warning(RUN_CONTEXT(audit->run),
+			"%" PRIu64 " UID(s) are those of other messages now: both are copied",
+			audit->strangers);
+}
+
 bool run_audit_write(struct run *run)
 {
 	struct audit *audit = run->audit;
 
 	if (audit->apart_count == 0)
 		return true;
+	summarise(audit);
 	if (run_database_failed(run, db_begin(run->engine->db)))
 		return false;
 	if (!finish(run, write_apart(audit)))
@@ -344,6 +427,8 @@ static void announce(struct run_side *side)
 
 void run_audit_announce(struct run *run)
 {
+	if (run->audit->compares) /* summed up */
+		return;
 	announce(&run->local);
 	announce(&run->remote);
 }
@@ -354,6 +439,7 @@ static void side_done(struct audit_side *side)
 	changes_done(&side->missed);
 	seqset_done(&side->asked);
 	seqset_done(&side->said);
+	items_done(&side->items);
 }
 
 void run_audit_done(struct run *run)

@@ -213,14 +213,13 @@ bool run_dangling_ask(struct run *run)
 {
 	_cleanup_free_ struct uid_pair *pairs = NULL;
 	size_t count = 0;
-	uint32_t local_from = run->regressed ? 0 : run->mailbox->local.base.uidnext;
-	uint32_t remote_from = run->regressed ? 0 : run->mailbox->remote.base.uidnext;
 
 	if (run_database_failed(run, mapping_dangling(run->engine->db, run->mailbox->idx,
-					     local_from, remote_from, &pairs, &count)) ||
+					     run->mailbox->local.base.uidnext,
+					     run->mailbox->remote.base.uidnext, &pairs, &count)) ||
 		count == 0)
 		return false;
-	if (!run->regressed && !run->mailbox->replayed)
+	if (!run->mailbox->replayed)
 		log_info(ENGINE_CONTEXT(run->engine), "Resuming interrupted sync for %s",
 			run->mailbox->display);
 	ask_flags(&run->local, pairs, count);

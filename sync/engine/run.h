@@ -47,6 +47,7 @@ struct run_side {
 
 	bool reading; /* the SELECT of OPEN is being answered: collect changes */
 	bool overflow; /* a limit was exceeded while collecting */
+	bool went_back; /* it is an older state than the database's: see run-repair.c */
 	struct mailbox_state snapshot; /* what OPEN's SELECT said */
 	uint32_t exists;
 	const struct flags *permanent;
@@ -93,7 +94,6 @@ struct run {
 	bool sought; /* it has looked for copies in this pass */
 	bool met; /* it has come to the meeting in this pass */
 	struct attendance attendance;
-	bool regressed; /* a server's HIGHESTMODSEQ went back: what it reports cannot be all */
 	bool doubt; /* messages were appended without our learning their UIDs: SETTLE again */
 	bool adopted; /* pairs were made by content: their flags may differ, quietly */
 	unsigned disturbed; /* mailbox->disturbed when the pass began */
@@ -191,6 +191,8 @@ bool run_dangling_ask(struct run *run);
 void run_dangling_asked(struct run *run);
 
 /* run-repair.c */
+/* A side went back: the pass becomes a repair, whichever it is. */
+void run_audit_anew(struct run *run);
 /* Asks both sides for the flags of the next pairs; false if there are no more. */
 bool run_audit_ask(struct run *run);
 /* Compares the answers; false: failed. */

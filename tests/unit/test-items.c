@@ -186,6 +186,38 @@ static void test_identity_from_fetch(void **state)
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static struct identity named(const char *name, uint64_t size, int64_t date)
+{
+	struct identity identity = {.size = size, .date = date};
+
+	identity_digest_whole(name, strlen(name), identity.digest);
+	return identity;
+}
+
+/* Two servers may count sizes differently, and one may have changed the date; another message is
+ * told by its Message-ID, or by its size and date together. */
+static void test_may_be_same(void **state)
+{
+	const struct {
+		struct identity one, other;
+		bool same;
+	} cases[] = {
+		{named("a", 100, 5), named("a", 100, 5), true},
+		{named("a", 100, 5), named("a", 900, 9), true},
+		{named("a", 100, 5), named("b", 100, 5), false},
+		{named("", 160, 5), named("", 170, 5), true},
+		{named("", 160, 5), named("", 171, 5), false},
+		{named("", 160, 5), named("", 160, 6), true},
+		{named("", 160, 5), named("", 161, 6), false},
+		{named("a", 160, 5), named("", 161, 5), true},
+		{named("a", 160, 5), named("", 161, 6), false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(
+			identity_may_be_same(&cases[i].one, &cases[i].other), cases[i].same);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -195,6 +227,7 @@ int main(void)
 		TEST(test_message_ids),
 		TEST(test_whole_headers),
 		TEST(test_identity_from_fetch),
+		cmocka_unit_test(test_may_be_same),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
