@@ -58,6 +58,7 @@ void run_confirmed(struct run *run)
 	confirmed_side(&run->remote);
 	if (run->local.overflow || run->remote.overflow)
 		(void)run_fail(run, "a server reports more than can be taken");
+	run_echoes_judge(run);
 	run_late_find(run);
 }
 
@@ -242,7 +243,7 @@ bool run_plan(struct run *run)
 
 struct store_request {
 	struct run_request run;
-	const struct flags *flags; /* NULL: \Deleted was added */
+	const struct flags *flags;
 	struct seqset uids;
 };
 
@@ -264,15 +265,8 @@ static bool on_stored(struct request *request)
 		seqset_remove_set(&store->uids, &request->command.modified);
 		side->run->reread = side->run->again = true;
 	}
-	while (store->flags != NULL && seqset_next(&store->uids, &iter, &uid))
+	while (seqset_next(&store->uids, &iter, &uid))
 		(void)changes_add(&side->expected, uid, store->flags);
-	return false;
-}
-
-static bool on_expunged(struct request *request)
-{
-	if (request->command.outcome != OUTCOME_OK)
-		container_of(request, struct run_request, request)->side->run->reread = true;
 	return false;
 }
 
@@ -289,7 +283,7 @@ static void store_part(
 {
 	struct store_request *store =
 		request_new(&side->run->barrier, side->side, sizeof(*store), on_stored);
-	size_t flags_len = flags != NULL ? strlen(flags_text(flags)) : 0;
+	size_t flags_len = strlen(flags_text(flags));
 	size_t room =
 		flags_len < LIMIT_COMMAND_LINE / 2 ? LIMIT_COMMAND_LINE - 200 - flags_len : 100;
 	struct command *command = &store->run.request.command;
@@ -304,28 +298,13 @@ static void store_part(
 	(void)seqset_parse(
 		&store->uids, (struct slice){.data = buf_data(&text), .len = buf_len(&text)});
 	command_printf(command, "UID STORE %.*s ", (int)buf_len(&text), buf_data(&text));
-	if (flags != NULL)
-		command_printf(command, "(UNCHANGEDSINCE %" PRIu64 ") FLAGS.SILENT (%s)",
-			side->snapshot.highestmodseq, flags_text(flags));
-	else
-		command_puts(command, "+FLAGS.SILENT (\\Deleted)");
+	command_printf(command, "(UNCHANGEDSINCE %" PRIu64 ") FLAGS.SILENT (%s)",
+		side->snapshot.highestmodseq, flags_text(flags));
 	buf_done(&text);
 	request_submit(&store->run.request);
 }
 
-/* Exactly these UIDs (RFC 4315): what others marked stays. */
-static void expunge_part(struct run_side *side, const struct seqset *uids, size_t *index)
-{
-	struct run_request *request =
-		request_new(&side->run->barrier, side->side, sizeof(*request), on_expunged);
-
-	request->side = side;
-	command_puts(&request->request.command, "UID EXPUNGE ");
-	command_set(&request->request.command, uids, index);
-	request_submit(&request->request);
-}
-
-static void log_set(
+void run_log_set(
 	struct run_side *side, const char *what, const struct seqset *uids, const char *more)
 {
 	size_t index = 0;
@@ -339,35 +318,22 @@ static void log_set(
 	buf_done(&text);
 }
 
-static void expunge(struct run_side *side, const struct seqset *uids)
-{
-	size_t index;
-
-	if (seqset_is_empty(uids))
-		return;
-	log_set(side, "Removed", uids, "");
-	for (index = 0; index < uids->count;)
-		store_part(side, uids, &index, NULL);
-	for (index = 0; index < uids->count;)
-		expunge_part(side, uids, &index);
-}
-
 /* Expunges go first: Dovecot 2.3 overlooks \Deleted in a UID EXPUNGE that is pipelined behind a
  * STORE with a new keyword. */
 static void apply_side(struct run_side *side, const struct plan_operations *operations)
 {
 	size_t index;
 
-	if (operations->stores_count == 0 && seqset_is_empty(&operations->expunge))
-		return;
-	run_select(side);
-	side->run->again = true;
-	expunge(side, &operations->expunge);
+	bool expunges = run_expunge(side);
+
+	side->run->again |= expunges || operations->stores_count > 0;
+	if (operations->stores_count > 0)
+		run_select(side);
 	for (size_t i = 0; i < operations->stores_count; i++) {
 		const struct plan_store *store = &operations->stores[i];
 		_cleanup_free_ char *more = xasprintf(": (%s)", flags_text(store->flags));
 
-		log_set(side, "Updated flags of", &store->uids, more);
+		run_log_set(side, "Updated flags of", &store->uids, more);
 		for (index = 0; index < store->uids.count;)
 			store_part(side, &store->uids, &index, store->flags);
 	}
@@ -375,7 +341,6 @@ static void apply_side(struct run_side *side, const struct plan_operations *oper
 
 void run_apply(struct run *run)
 {
-	run_late_plan(run);
 	apply_side(&run->local, &run->plan.local);
 	apply_side(&run->remote, &run->plan.remote);
 }
@@ -426,27 +391,12 @@ static int write_pass(
 	if (r >= 0 && !run->reread)
 		r = run_late_write(run);
 	if (r >= 0)
+		r = run_echoes_write(run);
+	if (r >= 0)
 		r = set_state(&run->local, local);
 	if (r >= 0)
 		r = set_state(&run->remote, remote);
 	return r;
-}
-
-/*
- * The OK of UID EXPUNGE does not say that the messages are gone: Dovecot was seen to leave one
- * behind.  What it did not report (RFC 7162 section 3.2.10) is still there, and its pair must not
- * go before it.
- */
-static void check_expunged(struct run_side *side, const struct plan_operations *operations)
-{
-	struct seqset left;
-
-	seqset_init(&left);
-	seqset_copy(&left, &operations->expunge);
-	seqset_remove_set(&left, &side->expunged);
-	if (!seqset_is_empty(&left))
-		side->run->reread = side->run->again = true;
-	seqset_done(&left);
 }
 
 bool run_commit(struct run *run)
@@ -454,11 +404,11 @@ bool run_commit(struct run *run)
 	struct mailbox_state local, remote;
 	bool same;
 
-	check_expunged(&run->local, &run->plan.local);
-	check_expunged(&run->remote, &run->plan.remote);
+	run_expunge_check(&run->local);
+	run_expunge_check(&run->remote);
 	local = reached(&run->local);
 	remote = reached(&run->remote);
-	same = run->plan.unmap_count == 0 && run->late_count == 0 &&
+	same = run->plan.unmap_count == 0 && run->late_count == 0 && !run_echoes_any(run) &&
 	       memcmp(run_base(&run->local), &local, sizeof(local)) == 0 &&
 	       memcmp(run_base(&run->remote), &remote, sizeof(remote)) == 0;
 

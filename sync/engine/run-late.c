@@ -95,13 +95,6 @@ void run_late_find(struct run *run)
 	find_side(&run->remote, count);
 }
 
-void run_late_plan(struct run *run)
-{
-	if (!seqset_add_set(&run->plan.local.expunge, &run->local.late) ||
-		!seqset_add_set(&run->plan.remote.expunge, &run->remote.late))
-		(void)run_fail(run, "more messages are to be removed than can be taken");
-}
-
 int run_late_write(struct run *run)
 {
 	int r = 0;

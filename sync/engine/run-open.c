@@ -118,6 +118,7 @@ static void open_side(struct run_side *side)
 		command_printf(&request->request.command, " (QRESYNC (%" PRIu32 " %" PRIu64 "))",
 			base->uidvalidity, base->highestmodseq);
 	request_submit(&request->request);
+	run_echoes_ask(side);
 	fetch_new(side);
 }
 
@@ -130,6 +131,7 @@ void run_open(struct run *run)
 		task_wake(&run->task);
 		return;
 	}
+	run_echoes_load(run);
 	open_side(&run->local);
 	open_side(&run->remote);
 }

@@ -203,6 +203,7 @@ static void missing(struct run_side *side, uint32_t uid, uint32_t other, struct 
 	/* Paired by a first sync that was interrupted: it was there, and nothing could be reported
 	 * of it since. */
 	if (run_base(side)->highestmodseq == 0 && uid < side->snapshot.uidnext) {
+		(void)seqset_add(&side->absent, uid);
 		(void)seqset_add(&side->gone, uid);
 		return;
 	}

@@ -233,6 +233,7 @@ static void asked_side(struct run_side *side)
 	changes_settle(&side->changes);
 	/* What did not answer is gone; CONFIRM asks once more. */
 	seqset_remove_set(&side->asked, &side->alive);
+	(void)seqset_add_set(&side->absent, &side->asked);
 	(void)seqset_add_set(&side->gone, &side->asked);
 	seqset_clear(&side->alive);
 }

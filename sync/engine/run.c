@@ -118,7 +118,12 @@ static void clear_pass(struct run_side *side)
 {
 	seqset_clear(&side->vanished);
 	seqset_clear(&side->late);
+	seqset_clear(&side->absent);
 	seqset_clear(&side->gone);
+	for (size_t i = 0; i < ARRAY_LEN(side->due); i++)
+		seqset_clear(&side->due[i]);
+	seqset_clear(&side->sought);
+	seqset_clear(&side->there);
 	seqset_clear(&side->expunged);
 	seqset_clear(&side->alive);
 	seqset_clear(&side->fresh);
@@ -290,6 +295,8 @@ static enum step decide(struct run *run)
 		return STEP_WAIT; /* flags had to be asked for: decide again with them */
 	if (is_disturbed(run))
 		return STEP_DONE;
+	if (!run_expunge_decide(run))
+		return STEP_FAILED;
 	run_apply(run);
 	if (run->audit != NULL)
 		run_audit_announce(run);
@@ -304,10 +311,13 @@ static enum step decide(struct run *run)
 static void tell_clients(struct run *run)
 {
 	struct news_receiver *news = run->engine->options->news;
-	const struct plan_operations *local = &run->plan.local;
+	const struct run_side *local = &run->local;
+	bool removed = false;
 
-	if (news != NULL && (run->remote.copier.copied > 0 || local->stores_count > 0 ||
-				    !seqset_is_empty(&local->expunge)))
+	for (size_t i = 0; i < ARRAY_LEN(local->due); i++)
+		removed |= !seqset_is_empty(&local->due[i]);
+	if (news != NULL &&
+		(run->remote.copier.copied > 0 || run->plan.local.stores_count > 0 || removed))
 		news->changed(news, run->local.wire_name);
 }
 
@@ -431,7 +441,12 @@ static void done_side(struct run_side *side)
 	free(side->wire_name);
 	seqset_done(&side->vanished);
 	seqset_done(&side->late);
+	seqset_done(&side->absent);
 	seqset_done(&side->gone);
+	for (size_t i = 0; i < ARRAY_LEN(side->due); i++)
+		seqset_done(&side->due[i]);
+	seqset_done(&side->sought);
+	seqset_done(&side->there);
 	seqset_done(&side->expunged);
 	seqset_done(&side->alive);
 	seqset_done(&side->fresh);
@@ -459,6 +474,7 @@ static void run_free(struct run *run)
 	barrier_done(&run->barrier);
 	free(run->intents);
 	free(run->late);
+	free(run->echoes.list);
 	free(run->failure);
 	free(run->problem);
 	free(run);
@@ -502,7 +518,12 @@ static void init_side(
 	side->wire_name = side_wire_name(server, run->mailbox->name, run->mailbox->len);
 	seqset_init(&side->vanished);
 	seqset_init(&side->late);
+	seqset_init(&side->absent);
 	seqset_init(&side->gone);
+	for (size_t i = 0; i < ARRAY_LEN(side->due); i++)
+		seqset_init(&side->due[i]);
+	seqset_init(&side->sought);
+	seqset_init(&side->there);
 	seqset_init(&side->expunged);
 	seqset_init(&side->alive);
 	seqset_init(&side->fresh);

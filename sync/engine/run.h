@@ -20,10 +20,12 @@
 #include "sync/base/xalloc.h"
 #include "sync/engine/changes.h"
 #include "sync/engine/copy.h"
+#include "sync/engine/evidence.h"
 #include "sync/engine/mailbox.h"
 #include "sync/engine/meeting.h"
 #include "sync/engine/request.h"
 #include "sync/engine/side.h"
+#include "sync/state/echoes.h"
 #include "sync/state/intents.h"
 
 struct audit;
@@ -55,7 +57,13 @@ struct run_side {
 	struct seqset vanished; /* as reported */
 	struct seqset late; /* new here, but copies of what was copied anew: to be expunged */
 	struct seqset expunged; /* told of since OPEN, our own expunges among them */
-	struct seqset gone; /* mapped among them, confirmed not to be there */
+	struct seqset
+		absent; /* mapped, and did not answer: of pairs that nobody could report yet */
+	struct seqset gone; /* mapped, of both, and confirmed not to be there */
+	struct seqset due[EVIDENCE_COUNT]; /* to be expunged here */
+	struct seqset sought,
+		there; /* pairs of what we expunged: looked for once more, and found */
+	uint64_t returned; /* messages that are copied again because of that */
 	struct seqset alive; /* answers of CONFIRM */
 	struct changes changes, known, expected;
 	struct seqset asked; /* pairs left by an interrupted run, during SETTLE */
@@ -107,6 +115,10 @@ struct run {
 	struct plan plan;
 	bool has_plan;
 
+	struct {
+		struct echo *list;
+		size_t count;
+	} echoes; /* what we have expunged */
 	struct intent *intents; /* in doubt, during SETTLE */
 	size_t intents_count;
 	struct intent *late; /* messages in doubt that did arrive, after they were given up */
@@ -211,10 +223,28 @@ void run_audit_done(struct run *run);
 /* run-late.c */
 /* Takes out of the new messages what is there twice because it arrived late. */
 void run_late_find(struct run *run);
-/* Adds it to what the plan expunges. */
-void run_late_plan(struct run *run);
 /* It is expunged: the database forgets it, within the transaction of COMMIT. */
 int run_late_write(struct run *run);
+
+/* run-expunge.c */
+/* Sorts what the plan expunges, and what arrived late, by the evidence for it, and writes it down
+ * as echoes.  False: failed, and nothing may be sent. */
+bool run_expunge_decide(struct run *run);
+/* Sends what was decided; false if that is nothing. */
+bool run_expunge(struct run_side *side);
+/* The pass comes again unless the server has reported all of it. */
+void run_expunge_check(struct run_side *side);
+
+/* run-echo.c */
+/* What this program has expunged, from the database. */
+void run_echoes_load(struct run *run);
+/* Asks, behind OPEN's SELECT, for the pairs of what was expunged. */
+void run_echoes_ask(struct run_side *side);
+/* After CONFIRM: what is gone because of ourselves is no reason to expunge its pair. */
+void run_echoes_judge(struct run *run);
+/* There is something to write; it is written, within the transaction of COMMIT. */
+bool run_echoes_any(const struct run *run);
+int run_echoes_write(struct run *run);
 
 /* run-adopt.c */
 bool run_adopt_wanted(struct run *run);
@@ -274,6 +304,9 @@ void run_confirmed(struct run *run);
  * again then. */
 bool run_plan(struct run *run);
 void run_apply(struct run *run);
+/* "what 3 UID(s) 1:2,7 more", for a person. */
+void run_log_set(
+	struct run_side *side, const char *what, const struct seqset *uids, const char *more);
 /* Moves the database on; false: failed. */
 bool run_commit(struct run *run);
 

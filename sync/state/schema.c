@@ -93,6 +93,14 @@ static const struct {
 		"idx INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes(idx) ON DELETE CASCADE, "
 		"id TEXT NOT NULL);",
 		true},
+	/* What we expunge ourselves: see echoes.h. */
+	[TABLE_ECHO] = {"echo",
+		"CREATE TABLE IF NOT EXISTS echo ("
+		"idx INTEGER NOT NULL REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+		"remote BOOLEAN NOT NULL, uid UNSIGNED INT NOT NULL CHECK (uid > 0), "
+		"other_uid UNSIGNED INT NOT NULL CHECK (other_uid > 0), since BIGINT NOT NULL, "
+		"PRIMARY KEY (idx,remote,uid)) WITHOUT ROWID;",
+		true},
 	/* Temporary: what adoption compares, see adopt.h. */
 	[TABLE_LISTED] = {"listed",
 		"CREATE TEMP TABLE IF NOT EXISTS listed ("

@@ -25,6 +25,10 @@ MAY_USE = {
              | ENGINE_FOR_PROXY,
 }
 
+# Who expunges names the evidence for it: one file says so to a server.
+EXPUNGES = "sync/engine/run-expunge.c"
+_EXPUNGE = re.compile(r'"[^"\n]*(EXPUNGE |\\\\Deleted\))')
+
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*("([^"]+)"|<[^>]+>)', re.MULTILINE)
 
 
@@ -36,6 +40,8 @@ def check(root):
         if layer not in MAY_USE:
             yield f"{name}: {layer} is not a layer"
             continue
+        if layer == "sync/engine" and name != EXPUNGES and _EXPUNGE.search(tree.text(root, name) or ""):
+            yield f"{name}: only {EXPUNGES} expunges"
         for found in _INCLUDE.finditer(tree.text(root, name) or ""):
             line = (tree.text(root, name) or "")[:found.start()].count("\n") + 1
             for complaint in _judge(root, layer, found[2]):

@@ -52,6 +52,13 @@ def test_layers(lint, path, include, word):
     assert path in found and word in found
 
 
+@pytest.mark.parametrize("text", ['"UID EXPUNGE "', '"+FLAGS.SILENT (\\\\Deleted)"'])
+def test_one_file_expunges(lint, text):
+    found = lint("layers.py", files={**GOOD, "sync/engine/x.c": f"{LICENCE}f({text});\n",
+                                     "sync/engine/run-expunge.c": f"{LICENCE}f({text});\n"})
+    assert found == "sync/engine/x.c: only sync/engine/run-expunge.c expunges\n"
+
+
 @pytest.mark.parametrize("text, word", [
     ("int a;\n", "first line"),
     (LICENCE + "/* TO" + "DO: more */\n", "TO" + "DO"),
