@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <utlist.h>
 
+#include "sync/base/fault.h"
 #include "sync/base/xalloc.h"
 
 enum { STEPS_PER_TURN = 1000 };
@@ -42,6 +43,7 @@ static void prepare(struct ev_loop *ev, struct ev_prepare *watcher, int revents)
 {
 	struct loop *loop = container_of(watcher, struct loop, prepare);
 
+	(void)fault_due(FAULT_TURN);
 	for (int steps = 0; loop->queue != NULL && steps < STEPS_PER_TURN; steps++)
 		run_one(loop);
 	if (loop->queue == NULL)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "sync/base/fault.h"
 #include "sync/base/limits.h"
 #include "sync/base/log.h"
 #include "sync/base/xalloc.h"
@@ -124,6 +125,8 @@ static void take_tagged(struct client *client, struct response *response)
 	if (command == client->sending)
 		client->awaiting = false;
 	client_complete(client, command, outcomes[response->condition]);
+	if (fault_due(FAULT_ANSWER))
+		client_fail(client, "the connection is cut by a fault point");
 }
 
 static void take_continuation(struct client *client, const struct response *response)
