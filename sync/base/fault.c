@@ -11,6 +11,10 @@
 static const char *const events[] = {
 	[FAULT_TURN] = "turn",
 	[FAULT_ANSWER] = "answer",
+	[FAULT_DATABASE_WRITE] = "database-write",
+	[FAULT_DATABASE_SYNC] = "database-sync",
+	[FAULT_SPOOL] = "spool",
+	[FAULT_SEND] = "send",
 };
 _Static_assert(ARRAY_LEN(events) == FAULT_EVENTS, "every event has a name");
 

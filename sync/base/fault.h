@@ -4,7 +4,9 @@
  * the N-th event of that kind, counted from the start of the program, or with N-M at each from the
  * N-th to the M-th.
  *
- * EVENT is "turn" (of the event loop) or "answer" (of a server to a command).  ACT is TERM, HUP or
+ * EVENT is "turn" (of the event loop), "answer" (of a server to a command), "database-write" and
+ * "database-sync" (of its files), "spool" (what is done to a temporary file), or "send" (to a
+ * connection of any kind).  ACT is TERM, HUP or
  * KILL, a signal that the program sends to itself; or "fail", which is up to the place (see each
  * fault_due()).
  */
@@ -16,6 +18,10 @@
 enum fault_event {
 	FAULT_TURN,
 	FAULT_ANSWER,
+	FAULT_DATABASE_WRITE, /* fail: the disk is full */
+	FAULT_DATABASE_SYNC, /* fail: EIO */
+	FAULT_SPOOL, /* fail: the disk is full */
+	FAULT_SEND, /* fail: EPIPE */
 	FAULT_EVENTS,
 };
 

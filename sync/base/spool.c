@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "sync/base/fault.h"
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
 
@@ -62,6 +63,8 @@ static int open_temporary(void)
 	_cleanup_free_ char *path = NULL;
 	int fd;
 
+	if (fault_due(FAULT_SPOOL))
+		return -ENOSPC;
 	if (dir == NULL || dir[0] != '/')
 		dir = "/var/tmp"; /* not /tmp, which often is memory: a body is there because it is
 				     large */
@@ -78,6 +81,8 @@ static int open_temporary(void)
 
 static int write_all(int fd, const char *data, size_t n, uint64_t offset)
 {
+	if (fault_due(FAULT_SPOOL))
+		return -ENOSPC;
 	while (n > 0) {
 		ssize_t done = pwrite(fd, data, n, (off_t)offset);
 

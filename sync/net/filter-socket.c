@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "sync/base/fault.h"
 #include "sync/base/xalloc.h"
 #include "sync/net/filter.h"
 
@@ -32,6 +33,8 @@ static ssize_t socket_send(struct filter *filter, const void *data, size_t n)
 	struct filter_socket *sock = container_of(filter, struct filter_socket, filter);
 	ssize_t sent;
 
+	if (fault_due(FAULT_SEND))
+		return -EPIPE;
 	do
 		sent = send(sock->fd, data, n, MSG_NOSIGNAL);
 	while (sent < 0 && errno == EINTR);

@@ -50,6 +50,9 @@ int db_execute(struct db *db, const char *sql);
 /* Runs one that returns a single number. */
 int db_number(struct db *db, const char *sql, int64_t *ret_number);
 
+/* Lets writes of the open database fail where a test says so. */
+void db_install_faults(struct db *db);
+
 /* Records the last error of SQLite and returns its -errno. */
 int db_fail(struct db *db, int result);
 /* Records a sentence of our own and returns r. */

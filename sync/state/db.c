@@ -377,6 +377,7 @@ int db_open(const char *path, bool create, struct db **ret, char **ret_reason)
 		return r;
 	}
 	install_hooks(db);
+	db_install_faults(db);
 	*ret = db;
 	return 0;
 }

@@ -2,13 +2,14 @@
 """Each scenario, undisturbed and disturbed at every step; then a run, and a run with nothing to do.
 
 A point is one disturbance: the program dies right before or after a commit; the connection to one
-side is cut inside of the first or the last line or literal of a kind, in either direction; or a
-write fails.  In the end both servers hold what the scenario says, each message once, the database
-agrees with that, and a further run opens no mailbox.
+side is cut inside of the first or the last line or literal of a kind, in either direction; or the
+n-th write or fsync of the database, the n-th write to a temporary file, or the n-th send fails, or
+all from the n-th on.  In the end both servers hold what the scenario says, each message once, the
+database agrees with that, and a further run opens no mailbox.
 
 `tests/run` takes a few points of each scenario, always the same; `tests/run full matrix` takes all,
-in both directions, and then with fewer capabilities.  Environment: MATRIX_POINTS, how many points of
-each scenario at most; MATRIX_SCENARIO, a part of the names of those that are played.
+in both directions, and then with fewer capabilities.  Environment: MATRIX_POINTS, how many cuts of
+each scenario at most; MATRIX_STRIDE, every how manieth fault.
 """
 
 import hashlib
@@ -27,7 +28,10 @@ from .wire import Cut, places
 
 SAMPLE = 2
 POINTS = int(os.environ.get("MATRIX_POINTS", "1000000"))
+STRIDE = int(os.environ.get("MATRIX_STRIDE", "1"))
 MOST_STEPS = 200
+FAULTS = ("database-write", "database-sync", "spool", "send")
+FOR_EVER = 10 ** 9
 # Which of the optional capabilities are hidden from the program.
 HIDDEN = {"all": (), "no MULTIAPPEND": ("MULTIAPPEND",), "no LITERAL+": ("LITERAL+",),
           "no MOVE": ("MOVE",), "none": ("MULTIAPPEND", "LITERAL+", "MOVE")}
@@ -61,6 +65,14 @@ def stage(request):
         f"{made.failures} failures")
 
 
+def death(when, number):
+    return Point(env=((f"INTERIMAP_CRASH_{when}_COMMIT", str(number)),))
+
+
+def fault(event, first, last):
+    return Point(env=(("INTERIMAP_FAULT", f"{event}:{first}-{last}:fail"),))
+
+
 def cuts(played, alike):
     """A point for each place in the first and the last of each kind of what was exchanged."""
     for side, directions in played.count.items():
@@ -89,20 +101,23 @@ class Trial:
         self._judge("undisturbed", user, [] if result.code in self.scenario.ends else [result.err])
 
     def disturb(self, point):
-        """Whether there is such a point."""
+        """Whether the run did not come to its end."""
         stage = self.stage
         user = stage.begin(self.played, self.hidden)
         if point.cut:
             stage.wires[point.side].cut = point.cut
         first = stage.one.run(*self.scenario.args, env=dict(point.env))
-        reached = stage.wires[point.side].reached if point.cut else first.code == -9
+        disturbed = stage.wires[point.side].reached \
+            if point.cut else first.code not in self.scenario.ends
         stage.calm(self.played, self.hidden)
         again = stage.one.run(*self.scenario.args)
         problems = []
+        if first.code not in (*self.scenario.ends, 1, -9):
+            problems.append(f"it ended with {first.code}")
         if not self.scenario.args and again.code not in self.scenario.ends:
             problems.append(f"the run after it ended with {again.code}")
         self._judge(str(point), user, problems, f"{first.err}--- then:\n{again.err}")
-        return reached
+        return disturbed
 
     def _judge(self, what, user, problems, said=""):
         self.stage.points += 1
@@ -114,9 +129,18 @@ class Trial:
     def deaths(self):
         for when in ("AT", "AFTER"):
             for number in range(1, MOST_STEPS):
-                point = Point(env=((f"INTERIMAP_CRASH_{when}_COMMIT", str(number)),))
-                if not self.disturb(point):
+                if not self.disturb(death(when, number)):
                     break
+
+    def faults(self):
+        for event in FAULTS:
+            for lasting in (False, True):
+                undisturbed = 0
+                for number in range(1, MOST_STEPS, STRIDE):
+                    last = FOR_EVER if lasting else number
+                    undisturbed += not self.disturb(fault(event, number, last))
+                    if undisturbed == 2:    # a checkpoint that fails ends no run
+                        break
 
     def report(self):
         assert not self.failed, "\n".join([f"{len(self.failed)} failures", *self.failed[:8]])
@@ -130,12 +154,24 @@ def _order(point):
 def test_sample(stage, scenario):
     trial = Trial(stage, scenario)
     trial.plain()
-    points = [Point(env=((f"INTERIMAP_CRASH_{when}_COMMIT", number),))
-              for when in ("AT", "AFTER") for number in "12"]
+    points = [death(when, number) for when in ("AT", "AFTER") for number in (1, 2)]
+    points += [fault(event, number, last) for event in FAULTS for number in (2, 7, 12)
+               for last in (number, FOR_EVER)]
     points += cuts(trial.played, scenario.name == "nothing")
     for point in sorted(points, key=_order)[:SAMPLE]:
         trial.disturb(point)
     trial.report()
+
+
+@pytest.mark.parametrize("event, says", [
+    ("database-write", "database or disk is full"), ("database-sync", "disk I/O error"),
+    ("spool", "No space left"), ("send", "connection closed")])
+def test_faults_happen(stage, event, says):
+    """Else all points that are such faults would say nothing."""
+    played = stage.play(next(scenario for scenario in ALL if scenario.name == "a large message"))
+    stage.begin(played)
+    result = stage.one.run(env={"INTERIMAP_FAULT": f"{event}:1-{FOR_EVER}:fail"})
+    assert result.code == 1 and says.lower() in result.err.lower(), result.err
 
 
 @pytest.mark.full
@@ -149,6 +185,7 @@ def test_all(stage, scenario, swapped, hidden):
     trial = Trial(stage, scenario, swapped, HIDDEN[hidden])
     trial.plain()
     trial.deaths()
+    trial.faults()
     points = list(cuts(trial.played, scenario.name == "nothing"))
     for point in sorted(points, key=_order)[:POINTS]:
         trial.disturb(point)
