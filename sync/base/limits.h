@@ -32,6 +32,10 @@ enum {
 		45, /* the peer's machine acknowledges nothing, data or keep-alive: likewise */
 
 	/* Messages */
+	LIMIT_BODY_FACTOR = 16, /* a body may be as many times its declared size … */
+	LIMIT_BODY_EXCESS = 1 << 20, /* … and so many bytes more */
+	LIMIT_BODY_SKIPPED =
+		256 << 20, /* bytes of a body that is longer, and skipped; beyond: the line goes */
 	LIMIT_SPOOL_MEMORY =
 		1 << 20, /* bytes of one body in memory; what is longer goes to a file */
 	LIMIT_FLAG_LISTS = 100000, /* distinct flag lists of one account */

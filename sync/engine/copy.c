@@ -30,11 +30,9 @@ void copier_release_credit(struct copier *copier, struct item *item)
 {
 	struct side *side = copier->source->side;
 
-	if (!item->charged)
+	if (!charge_is_due(&item->charge))
 		return;
-	item->charged = false;
-	side->credit_used -=
-		item->identity.size < side->credit_used ? item->identity.size : side->credit_used;
+	credit_release(&side->credit, &item->charge);
 	engine_credit_released(side->engine);
 }
 
@@ -73,6 +71,67 @@ static void drop_arriving(struct copier *copier)
 		spool_abort(message->spool);
 }
 
+/* The message is not taken, and not waited for any more. */
+static void pass_over(struct copier *copier, struct item *item)
+{
+	item->arrived = true;
+	copier_release_credit(copier, item);
+}
+
+/* It stays for the next pass, unless it was expunged meanwhile. */
+static void put_off(struct copier *copier, struct item *item)
+{
+	pass_over(copier, item);
+	copier_leave(copier, item->uid);
+	copier->source->run->again = true;
+}
+
+static void refuse_body(struct copier *copier, struct item *item, uint64_t size)
+{
+	struct run_side *source = copier->source;
+
+	run_note_problem(source->run,
+		"the %s server sends %" PRIu64 " bytes for the message with UID %" PRIu32
+		", which has %" PRIu64 " as it says itself: not copied",
+		source->side->name, size, item->uid, item->identity.size);
+	(void)seqset_add(&source->refused, item->uid);
+	pass_over(copier, item);
+	if (size > LIMIT_BODY_SKIPPED)
+		client_fail(side_client(source->side),
+			"the server sends %" PRIu64 " bytes for the message with UID %" PRIu32
+			" in %s, which has %" PRIu64 " as it says itself",
+			size, item->uid, source->run->mailbox->display, item->identity.size);
+}
+
+/* The server says how long the body is, which may not be what it had declared; false: skip it. */
+static bool accept_body(struct copier *copier, struct item *item, uint64_t size)
+{
+	struct credit *credit = &copier->source->side->credit;
+
+	switch (credit_body(credit, &item->charge, item->identity.size, size)) {
+	case BODY_TAKE:
+		return true;
+	case BODY_LATER:
+		put_off(copier, item);
+		return false;
+	case BODY_TOO_LONG:
+		refuse_body(copier, item, size);
+		return false;
+	}
+	return false;
+}
+
+/* Of a body that the server does not name before it: it must be one of those asked for. */
+static bool may_be_asked_for(const struct copier *copier, uint64_t size)
+{
+	const struct items *items = &copier->source->items;
+
+	for (size_t i = copier->settled; i < copier->next; i++)
+		if (!items->list[i].arrived && size <= credit_longest(items->list[i].identity.size))
+			return true;
+	return false;
+}
+
 static struct spool *on_body_begun(struct side_view *view, uint32_t uid, uint64_t size)
 {
 	struct run_side *source = container_of(view, struct run_side, view);
@@ -80,8 +139,12 @@ static struct spool *on_body_begun(struct side_view *view, uint32_t uid, uint64_
 	struct item *item = uid > 0 ? items_find(&source->items, uid) : NULL;
 
 	drop_arriving(copier);
-	if (copier->fetches == 0 || (uid > 0 && (item == NULL || item->arrived)))
-		return NULL; /* not asked for */
+	if (copier->fetches == 0)
+		return NULL;
+	if (uid > 0 && (item == NULL || item->arrived || !charge_is_due(&item->charge)))
+		return NULL; /* not asked for, or here already */
+	if (item != NULL ? !accept_body(copier, item, size) : !may_be_asked_for(copier, size))
+		return NULL;
 	copier->arriving = message_new(copier, item, size);
 	if (item != NULL)
 		item->arrived = true;
@@ -103,10 +166,20 @@ static void on_body_ended(struct side_view *view, struct spool *spool)
 
 static void skip_empty(struct copier *copier, struct item *item)
 {
-	item->arrived = true;
-	copier_release_credit(copier, item);
+	pass_over(copier, item);
 	log_warning(SIDE_CONTEXT(copier->source->side, copier->source->run->mailbox->display),
 		"the message with UID %" PRIu32 " is empty: not copied", item->uid);
+}
+
+/* Only what this very command named. */
+static struct item *find_asked(const struct fetch_request *fetch, uint32_t uid)
+{
+	const struct items *items = &fetch->copier->source->items;
+	struct item *item = items_find(items, uid);
+
+	if (item == NULL || item < &items->list[fetch->first] || item > &items->list[fetch->last])
+		return NULL;
+	return item;
 }
 
 static bool on_body(struct command *command, struct response *response)
@@ -123,15 +196,22 @@ static bool on_body(struct command *command, struct response *response)
 		!(response->fetch.items & (FETCH_BODY | FETCH_BODY_EMPTY)) ||
 		!(response->fetch.items & FETCH_UID))
 		return false;
-	item = items_find(&copier->source->items, response->fetch.uid);
-	if (message == NULL || item == NULL || (message->item != NULL && message->item != item)) {
-		if (item != NULL && !item->arrived && response->fetch.items & FETCH_BODY_EMPTY)
+	item = find_asked(fetch, response->fetch.uid);
+	if (item == NULL)
+		return false;
+	if (message == NULL || (message->item != NULL && message->item != item)) {
+		if (!item->arrived && response->fetch.items & FETCH_BODY_EMPTY)
 			skip_empty(copier, item);
 		drop_arriving(copier);
 		return true;
 	}
 	if (spool_size(message->spool) == 0) {
 		skip_empty(copier, item);
+		drop_arriving(copier);
+		return true;
+	}
+	if (message->item == NULL &&
+		(item->arrived || !accept_body(copier, item, spool_size(message->spool)))) {
 		drop_arriving(copier);
 		return true;
 	}
@@ -154,13 +234,8 @@ static bool on_fetched(struct request *request)
 	for (size_t i = fetch->first; i <= fetch->last; i++) {
 		struct item *item = &items->list[i];
 
-		if (item->arrived)
-			continue;
-		item->arrived = true;
-		copier_release_credit(copier, item);
-		/* The next pass asks for it again, unless it was expunged meanwhile. */
-		copier_leave(copier, item->uid);
-		copier->source->run->again = true;
+		if (!item->arrived)
+			put_off(copier, item);
 	}
 	if (request->command.outcome == OUTCOME_OK)
 		copier_append_arrived(copier);
@@ -200,18 +275,12 @@ static void skip(struct copier *copier)
 	}
 }
 
-static bool has_credit(const struct copier *copier, uint64_t size)
-{
-	uint64_t used = copier->source->side->credit_used;
-
-	return used == 0 || used + size <= COPY_CREDIT;
-}
-
 /* Adds the next item to the set; false when the group is full or the credit used up. */
 static bool add_to_group(
 	struct copier *copier, struct seqset *set, uint64_t *bytes, unsigned *messages)
 {
 	struct items *items = &copier->source->items;
+	struct credit *credit = &copier->source->side->credit;
 	struct item *item;
 
 	skip(copier);
@@ -220,12 +289,11 @@ static bool add_to_group(
 	item = &items->list[copier->next];
 	if (*messages > 0 && *bytes + item->identity.size > COPY_GROUP_BYTES)
 		return false;
-	if (!has_credit(copier, item->identity.size)) {
+	if (!credit_covers(credit, item->identity.size)) {
 		copier->waits_for_credit = *messages == 0;
 		return false;
 	}
-	copier->source->side->credit_used += item->identity.size;
-	item->charged = true;
+	credit_charge(credit, &item->charge, item->identity.size);
 	*bytes += item->identity.size;
 	(*messages)++;
 	copier->next++;

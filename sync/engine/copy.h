@@ -22,8 +22,6 @@ struct run_side;
 
 enum {
 	COPY_BATCH = 1000, /* messages of one pass */
-	COPY_CREDIT =
-		2 << 20, /* bytes asked for and not yet appended, all mailboxes of one direction */
 	COPY_GROUP_MESSAGES = 128, /* messages of one FETCH, and of one MULTIAPPEND */
 	COPY_GROUP_BYTES = 1 << 20,
 };

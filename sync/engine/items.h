@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sync/engine/credit.h"
 #include "sync/state/emails.h"
 #include "sync/state/intents.h"
 
@@ -22,7 +23,7 @@ enum { INTERNALDATE_LEN = 26 }; /* RFC 3501 section 9: date-time without its quo
 struct item {
 	uint32_t uid;
 	bool arrived; /* the copier's: dealt with */
-	bool charged; /* its size counts against the credit */
+	struct charge charge; /* against the credit, while it is asked for */
 	char internaldate[INTERNALDATE_LEN + 1];
 	const struct flags *flags;
 	struct identity identity;

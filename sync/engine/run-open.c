@@ -70,9 +70,19 @@ static bool on_metadata(struct command *command, struct response *response)
 
 	if (response->type != RESPONSE_FETCH || !(response->fetch.items & FETCH_SIZE))
 		return false;
-	/* "n:*" also names the highest UID when that is below n (RFC 3501 section 9). */
-	if (response->fetch.uid >= run_base(side)->uidnext &&
-		!items_add(&side->items, side->run->engine->flags, response))
+	/*
+	 * "n:*" also names the highest UID when that is below n (RFC 3501 section 9), and what came
+	 * after the SELECT, which the next pass sees.
+	 */
+	if (!side->items_complete || !(response->fetch.items & FETCH_UID) ||
+		response->fetch.uid < run_base(side)->uidnext ||
+		response->fetch.uid >= side->snapshot.uidnext)
+		return true;
+	/* More than there can be: the ordinary way asks for UIDs by number. */
+	if (side->items.count >= RUN_FETCH_AT_ONCE_TAKEN) {
+		items_clear(&side->items);
+		side->items_complete = false;
+	} else if (!items_add(&side->items, side->run->engine->flags, response))
 		side->overflow = true;
 	return true;
 }

@@ -82,6 +82,37 @@ void run_select(struct run_side *side)
 	side_select(side->side, &side->run->barrier, &side->view, side->wire_name);
 }
 
+struct run_fetch {
+	struct run_request run;
+	struct seqset asked; /* UIDs that this command named, and that were not answered for */
+	bool (*untagged)(struct command *, struct response *);
+};
+
+static struct run_fetch *run_fetch_of(struct request *request)
+{
+	return container_of(
+		container_of(request, struct run_request, request), struct run_fetch, run);
+}
+
+/* Nobody takes a UID that was not asked for in this very command, nor one twice: a server may send
+ * as much of that as it likes. */
+static bool on_fetched(struct command *command, struct response *response)
+{
+	struct run_fetch *fetch = run_fetch_of(container_of(command, struct request, command));
+	uint32_t uid = response->fetch.uid;
+
+	if (response->type != RESPONSE_FETCH || !(response->fetch.items & FETCH_UID) ||
+		!seqset_contains(&fetch->asked, uid) || !fetch->untagged(command, response))
+		return false;
+	seqset_remove_range(&fetch->asked, uid, uid);
+	return true;
+}
+
+static void release_fetch(struct request *request)
+{
+	seqset_done(&run_fetch_of(request)->asked);
+}
+
 static void fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
 	const char *items, bool (*untagged)(struct command *, struct response *),
 	bool (*completed)(struct request *))
@@ -89,16 +120,22 @@ static void fetch(struct run_side *side, struct barrier *barrier, const struct s
 	size_t index = 0;
 
 	while (index < set->count) {
-		struct run_request *request =
+		struct run_fetch *request =
 			request_new(barrier, side->side, sizeof(*request), completed);
-		struct command *command = &request->request.command;
+		struct command *command = &request->run.request.command;
+		size_t first = index;
 
-		request->side = side;
-		command->untagged = untagged;
+		request->run.side = side;
+		request->run.request.release = release_fetch;
+		request->untagged = untagged;
+		command->untagged = on_fetched;
 		command_puts(command, "UID FETCH ");
 		command_set(command, set, &index);
 		command_printf(command, " (%s)", items);
-		request_submit(&request->request);
+		for (size_t i = first; i < index; i++)
+			(void)seqset_add_range(
+				&request->asked, set->ranges[i].first, set->ranges[i].last);
+		request_submit(&request->run.request);
 	}
 }
 

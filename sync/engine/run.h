@@ -36,6 +36,8 @@ enum {
 	RUN_PASSES_MAX =
 		20, /* without a full batch of copies: the mailbox keeps changing, go on later */
 	RUN_FETCH_AT_ONCE = 1000, /* new UIDs whose metadata is asked together with the SELECT */
+	RUN_FETCH_AT_ONCE_TAKEN =
+		2 * RUN_FETCH_AT_ONCE, /* … and so many answers; more may have come meanwhile */
 	RUN_SEARCH_BEYOND =
 		8000, /* so many possible UIDs are searched for before metadata is asked */
 };

@@ -1,32 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/engine/side.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sync/base/limits.h"
 #include "sync/base/spool.h"
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
 #include "sync/engine/engine-private.h"
 #include "sync/imap/mailbox.h"
 
-static bool body_begin(struct input_sink *sink, const char *head, size_t head_len, uint64_t size)
+/* Whoever wants the body gives a spool for it. */
+static struct spool *offer_body(struct side *side, const char *head, size_t head_len, uint64_t size)
 {
-	struct side *side = container_of(sink, struct side, sink);
 	struct view *view = client_current_view(side_client(side));
 	struct side_view *side_view;
 	uint32_t number, uid;
 
 	side->receiving = NULL;
-	side->spool = NULL;
 	if (view == NULL || !response_parse_head(head, head_len, &number, &uid))
-		return false;
+		return NULL;
 	side_view = container_of(view, struct side_view, view);
-	if (side_view->body_begun == NULL)
-		return false;
-	side->spool = side_view->body_begun(side_view, uid, size);
-	if (side->spool != NULL)
+	if (side_view->body_begun != NULL)
 		side->receiving = side_view;
+	return side->receiving != NULL ? side_view->body_begun(side_view, uid, size) : NULL;
+}
+
+static bool body_begin(struct input_sink *sink, const char *head, size_t head_len, uint64_t size)
+{
+	struct side *side = container_of(sink, struct side, sink);
+
+	side->spool = offer_body(side, head, head_len, size);
+	if (side->spool == NULL && size > LIMIT_BODY_SKIPPED)
+		client_fail(side_client(side),
+			"the server sends a message of %" PRIu64 " bytes that was not asked for",
+			size);
 	return side->spool != NULL;
 }
 
@@ -97,7 +107,7 @@ void side_init(struct side *side, struct engine *engine, bool remote,
 void side_connect(struct side *side)
 {
 	side->ready = side->idling = side->notified = side->overflowed = false;
-	side->credit_used = 0;
+	side->credit = (struct credit){0};
 	side->session = session_new(side->engine->loop, side->engine->worker, side->options,
 		&side->handler, &side->sink);
 }

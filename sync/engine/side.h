@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "sync/base/log.h"
+#include "sync/engine/credit.h"
 #include "sync/imap/client.h"
 #include "sync/imap/mailbox.h"
 #include "sync/imap/session.h"
@@ -51,8 +52,7 @@ struct side {
 	bool idling;
 	bool notified; /* NOTIFY was set on this connection */
 	bool overflowed; /* … and taken back by the server, or refused */
-	uint64_t credit_used; /* bytes of bodies asked of this side and not yet settled on the other
-			       */
+	struct credit credit; /* for bodies asked of this side and not yet settled on the other */
 };
 
 void side_init(struct side *side, struct engine *engine, bool remote,

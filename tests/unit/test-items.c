@@ -52,7 +52,7 @@ static void test_item(void **state)
 	assert_int_equal(item->identity.size, 4286);
 	assert_int_equal(item->identity.date, 837596665);
 	assert_false(item->arrived);
-	assert_false(item->charged);
+	assert_false(charge_is_due(&item->charge));
 	assert_null(items_find(&items, 6));
 }
 
