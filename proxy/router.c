@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
+#include "sync/base/hash.h"
 
 #include "sync/base/xalloc.h"
 #include "sync/engine/action.h"

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <uthash.h>
+#include "sync/base/hash.h"
 
 #include "sync/imap/response.h"
 #include "sync/state/mailboxes.h"

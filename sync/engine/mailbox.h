@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
-#include <uthash.h>
+#include "sync/base/hash.h"
 
 #include "sync/imap/response.h"
 #include "sync/state/mailboxes.h"

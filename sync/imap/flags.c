@@ -13,8 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define uthash_fatal(msg) abort()
-#include <uthash.h>
+#include "sync/base/hash.h"
 
 #include "sync/base/buf.h"
 #include "sync/base/limits.h"

@@ -25,6 +25,9 @@ MAY_USE = {
              | ENGINE_FOR_PROXY,
 }
 
+# Tables are keyed there, so that no peer can make names collide.
+TABLES = "sync/base/hash.h"
+
 # Who expunges names the evidence for it: one file says so to a server.
 EXPUNGES = "sync/engine/run-expunge.c"
 _EXPUNGE = re.compile(r'"[^"\n]*(EXPUNGE |\\\\Deleted\))')
@@ -44,6 +47,8 @@ def check(root):
             yield f"{name}: only {EXPUNGES} expunges"
         for found in _INCLUDE.finditer(tree.text(root, name) or ""):
             line = (tree.text(root, name) or "")[:found.start()].count("\n") + 1
+            if found[1] == "<uthash.h>" and name != TABLES:
+                yield f'{name}:{line}: include "{TABLES}" instead'
             for complaint in _judge(root, layer, found[2]):
                 yield f"{name}:{line}: {complaint}"
 
