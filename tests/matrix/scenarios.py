@@ -14,6 +14,8 @@ class Scenario:
     then: dict              # what both sides must hold in the end
     here: list = field(default_factory=list)        # what happened on one side since
     there: list = field(default_factory=list)       # and on the other
+    later: list = field(default_factory=list)       # synchronised before that, and then the other
+                                                    # side was restored from a backup made before
     deeds: list = field(default_factory=list)       # what a client of the proxy did, offline
     args: tuple = ()        # the run's
     known: bool = True      # False: there is no database yet, and `base` is on one side only
@@ -183,4 +185,14 @@ DEEDS = [
                     ("append", "New", "n")]),
 ]
 
-ALL = [*MESSAGES, *ADOPTED, *TREE, *REPAIRED, *DEEDS]
+RESTORED = [
+    Scenario("restored", THREE, _some("a Seen", "b Seen", "c todo", "n", "p"),
+             later=[("append", "INBOX", "n", "p"), ("flag", "INBOX", "a", "+", "Seen")]),
+    Scenario("restored, UIDs used again", THREE, _some("a", "b Seen", "c todo", "n", "p", "q"),
+             later=[("append", "INBOX", "n", "p")], there=[("append", "INBOX", "q")]),
+    # While one side is being made whole, nothing is deleted on it.
+    Scenario("restored, and expunged", THREE, _some("a", "b Seen", "c todo", "n"),
+             later=[("append", "INBOX", "n")], here=[("expunge", "INBOX", "a")]),
+]
+
+ALL = [*MESSAGES, *RESTORED, *ADOPTED, *TREE, *REPAIRED, *DEEDS]

@@ -206,6 +206,12 @@ class Stage:
                 self._edit(here, "base", [("append", box, *messages)])
         if scenario.known:
             self.one.sync()
+        if scenario.later:
+            _copy(self.mail(there, "base"), f"{folder}/backup")
+            self._edit(here, "base", scenario.later)
+            self.one.sync()
+            shutil.rmtree(self.mail(there, "base"))
+            _copy(f"{folder}/backup", self.mail(there, "base"))
         self._deeds(scenario.deeds)
         self._edit(here, "base", scenario.here)
         self._edit(there, "base", scenario.there)

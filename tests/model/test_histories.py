@@ -9,6 +9,7 @@ import random
 
 import pytest
 
+from .accidents import AccidentHistory
 from .histories import History
 
 ROUNDS = int(os.environ.get("MODEL_ROUNDS", "150"))
@@ -39,3 +40,18 @@ def test_crashes(interimap, pair):
     """Every other run dies at one of its commits: the next one must make up for it."""
     rounds = ROUNDS if "MODEL_SEED" in os.environ else max(1, ROUNDS // 3)
     play(interimap, pair, rounds, crashes=0.5, test="test_crashes")
+
+
+@pytest.mark.timeout(60 + 3 * ROUNDS)
+def test_accidents(interimap, pair):
+    """Every other run is killed, loses a connection, finds the disk full; now and then a side is
+    restored from a backup."""
+    rounds = ROUNDS if "MODEL_SEED" in os.environ else max(1, ROUNDS // 5)
+    local, remote = pair
+    history = AccidentHistory(seed(), interimap(local, remote), local, remote)
+    print(f"seed {history.seed}")
+    try:
+        history.run(rounds)
+    finally:
+        history.close()
+    print(f"{rounds} rounds, {dict(history.accidents)}")
