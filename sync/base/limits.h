@@ -10,6 +10,8 @@ enum {
 	LIMIT_LIST_DEPTH = 64, /* nesting of parenthesised lists that are skipped over */
 	LIMIT_ATOMS = 10000, /* capabilities or flags in one response */
 	LIMIT_CAPABILITIES = 1000, /* distinct capabilities remembered of one server */
+	LIMIT_ALERTS = 50, /* texts marked [ALERT] that are shown of one connection … */
+	LIMIT_ALERT = 1000, /* … and bytes of each */
 	LIMIT_SCRAM_ITERATIONS = 1000000, /* hash rounds a server may ask of us at login */
 	LIMIT_GREETING_SECONDS = 30, /* connect to ready, each step */
 	LIMIT_CONNECT_SECONDS =

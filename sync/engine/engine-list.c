@@ -143,9 +143,10 @@ static size_t list_some(struct side *side, const struct list_pattern *patterns, 
 		done++;
 	} while (done < count &&
 		 command_line_length(command) + 2 * patterns[done].len + TAIL < LIMIT_COMMAND_LINE);
-	command_printf(command,
-		") RETURN (SUBSCRIBED%s STATUS (UIDVALIDITY UIDNEXT HIGHESTMODSEQ))",
-		side_has(side, "SPECIAL-USE") ? " SPECIAL-USE" : "");
+	command_printf(command, ") RETURN (SUBSCRIBED%s%s)",
+		side_has(side, "SPECIAL-USE") ? " SPECIAL-USE" : "",
+		/* Without it, engine-doubt.c asks for each mailbox. */
+		side_has(side, "LIST-STATUS") ? " STATUS (UIDVALIDITY UIDNEXT HIGHESTMODSEQ)" : "");
 	request_submit(request);
 	return done;
 }

@@ -164,7 +164,13 @@ static bool check_side(struct run_side *side)
 	const struct mailbox_state *base = run_base(side);
 	const char *name = side->side->name;
 
-	if (side->view.view.no_modseq || side->snapshot.highestmodseq == 0)
+	if (side->view.view.uids_not_sticky)
+		(void)run_fail(side->run,
+			"the %s server gives its messages new UIDs each time (UIDNOTSTICKY): it "
+			"cannot be "
+			"synchronized",
+			name);
+	else if (side->view.view.no_modseq || side->snapshot.highestmodseq == 0)
 		(void)run_fail(side->run, "the %s server keeps no mod-sequences for it", name);
 	else if (side->snapshot.uidvalidity == 0 || side->snapshot.uidnext == 0)
 		(void)run_fail(

@@ -209,6 +209,8 @@ static void dispatch(struct client *client)
 	}
 	if (response->code == CODE_CAPABILITY || response->type == RESPONSE_CAPABILITY)
 		client->owner->capabilities(client->owner, response);
+	if (response->code == CODE_ALERT && client->owner->alert != NULL)
+		client->owner->alert(client->owner, response->text);
 	if (response->type == RESPONSE_CONTINUATION)
 		take_continuation(client, response);
 	else if (response->tag.len > 0)

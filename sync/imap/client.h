@@ -31,6 +31,8 @@ struct client_owner {
 	/* Any response that carries capabilities (in response->atoms), before it goes on its way.
 	 */
 	void (*capabilities)(struct client_owner *owner, const struct response *response);
+	/* Any response marked [ALERT] (RFC 3501 section 7.1), likewise.  May be NULL. */
+	void (*alert)(struct client_owner *owner, struct slice text);
 	/* A response that nobody else took. */
 	void (*untagged)(struct client_owner *owner, struct response *response);
 	/* Once, from the loop, after all commands have completed LOST; the owner frees the client

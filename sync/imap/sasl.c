@@ -234,6 +234,11 @@ int sasl_step(struct sasl *sasl, const char *challenge, char **ret_response)
 	return r;
 }
 
+bool sasl_proves_server(const struct sasl *sasl)
+{
+	return sasl->mechanism->scram;
+}
+
 bool sasl_is_complete(const struct sasl *sasl)
 {
 	return sasl->complete;

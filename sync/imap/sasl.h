@@ -46,6 +46,8 @@ bool sasl_client_first(const struct sasl *sasl);
  */
 int sasl_step(struct sasl *sasl, const char *challenge, char **ret_response);
 
+/* Whether the mechanism makes the server prove that it knows the password. */
+bool sasl_proves_server(const struct sasl *sasl);
 /*
  * The mechanism has seen all it needs, the server's proof included: only then may an OK be
  * believed.

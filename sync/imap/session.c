@@ -16,6 +16,7 @@
 #include "sync/base/log.h"
 #include "sync/base/loop.h"
 #include "sync/base/xalloc.h"
+#include "sync/imap/alerts.h"
 #include "sync/imap/client.h"
 #include "sync/imap/command.h"
 #include "sync/imap/sasl.h"
@@ -48,6 +49,8 @@ struct session {
 	bool command_used, enable_used, compress_used, logout_used;
 	bool compressed;
 	struct sasl *sasl;
+	bool enabled; /* the server says that QRESYNC is (RFC 5161 section 3.2) */
+	struct alerts alerts;
 	char *capabilities; /* " A B C ", upper case, or NULL while unknown */
 	enum session_failure failure;
 };
@@ -88,6 +91,17 @@ static void on_capabilities(struct client_owner *owner, const struct response *r
 	client_set_literal_mode(session->client, session_has(session, "LITERAL+")   ? LITERAL_PLUS
 						 : session_has(session, "LITERAL-") ? LITERAL_MINUS
 										    : LITERAL_SYNC);
+}
+
+/* At a level that --quiet does not hide. */
+static void on_alert(struct client_owner *owner, struct slice text)
+{
+	struct session *session = container_of(owner, struct session, owner);
+	const char *shown = alerts_take(&session->alerts, text);
+
+	if (shown != NULL)
+		log_warning((&(struct log_context){.side = session->options->name}),
+			"the server says: %s", shown);
 }
 
 static void forget_capabilities(struct session *session)
@@ -132,6 +146,12 @@ static void proceed_with_capabilities(struct session *session)
 
 	if (session->authenticated)
 		enter(session, STATE_READY);
+	else if (!needs_tls && !session_has(session, "IMAP4rev1"))
+		/* RFC 3501 section 6.1.1.  Nothing that is not IMAP gets to see the password. */
+		fail(session, SESSION_FAILURE_REFUSED,
+			"the server does not speak IMAP4rev1 (it offers: %.*s)",
+			(int)strlen(session_capabilities(session)) - 1,
+			session_capabilities(session));
 	else if (!needs_tls)
 		enter(session, STATE_AUTHENTICATE);
 	else if (session_has(session, "STARTTLS"))
@@ -189,7 +209,10 @@ static void auth_complete(struct command *command)
 	if (command->outcome == OUTCOME_OK && session->sasl != NULL &&
 		!sasl_is_complete(session->sasl)) {
 		fail(session, SESSION_FAILURE_REFUSED,
-			"the server accepted the login without proving that it knows the password");
+			sasl_proves_server(session->sasl)
+				? "the server accepted the login without proving that it knows the "
+				  "password"
+				: "the server accepted the login before it was told who logs in");
 	} else if (command->outcome == OUTCOME_OK) {
 		session->authenticated = true;
 		if (command->code == CODE_CAPABILITY)
@@ -287,10 +310,14 @@ static void authenticate(struct session *session)
 {
 	const char *const *mechanism = session->options->mechanisms;
 	const char *offered = session_capabilities(session);
+	bool nobody = session->options->username == NULL;
 
-	if (session->options->username == NULL || session->options->password == NULL) {
+	if (nobody || session->options->password == NULL) {
 		fail(session, SESSION_FAILURE_REFUSED,
-			"the server wants a login, but no username and password are configured");
+			"the server wants a login, but no %s configured",
+			!nobody				     ? "password is"
+			: session->options->password == NULL ? "username and password are"
+							     : "username is");
 		return;
 	}
 	for (; mechanism != NULL && *mechanism != NULL; mechanism++) {
@@ -311,7 +338,7 @@ static void authenticate(struct session *session)
 static bool check_extensions(struct session *session)
 {
 	static const char *const needed[] = {
-		"ENABLE", "QRESYNC", "UIDPLUS", "LIST-EXTENDED", "LIST-STATUS"};
+		"IMAP4rev1", "ENABLE", "QRESYNC", "UIDPLUS", "LIST-EXTENDED"};
 	struct buf missing;
 	bool complete;
 
@@ -320,6 +347,9 @@ static bool check_extensions(struct session *session)
 		if (!session_has(session, needed[i]))
 			(void)buf_printf(
 				&missing, "%s%s", buf_len(&missing) > 0 ? ", " : "", needed[i]);
+	if (!session_has(session, "LIST-STATUS") && !session_has(session, "NOTIFY"))
+		(void)buf_printf(
+			&missing, "%sLIST-STATUS (or NOTIFY)", buf_len(&missing) > 0 ? ", " : "");
 	complete = buf_len(&missing) == 0;
 	if (!complete)
 		fail(session, SESSION_FAILURE_REFUSED,
@@ -329,6 +359,19 @@ static bool check_extensions(struct session *session)
 	return complete;
 }
 
+static bool on_enabled(struct command *command, struct response *response)
+{
+	struct session *session = container_of(command, struct session, enable);
+
+	if (response->type != RESPONSE_ENABLED)
+		return false;
+	for (size_t i = 0; i < response->atoms_count; i++)
+		if (slice_is(response->atoms[i], "QRESYNC"))
+			session->enabled = true;
+	return true;
+}
+
+/* Nothing that depends on the lists behind it, such as a CREATE, has gone out yet. */
 static void enable_complete(struct command *command)
 {
 	struct session *session = container_of(command, struct session, enable);
@@ -338,6 +381,10 @@ static void enable_complete(struct command *command)
 
 		fail(session, SESSION_FAILURE_REFUSED, "the server does not enable QRESYNC (%s)",
 			reason);
+	} else if (command->outcome == OUTCOME_OK && !session->enabled) {
+		/* RFC 5161 section 3.1: what it cannot enable it leaves out, and answers OK. */
+		fail(session, SESSION_FAILURE_REFUSED,
+			"the server does not enable QRESYNC, although it offers it");
 	}
 }
 
@@ -350,6 +397,7 @@ static void become_ready(struct session *session)
 			return;
 		command_init(&session->enable, enable_complete);
 		session->enable_used = true;
+		session->enable.untagged = on_enabled;
 		command_puts(&session->enable, "ENABLE QRESYNC");
 		client_submit(session->client, &session->enable);
 	}
@@ -401,7 +449,7 @@ static void greeted(struct session *session, const struct response *response)
 		/* RFC 9051 section 11.1: STARTTLS is not possible any more, whoever made it so. */
 		fail(session, SESSION_FAILURE_REFUSED,
 			"the server is logged in before TLS began, which would leave the "
-			"connection in clear text");
+			"connection in clear text (\"STARTTLS = NO\" would accept that)");
 		return;
 	}
 	session->authenticated = preauth;
@@ -468,8 +516,10 @@ struct session *session_new(struct loop *loop, struct worker *worker,
 	session->loop = loop;
 	session->options = options;
 	session->handler = handler;
-	session->owner = (struct client_owner){
-		.capabilities = on_capabilities, .untagged = on_untagged, .lost = on_lost};
+	session->owner = (struct client_owner){.capabilities = on_capabilities,
+		.alert = on_alert,
+		.untagged = on_untagged,
+		.lost = on_lost};
 	session->dial_handler.dialled = on_dialled;
 	session->client = client_new(loop, options->name, &session->owner, sink);
 	ev_init(&session->deadline, on_deadline);
@@ -496,6 +546,7 @@ struct session *session_free(struct session *session)
 	if (session->logout_used)
 		command_done(&session->logout);
 	sasl_free(session->sasl);
+	alerts_done(&session->alerts);
 	free(session->capabilities);
 	free(session);
 	return NULL;

@@ -52,8 +52,10 @@ static bool take_code(struct view *view, struct response *response)
 		view->highestmodseq = response->number;
 		return true;
 	case CODE_NOMODSEQ:
-	case CODE_UIDNOTSTICKY:
 		view->no_modseq = true;
+		return true;
+	case CODE_UIDNOTSTICKY:
+		view->uids_not_sticky = true;
 		return true;
 	case CODE_PERMANENTFLAGS:
 		set_permanent(view, response);

@@ -31,7 +31,8 @@ struct view {
 	/* From the SELECT; valid when it has completed OK. */
 	uint32_t uidvalidity, uidnext, exists;
 	uint64_t highestmodseq;
-	bool no_modseq; /* NOMODSEQ, or UIDNOTSTICKY: cannot be synchronised */
+	bool no_modseq; /* NOMODSEQ: cannot be synchronised */
+	bool uids_not_sticky; /* UIDNOTSTICKY (RFC 4315 section 2): likewise */
 	bool read_only;
 	struct slice *permanent; /* PERMANENTFLAGS; copies, owned by the view */
 	size_t permanent_count;

@@ -494,7 +494,7 @@ def test_no_login_configured(server, client, options):
     for name in options:
         del one.sections["remote"][name]
     one.write()
-    refused(one, "remote: .*no username and password")
+    refused(one, f"remote: .*no {name} is configured")
     assert not {"LOGIN", "AUTHENTICATE"} & set(fake.verbs())
 
 

@@ -208,7 +208,7 @@ static inline void become_ready(const char *more_capabilities)
 	expect_events("ready");
 	expect("1 ENABLE QRESYNC");
 	say("* ENABLED QRESYNC\r\n1 OK done");
-	expect_events("untagged4");
+	RUN_UNTIL(client_is_idle(session_client(session)));
 }
 
 #define BOTH(test) \

@@ -81,9 +81,9 @@ static void test_starttls_with_clear_text_behind(void **state)
 static void test_preauth_before_starttls(void **state)
 {
 	start_with_starttls("* PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] hello");
-	expect_lost(SESSION_FAILURE_REFUSED, "the server is logged in before TLS began, which "
-					     "would leave the connection in clear "
-					     "text");
+	expect_lost(SESSION_FAILURE_REFUSED,
+		"the server is logged in before TLS began, which would leave the connection in "
+		"clear text (\"STARTTLS = NO\" would accept that)");
 }
 
 static void test_starttls_with_another_certificate(void **state)
@@ -229,8 +229,37 @@ static void test_no_credentials(void **state)
 	options.password = NULL;
 	start();
 	say("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello");
+	expect_lost(
+		SESSION_FAILURE_REFUSED, "the server wants a login, but no password is configured");
+}
+
+static void test_no_username(void **state)
+{
+	options.username = NULL;
+	start();
+	say("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello");
+	expect_lost(
+		SESSION_FAILURE_REFUSED, "the server wants a login, but no username is configured");
+}
+
+/* The password was sent to whatever answered like a server, in whatever language it spoke. */
+static void test_no_imap4rev1(void **state)
+{
+	start();
+	say("* OK [CAPABILITY IMAP2 SASL-IR AUTH=PLAIN] hello");
 	expect_lost(SESSION_FAILURE_REFUSED,
-		"the server wants a login, but no username and password are configured");
+		"the server does not speak IMAP4rev1 (it offers: IMAP2 SASL-IR AUTH=PLAIN)");
+}
+
+/* Where nothing is to be proved, it was said that nothing was proved. */
+static void test_login_before_credentials(void **state)
+{
+	start();
+	say("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello");
+	expect("1 AUTHENTICATE PLAIN");
+	say("1 OK [CAPABILITY " READY_CAPABILITIES "] in");
+	expect_lost(SESSION_FAILURE_REFUSED,
+		"the server accepted the login before it was told who logs in");
 }
 
 /* --- Answers --- */
@@ -349,6 +378,9 @@ int main(void)
 		BOTH(test_login_is_disabled),
 		BOTH(test_login_is_not_wanted),
 		BOTH(test_no_credentials),
+		BOTH(test_no_username),
+		BOTH(test_no_imap4rev1),
+		BOTH(test_login_before_credentials),
 		BOTH(test_wrong_password),
 		BOTH(test_bad_login),
 		BOTH(test_login_later),

@@ -138,7 +138,8 @@ static void test_uid_not_sticky(void **state)
 	expect("1 SELECT INBOX");
 	say("* NO [UIDNOTSTICKY] Non-persistent UIDs\r\n1 OK x");
 	expect_events("a:OK");
-	assert_true(one.view.no_modseq);
+	assert_true(one.view.uids_not_sticky);
+	assert_false(one.view.no_modseq); /* it was told as that */
 }
 
 /* What belongs to the mailbox before the [CLOSED], and what behind. */
