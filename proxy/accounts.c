@@ -99,12 +99,14 @@ static bool prepare(
 		.mailboxes = arguments->mailboxes,
 		.allow_deletions = arguments->allow_deletions,
 		.repair = arguments->repair,
-		.change = arguments->delete || arguments->rename ? &entry->accounts->change : NULL,
+		.change = arguments->delete || arguments->rename || arguments->verify
+				  ? &entry->accounts->change
+				  : NULL,
 		.stay = lasting || arguments->proxy,
 		.push = arguments->notify || arguments->proxy,
 		.follow = arguments->proxy,
 		.reconnect = arguments->proxy,
-		.create = !lasting || arguments->proxy,
+		.create = (!lasting && !arguments->verify) || arguments->proxy,
 		.interval = arguments->interval,
 		.news = options->news,
 		.clients = options->clients,
@@ -163,7 +165,9 @@ struct accounts *accounts_new(const struct accounts_options *options, size_t cou
 
 	accounts->options = *options;
 	accounts->change = (struct engine_change){
-		.kind = arguments->delete ? CHANGE_DELETE : CHANGE_RENAME,
+		.kind = arguments->verify   ? CHANGE_VERIFY
+			: arguments->delete ? CHANGE_DELETE
+					    : CHANGE_RENAME,
 		.names = arguments->mailboxes,
 		.local = arguments->local,
 		.remote = arguments->remote,

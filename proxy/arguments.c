@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sync/base/xalloc.h"
+#include "sync/imap/utf7.h"
 
 /* One option: sets `flag`, or is taken by parse(), with its value or NULL. */
 struct entry {
@@ -108,6 +109,8 @@ static const struct entry entries[] = {
 		.help = "delete them on both servers and in the database"},
 	{"rename", no_argument, FLAG(rename), .value = " SOURCE DEST",
 		.help = "rename it, and what is below it, likewise"},
+	{"verify", no_argument, FLAG(verify), .value = " [MAILBOX ...]",
+		.help = "compare both sides, and change nothing"},
 	{"status", optional_argument, .parse = parse_status, .value = "[=json]",
 		.help = "say how the service that is running gets on"},
 	{"target", required_argument, .parse = parse_targets, .value = "=TARGET[,TARGET]",
@@ -130,6 +133,7 @@ void arguments_print_help(void)
 		    "       interimap [OPTION ...] --repair [MAILBOX ...]\n"
 		    "       interimap [OPTION ...] --delete MAILBOX ...\n"
 		    "       interimap [OPTION ...] --rename SOURCE DEST\n"
+		    "       interimap [OPTION ...] --verify [MAILBOX ...]\n"
 		    "       interimap [OPTION ...] --status[=json]\n"
 		    "       interimap --proxy [OPTION ...]\n"
 		    "Keep an IMAP account the same on two servers; with --proxy, serve it to mail "
@@ -210,12 +214,14 @@ static const char *find_conflict(const struct arguments *arguments)
 	bool changes = arguments->delete || arguments->rename;
 
 	if (arguments->repair + arguments->delete + arguments->rename + arguments->status +
-			arguments->proxy >
+			arguments->verify + arguments->proxy >
 		1)
-		return "only one of --repair, --delete, --rename, --status and --proxy can be "
+		return "only one of --repair, --delete, --rename, --verify, --status and --proxy "
+		       "can be "
 		       "given";
-	if (stays && (arguments->repair || changes || arguments->status))
-		return "--repair, --delete, --rename and --status are done once: not with --watch "
+	if (stays && (arguments->repair || changes || arguments->verify || arguments->status))
+		return "--repair, --delete, --rename, --verify and --status are done once: not "
+		       "with --watch "
 		       "or --notify";
 	if (arguments->status && (mailboxes > 0 || arguments->allow_deletions))
 		return "--status takes no mailboxes: it is about the whole account";
@@ -225,7 +231,7 @@ static const char *find_conflict(const struct arguments *arguments)
 		return "--rename needs the old and the new name";
 	if ((arguments->local || arguments->remote || arguments->database) && !changes)
 		return "--target goes with --delete or --rename";
-	if (arguments->allow_deletions && (mailboxes == 0 || changes))
+	if (arguments->allow_deletions && (mailboxes == 0 || changes || arguments->verify))
 		return "--allow-deletions needs the mailboxes it is meant for";
 	if (arguments->proxy && mailboxes > 0)
 		return "--proxy takes no mailboxes: it serves the whole account";
@@ -233,6 +239,29 @@ static const char *find_conflict(const struct arguments *arguments)
 		return "--config can be repeated with --proxy only: without it, one account at a "
 		       "time";
 	return NULL;
+}
+
+/* It would go out as it is, and no server could know what is meant. */
+static bool check_names(const struct arguments *arguments)
+{
+	for (size_t i = 0; i < count_mailboxes(arguments); i++) {
+		const char *name = arguments->mailboxes[i];
+		_cleanup_free_ char *utf7 = NULL;
+		bool good = true;
+
+		for (const char *at = name; *at != '\0'; at++)
+			good = good && (unsigned char)*at < 0x80;
+		if (good)
+			continue;
+		utf7 = utf7_from_utf8((struct slice){.data = name, .len = strlen(name)});
+		(void)fprintf(stderr,
+			utf7 != NULL ? "interimap: mailboxes are named in modified UTF-7: %s\n"
+				     : "interimap: mailboxes are named in modified UTF-7, that is "
+				       "in ASCII\n",
+			utf7);
+		return false;
+	}
+	return true;
 }
 
 static bool check(const struct arguments *arguments)
@@ -243,7 +272,7 @@ static bool check(const struct arguments *arguments)
 		wrong = find_conflict(arguments);
 	if (wrong != NULL)
 		(void)fprintf(stderr, "interimap: %s\n", wrong);
-	return wrong == NULL;
+	return wrong == NULL && check_names(arguments);
 }
 
 static bool take_options(struct arguments *arguments, int argc, char *argv[])

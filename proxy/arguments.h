@@ -16,7 +16,7 @@ struct arguments {
 	unsigned interval; /* of --watch, 0 if not given */
 	bool notify;
 	bool allow_deletions;
-	bool repair, delete, rename;
+	bool repair, delete, rename, verify;
 	bool status;
 	bool json; /* of --status */
 	bool local, remote, database; /* --target; all if none was given */

@@ -276,6 +276,8 @@ static enum control_command command_of(const struct arguments *arguments)
 		return CONTROL_DELETE;
 	if (arguments->rename)
 		return CONTROL_RENAME;
+	if (arguments->verify)
+		return CONTROL_VERIFY;
 	return arguments->repair ? CONTROL_REPAIR : CONTROL_SYNC;
 }
 

@@ -175,17 +175,26 @@ static void on_impatient(struct ev_loop *ev, struct ev_timer *timer, int revents
 					 engine_order_waits_for(order->control->engine)));
 }
 
+static int kind_of(enum control_command command)
+{
+	if (command == CONTROL_VERIFY)
+		return CHANGE_VERIFY;
+	return command == CONTROL_DELETE ? CHANGE_DELETE : CHANGE_RENAME;
+}
+
 static void submit(struct control_peer *peer, const struct control_request *own_request)
 {
 	struct control *control = peer->control;
 	struct control_order *order = xcalloc(1, sizeof(*order));
 	const struct control_request *request = &order->request;
+	bool changes =
+		own_request->command != CONTROL_SYNC && own_request->command != CONTROL_REPAIR;
 
 	order->control = control;
 	order->peer = peer;
 	order->request = *own_request;
 	order->change = (struct engine_change){
-		.kind = request->command == CONTROL_DELETE ? CHANGE_DELETE : CHANGE_RENAME,
+		.kind = kind_of(request->command),
 		.names = request->mailboxes,
 		.local = request->local,
 		.remote = request->remote,
@@ -195,9 +204,7 @@ static void submit(struct control_peer *peer, const struct control_request *own_
 		.mailboxes = request->mailboxes,
 		.allow_deletions = request->allow_deletions,
 		.repair = request->command == CONTROL_REPAIR,
-		.change = request->command == CONTROL_DELETE || request->command == CONTROL_RENAME
-				  ? &order->change
-				  : NULL,
+		.change = changes ? &order->change : NULL,
 		.level = request->level,
 		.line = on_line,
 		.begun = on_begun,

@@ -8,7 +8,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/command/control-wire.h"
 
-static const char *const commands[] = {"sync", "repair", "delete", "rename", "status"};
+static const char *const commands[] = {"sync", "repair", "delete", "rename", "status", "verify"};
 static const char *const members[] = {
 	"command", "mailboxes", "allow_deletions", "targets", "level"};
 
@@ -147,7 +147,8 @@ static int check(const struct control_request *request, char **ret_reason)
 	if (changes && !request->local && !request->remote && !request->database)
 		return refuse(ret_reason, xstrdup("\"targets\" is empty"));
 	if (request->allow_deletions &&
-		(count == 0 || changes || request->command == CONTROL_STATUS))
+		(count == 0 || changes || request->command == CONTROL_STATUS ||
+			request->command == CONTROL_VERIFY))
 		return refuse(ret_reason, xstrdup("\"allow_deletions\" has no meaning here"));
 	return 0;
 }

@@ -14,6 +14,7 @@ enum control_command {
 	CONTROL_DELETE,
 	CONTROL_RENAME,
 	CONTROL_STATUS,
+	CONTROL_VERIFY,
 };
 
 struct control_request {

@@ -4,11 +4,11 @@
 
 #include <stdbool.h>
 
-/* A change to the mailboxes themselves, instead of synchronising. */
+/* A change to the mailboxes themselves, or a look at them, instead of synchronising. */
 struct engine_change {
-	enum { CHANGE_DELETE, CHANGE_RENAME } kind;
-	const char *const
-		*names; /* with the local delimiter, NULL-terminated; CHANGE_RENAME: from, to */
+	enum { CHANGE_DELETE, CHANGE_RENAME, CHANGE_VERIFY } kind;
+	const char *const *names; /* with the local delimiter, NULL-terminated; CHANGE_RENAME: from,
+				     to; CHANGE_VERIFY: may be NULL, for all */
 	bool local, remote, database; /* where */
 };
 

@@ -179,9 +179,13 @@ void engine_change_begin(struct engine *engine)
 {
 	size_t count = 0;
 
+	engine_change_done(engine);
+	if (engine_verifies(engine)) {
+		engine_verify_begin(engine);
+		return;
+	}
 	while (engine->asked.change->names[count] != NULL)
 		count++;
-	engine_change_done(engine);
 	engine->change = (struct change_progress){
 		.stage = CHANGE_CHECK,
 		.failed = xcalloc(count, sizeof(*engine->change.failed)),
@@ -191,6 +195,8 @@ void engine_change_begin(struct engine *engine)
 
 bool engine_change_on(struct engine *engine)
 {
+	if (engine_verifies(engine))
+		return engine_verify_on(engine);
 	while (engine->change.stage < CHANGE_OVER && engine->barrier.waiting == 0) {
 		enum change_stage stage = engine->change.stage++;
 		int r = stage == CHANGE_DATABASE ? change_database(engine)
@@ -212,4 +218,5 @@ void engine_change_done(struct engine *engine)
 {
 	free(take(engine->change.failed));
 	free(take(engine->change.done));
+	engine_verify_done(engine);
 }

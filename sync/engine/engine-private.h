@@ -28,6 +28,7 @@ struct engine_order;
 struct flag_pool;
 struct replay;
 struct run;
+struct verification;
 
 enum engine_phase {
 	ENGINE_CONNECT, /* both sessions are being made, and both list */
@@ -106,6 +107,7 @@ struct engine {
 	size_t tree_count;
 	bool *tree_failed; /* by its index */
 	struct change_progress change;
+	struct verification *verification; /* --verify, under way; or NULL */
 	struct engine_wish asked;
 	struct engine_order *order; /* under way, or NULL */
 	struct engine_order *orders; /* waiting (utlist) */
@@ -225,6 +227,16 @@ void engine_change_begin(struct engine *engine);
  * engine.incomplete). */
 bool engine_change_on(struct engine *engine);
 void engine_change_done(struct engine *engine);
+
+/* engine-verify.c: the same three of --verify, which is a change that changes nothing. */
+void engine_verify_begin(struct engine *engine);
+bool engine_verify_on(struct engine *engine);
+void engine_verify_done(struct engine *engine);
+/* Whether it is what was asked: nothing is written then. */
+static inline bool engine_verifies(const struct engine *engine)
+{
+	return engine->asked.change != NULL && engine->asked.change->kind == CHANGE_VERIFY;
+}
 
 /* For engine-rename.c: */
 struct mailbox_name;

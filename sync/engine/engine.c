@@ -276,6 +276,8 @@ static int prepare(struct engine *engine)
 		(!engine_prepare(engine) || !journal_load(&engine->journal)))
 		return -EIO; /* which is said */
 	engine->remote_listing.prepared = true;
+	if (engine_verifies(engine))
+		return 0;
 	r = objectid_ask(engine);
 	if (r > 0)
 		return r;

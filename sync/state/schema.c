@@ -111,6 +111,15 @@ static const struct {
 		"CREATE INDEX IF NOT EXISTS temp.listed_identity ON listed "
 		"(idx,remote,digest,size,date,refined,uid);",
 		false},
+	/* Temporary: what --verify compares, see verified.h. */
+	[TABLE_VERIFIED] = {"verified",
+		"CREATE TEMP TABLE IF NOT EXISTS verified ("
+		"remote BOOLEAN NOT NULL, uid UNSIGNED INT NOT NULL, "
+		"digest BLOB NOT NULL, size UNSIGNED BIGINT NOT NULL, date BIGINT NOT NULL, "
+		"flags TEXT NOT NULL, mate UNSIGNED INT, paired BOOLEAN NOT NULL DEFAULT 0, "
+		"PRIMARY KEY (remote,uid)) WITHOUT ROWID;"
+		"CREATE INDEX IF NOT EXISTS temp.verified_mate ON verified (remote,mate);",
+		false},
 };
 
 static int table_exists(struct db *db, const char *name, bool *ret_exists)

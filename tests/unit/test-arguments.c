@@ -193,7 +193,9 @@ static void test_refused(void **state)
 		"--proxy --allow-deletions", "--status=", "--status=xml", "--status=JSON",
 		"--status json", "--status 1", "--status a", "--status --repair",
 		"--status --delete a", "--status --proxy", "--status --watch", "--status --notify",
-		"--status --target=local", "--status --allow-deletions a"};
+		"--status --target=local", "--status --allow-deletions a", "--verify --repair",
+		"--verify --watch", "--verify --proxy", "--verify --target=local",
+		"--verify --allow-deletions a", "Entw\xc3\xbcrfe", "--delete a \xe9"};
 
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
 		struct arguments arguments;
