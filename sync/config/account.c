@@ -197,6 +197,11 @@ static enum account_type type_of(const struct account *account, const char *sect
 
 static void load_tls(struct account *account, const char *section, struct tls_options *tls)
 {
+	if (options_entry(account->private->ini, section, "SSL_protocols") != NULL)
+		warn(account,
+			"%s: [%s] SSL_protocols is deprecated: use SSL_protocol_min and "
+			"SSL_protocol_max",
+			account->config_path, section);
 	*tls = (struct tls_options){
 		.verify = yes(account, section, "SSL_verify"),
 		.ca_file = path(account, section, "SSL_CAfile"),

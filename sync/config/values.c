@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "sync/base/xalloc.h"
+#include "sync/imap/utf7.h"
 #include "sync/net/socks5.h"
 
 enum { LOG_PREFIX_DEPTH = 16 };
@@ -119,11 +120,27 @@ static char *parse_bare(const char **at, char *bytes, size_t *len)
 	const char *p = *at;
 
 	for (; *p != '\0' && !is_blank(*p); p++) {
-		if (*p == '"' || *p == '\\' || (unsigned char)*p > 0x7f)
+		/* As in interimap.conf(5): what no atom may hold (RFC 3501 section 9). */
+		if (strchr("\"\\(){", *p) != NULL || (unsigned char)*p < ' ' || *p == 0x7f)
 			return xstrdup("a name with special characters needs double quotes");
 		bytes[(*len)++] = *p;
 	}
 	*at = p;
+	return NULL;
+}
+
+/* Quoted or not, it would go out as it is, and no server could know what is meant. */
+static char *check_seven_bits(const struct list_pattern *pattern)
+{
+	_cleanup_free_ char *utf7 = NULL;
+
+	for (size_t i = 0; i < pattern->len; i++) {
+		if ((unsigned char)pattern->bytes[i] < 0x80)
+			continue;
+		utf7 = utf7_from_utf8((struct slice){.data = pattern->bytes, .len = pattern->len});
+		return utf7 != NULL ? xasprintf("names are in modified UTF-7: %s", utf7)
+				    : xstrdup("names are in modified UTF-7, that is in ASCII");
+	}
 	return NULL;
 }
 
@@ -144,6 +161,8 @@ char *value_parse_patterns(const char *value, struct list_pattern **ret, size_t 
 				   : parse_bare(&at, pattern->bytes, &pattern->len);
 		if (wrong == NULL && pattern->len == 0)
 			wrong = xstrdup("a pattern must not be empty");
+		if (wrong == NULL)
+			wrong = check_seven_bits(pattern);
 		at += strspn(at, " \t");
 	}
 	if (wrong == NULL && count == 0)

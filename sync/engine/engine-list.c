@@ -51,13 +51,17 @@ static void list_delimiter(struct side *side)
 	request_submit(request);
 }
 
+/* For the delimiter in a pattern, where a server has none: it fits no name.  (A NUL may not go out,
+ * RFC 3501 section 9.) */
+enum { NO_NAME = '\1' };
+
 static char *replace(const char *pattern, size_t len, char from, char to)
 {
 	char *copy = xmemdup0(pattern, len);
 
-	for (size_t i = 0; i < len && to != '\0'; i++)
+	for (size_t i = 0; i < len; i++)
 		if (copy[i] == from)
-			copy[i] = to;
+			copy[i] = to != '\0' ? to : NO_NAME;
 	return copy;
 }
 
@@ -77,7 +81,7 @@ static void add_names(struct side *side, struct list_pattern **patterns, size_t 
 	for (size_t i = 0; names[i] != NULL; i++) {
 		size_t len = strlen(names[i]);
 		char *pattern = replace(names[i], len,
-			local_delimiter != '\0' ? local_delimiter : '\1', side->delimiter);
+			local_delimiter != '\0' ? local_delimiter : NO_NAME, side->delimiter);
 
 		add_pattern(patterns, count, pattern, len);
 		/* A rename takes the children along. */
@@ -224,9 +228,10 @@ static bool check_hierarchies(struct engine *engine)
 	if ((engine->local.delimiter == '\0') == (engine->remote.delimiter == '\0'))
 		return true;
 	log_error(ENGINE_CONTEXT(engine),
-		"one of the servers has a flat list of mailboxes, the other a hierarchy: "
-		"they cannot be "
-		"kept the same");
+		"the %s server has a flat list of mailboxes, the %s server a hierarchy: they "
+		"cannot be kept the same",
+		engine->local.delimiter == '\0' ? "local" : "remote",
+		engine->local.delimiter == '\0' ? "remote" : "local");
 	return false;
 }
 
@@ -237,7 +242,9 @@ static void say_unusable(struct engine *engine, const struct side *side, size_t 
 	engine->incomplete = true;
 	if (!engine->first_done || engine->order != NULL)
 		log_error(SIDE_CONTEXT(side, NULL),
-			"left alone: %zu mailbox(es) whose name is too long or holds a line break",
+			"left alone: %zu mailbox(es) whose name is too long, holds a line break, "
+			"or has "
+			"another hierarchy delimiter than the others",
 			count);
 }
 

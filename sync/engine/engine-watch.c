@@ -292,6 +292,19 @@ static void arm_sweep(struct engine *engine)
 	ev_timer_again(engine->loop->ev, &engine->sweep);
 }
 
+/* Of what was asked for (--notify), less is done: once, not with each connection. */
+static void say_fallback(struct side *side)
+{
+	if (side->fallback_said)
+		return;
+	side->fallback_said = true;
+	log_info(SIDE_CONTEXT(side, NULL),
+		"the server does not tell of changes (NOTIFY): %s every %u seconds",
+		side_has(side, "IDLE") ? "the INBOX is watched by IDLE, and all is looked at"
+				       : "all is looked at",
+		watch_interval(side->engine));
+}
+
 static bool on_notify(struct request *request)
 {
 	struct side *side = request->side;
@@ -301,6 +314,7 @@ static bool on_notify(struct request *request)
 	log_debug(SIDE_CONTEXT(side, NULL), "the server refused NOTIFY");
 	side->overflowed = true;
 	if (side->engine->phase == ENGINE_REST) { /* else the next rest begins with it */
+		say_fallback(side);
 		begin_idle(side);
 		arm_sweep(side->engine);
 	}
@@ -312,6 +326,7 @@ static void begin_push(struct side *side)
 	struct request *request;
 
 	if (!watch_can_notify(side)) {
+		say_fallback(side);
 		begin_idle(side);
 		return;
 	}

@@ -43,12 +43,28 @@ static bool is_unusable(struct slice wire)
 	return wire.len > LIMIT_MAILBOX_NAME;
 }
 
-static void take_list(
-	struct listing *listing, const struct response *response, const char *reference)
+/* Names of one list that delimit their levels in two ways cannot be told on the other side. */
+static bool is_delimited_otherwise(const struct response *response, char delimiter)
+{
+	struct slice name = response->list.name;
+	char other = response->list.delimiter;
+
+	if (other == delimiter || name.len == 0)
+		return false;
+	return (other != '\0' && memchr(name.data, other, name.len) != NULL) ||
+	       (delimiter != '\0' && memchr(name.data, delimiter, name.len) != NULL);
+}
+
+static void take_list(struct listing *listing, const struct response *response, char delimiter,
+	const char *reference)
 {
 	struct listed *listed;
 	struct mailbox_name name;
 
+	if (is_delimited_otherwise(response, delimiter)) {
+		listing->unusable++;
+		return;
+	}
 	if (!mailbox_from_wire(response->list.name, response->list.delimiter, reference, &name)) {
 		listing->unusable += is_unusable(response->list.name);
 		return;
@@ -96,7 +112,7 @@ void listing_take(struct listing *listing, const struct response *response, char
 	const char *reference)
 {
 	if (response->type == RESPONSE_LIST)
-		take_list(listing, response, reference);
+		take_list(listing, response, delimiter, reference);
 	else if (response->type == RESPONSE_STATUS)
 		take_status(listing, &response->status, delimiter, reference);
 }

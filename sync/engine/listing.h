@@ -27,7 +27,7 @@ struct listing {
 	bool identified; /* MAILBOXIDs were asked for, as far as they are needed */
 	bool doubted; /* what was listed without a STATUS was asked for once more */
 	bool overflow; /* more than LIMIT_MAILBOXES */
-	size_t unusable; /* names that are too long, or hold a NUL, CR or LF */
+	size_t unusable; /* names that are too long, hold a NUL, CR or LF, or another delimiter */
 };
 
 void listing_clear(struct listing *listing);

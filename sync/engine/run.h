@@ -269,6 +269,10 @@ void run_new_metadata(struct run *run);
 /* Pairs new messages that are on both sides, before they are copied. */
 void run_pair_twins(struct run *run);
 
+/* run-unmatched.c */
+/* Names the messages that changed on that side and should be in the database, and are not. */
+void run_unmatched_say(struct run_side *side, const struct plan_pair *pairs, size_t count);
+
 /* run-moved.c */
 /* Asks for what is gone, on the other sides; submits requests or none. */
 void run_moved_ask(struct run *run);

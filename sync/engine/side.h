@@ -52,6 +52,7 @@ struct side {
 	bool idling;
 	bool notified; /* NOTIFY was set on this connection */
 	bool overflowed; /* … and taken back by the server, or refused */
+	bool fallback_said; /* that something else has its place */
 	struct credit credit; /* for bodies asked of this side and not yet settled on the other */
 };
 

@@ -12,6 +12,7 @@
 
 #include "sync/base/buf.h"
 #include "sync/base/limits.h"
+#include "sync/base/log.h"
 #include "sync/base/xalloc.h"
 #include "sync/net/tls-private.h"
 
@@ -139,6 +140,31 @@ static char *pin_reason(const struct tls_context *context, X509 *certificate)
 		hex);
 }
 
+/* With --debug: what the server shows, and what SSL_fingerprint would pin. */
+static void log_chain(X509_STORE_CTX *store, const char *host)
+{
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(store);
+	unsigned char digest[EVP_MAX_MD_SIZE];
+
+	if (!log_is_debug() || host == NULL)
+		return;
+	log_debug(NULL, "TLS: the name asked for is %s%s", host,
+		tls_is_ip(host) ? " (an address: no SNI)" : " (SNI)");
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		X509 *certificate = sk_X509_value(chain, i);
+		_cleanup_free_ char *hex = digest_key(certificate, EVP_sha256(), digest)
+						   ? to_hex(digest, 32)
+						   : xstrdup("(unreadable)");
+		char *subject = X509_NAME_oneline(X509_get_subject_name(certificate), NULL, 0);
+		char *issuer = X509_NAME_oneline(X509_get_issuer_name(certificate), NULL, 0);
+
+		log_debug(NULL, "TLS: certificate %d: subject %s, issuer %s, public key sha256$%s",
+			i, subject != NULL ? subject : "?", issuer != NULL ? issuer : "?", hex);
+		OPENSSL_free(subject);
+		OPENSSL_free(issuer);
+	}
+}
+
 /* OpenSSL's hook for the whole verification of a peer's certificate.  1 accepts it. */
 static int verify(X509_STORE_CTX *store, void *arg)
 {
@@ -147,6 +173,7 @@ static int verify(X509_STORE_CTX *store, void *arg)
 	struct tls_peer *peer = SSL_get_app_data(ssl);
 	char *reason = NULL;
 
+	log_chain(store, peer->host);
 	if (context->verify && X509_verify_cert(store) != 1) {
 		reason = chain_reason(store, peer->host);
 	} else if (context->n_pins > 0) {

@@ -307,3 +307,18 @@ def test_killed_at_each_commit(pair, filled):
 def uids_of(dovecot):
     with connect(dovecot) as client:
         return client.uids("INBOX")
+
+
+def test_a_change_of_a_message_whose_row_is_lost_is_told(pair, filled):
+    """It was passed over in silence, with exit status 0, and the sides stayed different."""
+    change_database(filled, "DELETE FROM mapping WHERE rUID = 7")
+    with connect(pair[1]) as client:
+        client.select("INBOX")
+        client.store([7], "+", [r"\Flagged"])
+        client.store([8], "+", [r"\Answered"])
+    result = filled.sync()
+    assert "remote(INBOX): WARNING: UID 7 was modified" in result.err
+    assert "`interimap --repair INBOX`" in result.err and "UID 8" not in result.err
+    filled.sync("--repair", "INBOX")
+    filled.assert_equal(*pair)
+    filled.assert_noop(*pair)

@@ -15,6 +15,10 @@ from .interimap import connect, state
 TRAPS = ["$(touch trap)", "`touch trap`", "it's ; touch trap", "--debug", "Entw&APw-rfe"]
 
 
+COMMON = ("IMAP4rev1 LITERAL+ SASL-IR ENABLE IDLE UIDPLUS LIST-EXTENDED CONDSTORE QRESYNC UNSELECT"
+          " MULTIAPPEND")
+
+
 def advised(text):
     """The commands in what was said."""
     # A mailbox's name may hold a grave accent: none follows one within quotes.
@@ -80,3 +84,38 @@ def test_advice_after_uidvalidity_changed_works_in_a_shell(pair, one):
     one.sync()
     assert sum(state(pair[0]).mailboxes[name,].values()) == 2      # none is lost
     one.assert_noop(*pair)
+
+
+def test_names_in_eight_bits_are_refused_with_the_right_spelling(pair, interimap):
+    """They went out as they are, and nothing was done, with exit status 0."""
+    program = interimap(*pair)
+    result = program.run("Entwürfe")
+    assert result.code == 1 and "modified UTF-7: Entw&APw-rfe" in result.err
+    program.write(**{"list-mailbox": '"Entwürfe"'})
+    result = program.run()
+    assert result.code == 1 and "modified UTF-7: Entw&APw-rfe" in result.err
+
+
+def test_what_notify_falls_back_to_is_said(dovecot, interimap):
+    local = dovecot("local")
+    remote = dovecot("remote", capability=f"{COMMON} LIST-STATUS")
+    program = interimap(local, remote)
+    program.sync()
+    running = program.start("--notify")
+    running.wait_for(r"^remote: the server does not tell of changes \(NOTIFY\): the INBOX is watched"
+                     r" by IDLE, and all is looked at every \d+ seconds")
+    assert "local: the server does not tell" not in running.err()
+    assert running.stop().code == 0
+
+
+def test_a_server_with_notify_and_without_list_status(dovecot, interimap):
+    """It was refused, against the manual."""
+    local = dovecot("local")
+    remote = dovecot("remote", capability=f"{COMMON} NOTIFY")
+    with connect(remote) as client:
+        client.cmd("CREATE a")
+        client.append_all("a", messages.mix("a", 3))
+    program = interimap(local, remote)
+    program.sync()
+    program.assert_equal(local, remote)
+    program.assert_noop(local, remote)

@@ -72,6 +72,19 @@ static void test_reference(void **state)
 	assert_non_null(find("work\0x", 6));
 }
 
+/* "odd^x" was made on the other side, and every run after that failed. */
+static void test_two_delimiters(void **state)
+{
+	hear("* LIST () \"/\" a/b", '/', "");
+	hear("* LIST () \"^\" odd^x", '/', "");
+	hear("* LIST () NIL odd/y", '/', "");
+	hear("* LIST () NIL INBOX", '/', ""); /* no level, no matter */
+	hear("* LIST () \"^\" plain", '/', "");
+	assert_int_equal(HASH_COUNT(listing.entries), 3);
+	assert_int_equal(listing.unusable, 2);
+	assert_non_null(find("a\0b", 3));
+}
+
 /* LIST-EXTENDED may name a mailbox twice; nothing that was said is forgotten. */
 static void test_named_twice(void **state)
 {
@@ -147,6 +160,7 @@ int main(void)
 		TEST(test_names_and_attributes),
 		TEST(test_reference),
 		TEST(test_drop_below),
+		TEST(test_two_delimiters),
 		TEST(test_named_twice),
 		TEST(test_status),
 		TEST(test_other_responses),

@@ -194,20 +194,25 @@ static void test_patterns(void **state)
 	PATTERNS("\"foo\\x00bar\"", "foo\0bar|", 1);
 	PATTERNS("\"a b\" \"c\\\"d\"", "a b|c\"d|", 2);
 	PATTERNS("\"\\a\\b\\e\\f\\n\\r\\t\\v\\\\\\?\\'\"", "\a\b\033\f\n\r\t\v\\?'|", 1);
-	PATTERNS("\"\\0\\101\\3779\\xfF0\"",
-		"\0A\377"
-		"9\377"
+	PATTERNS("\"\\0\\101\\1779\\x7F0\"",
+		"\0A\177"
+		"9\177"
 		"0|",
 		1);
 	PATTERNS("[Gmail]/%", "[Gmail]/%|", 1);
-	PATTERNS("\"[\xc3\xa9]\"", "[\xc3\xa9]|", 1);
 	bad_patterns("\"abc", "a double quote is not closed");
 	bad_patterns("\"abc\\", "a double quote is not closed");
 	bad_patterns("\"abc\\\"", "a double quote is not closed");
 	bad_patterns("\"a\"b", "there must be a space after a closing double quote");
 	bad_patterns("a\"b\"", "a name with special characters needs double quotes");
 	bad_patterns("a\\b", "a name with special characters needs double quotes");
-	bad_patterns("\xc3\xa9", "a name with special characters needs double quotes");
+	bad_patterns("foo{bar", "a name with special characters needs double quotes");
+	bad_patterns("foo(bar", "a name with special characters needs double quotes");
+	bad_patterns("a\x01", "a name with special characters needs double quotes");
+	/* Quotes, which were advised, sent it out as it is. */
+	bad_patterns("Entw\xc3\xbcrfe", "names are in modified UTF-7: Entw&APw-rfe");
+	bad_patterns("\"\xc3\xa9\"", "names are in modified UTF-7: &AOk-");
+	bad_patterns("\"\\xe9\"", "names are in modified UTF-7, that is in ASCII");
 	bad_patterns("a \"\"", "a pattern must not be empty");
 	bad_patterns("  ", "there is no pattern");
 	bad_patterns("\"\\q\"", "unknown escape sequence \\q\"");
