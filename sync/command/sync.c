@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/command/sync.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "sync/base/log.h"
 #include "sync/base/xalloc.h"
@@ -67,10 +69,16 @@ static bool prepare_database(struct sync *sync, const struct sync_options *optio
 	const struct sync *before, char **ret_reason)
 {
 	const char *path = sync->account->database;
+	bool missing = access(path, F_OK) < 0 && errno == ENOENT;
+	int r;
 
 	if (before != NULL && is_same_file(path, before->account->database))
 		return true;
-	return db_open(path, options->create, &sync->db, ret_reason) >= 0;
+	r = db_open(path, options->create, &sync->db, ret_reason);
+	if (r >= 0 && missing)
+		log_info((&(const struct log_context){.side = sync->account->database_name}),
+			"%s is made: there is none yet", path);
+	return r >= 0;
 }
 
 struct sync *sync_new(struct loop *loop, struct worker *worker, struct account *account,

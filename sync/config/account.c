@@ -230,6 +230,35 @@ static void load_address(struct account *account, const char *section, struct ac
 	side->proxy = string(account, section, "proxy");
 }
 
+/* What only OpenSSL can judge is judged here, each option alone, so that its line can be told. */
+static int check_tls(struct account *account, const char *section, const struct tls_options *tls,
+	char **ret_reason)
+{
+	const struct {
+		const char *name;
+		struct tls_options alone;
+	} options[] = {
+		{"SSL_protocols", {.protocols = tls->protocols}},
+		{"SSL_protocol_min", {.protocol_min = tls->protocol_min}},
+		{"SSL_protocol_max", {.protocol_max = tls->protocol_max}},
+		{"SSL_cipherlist", {.cipher_list = tls->cipher_list}},
+		{"SSL_ciphersuites", {.cipher_suites = tls->cipher_suites}},
+		{"SSL_fingerprint", {.fingerprints = tls->fingerprints}},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+		_cleanup_free_ char *reason = NULL;
+
+		if (options_entry(account->private->ini, section, options[i].name) == NULL)
+			continue;
+		(void)tls_free(tls_client_new(&options[i].alone, &reason));
+		if (reason != NULL)
+			return refuse(account, section, options[i].name, ret_reason, "%s: %s",
+				options[i].name, reason);
+	}
+	return 0;
+}
+
 static int load_side(
 	struct account *account, const char *section, struct account_side *side, char **ret_reason)
 {
@@ -258,6 +287,8 @@ static int load_side(
 		side->path = keep(account, path_in_home(string(account, section, "path")));
 		if (side->path == NULL)
 			return refuse_homeless(account, ret_reason);
+	} else {
+		return check_tls(account, section, &side->tls, ret_reason);
 	}
 	return 0;
 }

@@ -3,12 +3,18 @@
  * Adoption: a mailbox that has messages on both sides and no mapping (the first run, a lost
  * database) is paired by content before anything is copied.
  */
+#include <inttypes.h>
+#include <stdint.h>
+
 #include "sync/base/xalloc.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/run.h"
 #include "sync/state/adopt.h"
 
-enum { REFINE_AT_ONCE = 500 };
+enum {
+	REFINE_AT_ONCE = 500,
+	NAMED = 100, /* messages that --repair pairs, unless at debug level */
+};
 
 bool run_adopt_wanted(struct run *run)
 {
@@ -109,6 +115,29 @@ bool run_adopt_refine(struct run *run)
 	return refine_side(&run->local) || refine_side(&run->remote);
 }
 
+/* With --repair these are messages whose rows were lost.  What was fresh and is mapped now was
+ * paired. */
+static void name_paired(struct run *run)
+{
+	const struct seqset *fresh = &run->local.fresh;
+	size_t left = log_is_debug() ? SIZE_MAX : NAMED;
+
+	for (size_t i = 0; i < fresh->count && left > 0; i++) {
+		_cleanup_free_ struct uid_pair *pairs = NULL;
+		size_t count = 0;
+
+		if (run_database_failed(run,
+			    mapping_in_range(run->engine->db, run->mailbox->idx, false,
+				    fresh->ranges[i].first, fresh->ranges[i].last, &pairs, &count)))
+			return;
+		for (size_t k = 0; k < count && left > 0; k++, left--)
+			log_warning(RUN_CONTEXT(run),
+				"local UID %" PRIu32 " and remote UID %" PRIu32
+				" are the same message, and had no row: paired again",
+				pairs[k].local, pairs[k].remote);
+	}
+}
+
 bool run_adopt_pair(struct run *run)
 {
 	uint64_t count = 0;
@@ -119,6 +148,8 @@ bool run_adopt_pair(struct run *run)
 		log_notice(RUN_CONTEXT(run),
 			"%llu message(s) are on both sides already: not copied",
 			(unsigned long long)count);
+	if (count > 0 && run->repair)
+		name_paired(run);
 	run->adopted = count > 0;
 	return true;
 }

@@ -148,7 +148,9 @@ static void test_good_values(void **state)
 	good_value("", "port", "65535");
 	good_value("", "auth", "scram-sha-256  PLAIN");
 	good_value("", "SSL_protocols", "!SSLv3 !TLSv1");
-	good_value("", "SSL_fingerprint", "sha512$ABcd 0123");
+	good_value("", "SSL_fingerprint",
+		"sha1$ABcdABcdABcdABcdABcdABcdABcdABcdABcdABcd "
+		"0123012301230123012301230123012301230123012301230123012301230123");
 	good_value("", "SSL_hostname", "");
 	good_value("", "ignore-mailbox", "^virtual(?:\\x00|$)");
 	good_value("", "proxy", "socks5h://user:p@ss@[::1]:9050");
@@ -434,6 +436,13 @@ static void test_proxy_section(void **state)
 	refused("[remote]\n[proxy]\npassword = x\npassword-hash = $y$j9T$abcdefghijkl\n",
 		"c:4: either password or password-hash, not both");
 	refused("[remote]\n[proxy]\nSSL_cert = /x\n", "c:3: SSL_cert and SSL_key belong together");
+	/* What only OpenSSL can judge had neither file nor line. */
+	refused("[remote]\nSSL_fingerprint = sha256$ab\n",
+		"c:2: SSL_fingerprint: \"ab\" is not a sha256 fingerprint (64 hexadecimal digits)");
+	refused("SSL_fingerprint = rot13$ab\n[remote]\n",
+		"c:1: SSL_fingerprint: unknown fingerprint algorithm \"rot13\"");
+	refused("[remote]\nSSL_cipherlist = none-such\n",
+		"c:2: SSL_cipherlist: no usable cipher in \"none-such\"");
 	refused("[remote]\n[proxy]\nSSL_key = /x\n", "c:3: SSL_cert and SSL_key belong together");
 	account = parse("[remote]\n[proxy]\nSSL_key = ~/k\nSSL_cert = c\nusername = me\n");
 	assert_string_equal(account->proxy.key, "/home/u/k");
