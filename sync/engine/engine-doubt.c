@@ -44,7 +44,7 @@ static bool ask(struct side *side)
 	struct listed *entry, *next;
 	bool any = false;
 
-	if (side_listing(side)->doubted)
+	if (side_listing(side)->doubted || side_listing(side)->overflow)
 		return false;
 	side_listing(side)->doubted = true;
 	HASH_ITER (hh, side_listing(side)->entries, entry, next) {

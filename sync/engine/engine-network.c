@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "sync/base/xalloc.h"
+#include "sync/engine/backoff.h"
 #include "sync/engine/engine-private.h"
 
 enum {
@@ -43,6 +44,8 @@ void network_reconnect_later(struct engine *engine)
 	/* Many clients that lost the same server must not all come back at once. */
 	delay *= 0.75 + 0.25 * (double)random() / RAND_MAX;
 	engine->failures++;
+	if (engine->outage.reason != NULL && backoff_told(engine->outage.reason) > delay)
+		delay = backoff_told(engine->outage.reason);
 	ev_timer_set(&engine->network.backoff, delay, 0.);
 	ev_timer_start(engine->loop->ev, &engine->network.backoff);
 }

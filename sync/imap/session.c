@@ -195,11 +195,13 @@ static void starttls_complete(struct command *command)
 	}
 }
 
-/* Refusals that say "later" rather than "never" (RFC 5530). */
+/* Refusals that say "later" rather than "never" (RFC 5530; THROTTLED is what Gmail and others say).
+ */
 static bool is_temporary(const struct command *command)
 {
 	return command->code == CODE_UNAVAILABLE || command->code == CODE_INUSE ||
-	       command->code == CODE_LIMIT || command->code == CODE_SERVERBUG;
+	       command->code == CODE_LIMIT || command->code == CODE_SERVERBUG ||
+	       command->code == CODE_THROTTLED;
 }
 
 static void auth_complete(struct command *command)
