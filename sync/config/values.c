@@ -129,13 +129,16 @@ static char *parse_bare(const char **at, char *bytes, size_t *len)
 	return NULL;
 }
 
-/* Quoted or not, it would go out as it is, and no server could know what is meant. */
-static char *check_seven_bits(const struct list_pattern *pattern)
+/*
+ * Quoted or not, it would go out as it is, and no server could know what is meant.  Who writes the
+ * bytes as escapes means them: some servers have such names, against RFC 3501 section 5.1.
+ */
+static char *check_seven_bits(const char *from, const char *to, const struct list_pattern *pattern)
 {
 	_cleanup_free_ char *utf7 = NULL;
 
-	for (size_t i = 0; i < pattern->len; i++) {
-		if ((unsigned char)pattern->bytes[i] < 0x80)
+	for (; from < to; from++) {
+		if ((unsigned char)*from < 0x80)
 			continue;
 		utf7 = utf7_from_utf8((struct slice){.data = pattern->bytes, .len = pattern->len});
 		return utf7 != NULL ? xasprintf("names are in modified UTF-7: %s", utf7)
@@ -153,6 +156,7 @@ char *value_parse_patterns(const char *value, struct list_pattern **ret, size_t 
 
 	while (wrong == NULL && *at != '\0') {
 		struct list_pattern *pattern;
+		const char *from = at;
 
 		patterns = xreallocarray(patterns, count + 1, sizeof(*patterns));
 		pattern = &patterns[count++];
@@ -162,7 +166,7 @@ char *value_parse_patterns(const char *value, struct list_pattern **ret, size_t 
 		if (wrong == NULL && pattern->len == 0)
 			wrong = xstrdup("a pattern must not be empty");
 		if (wrong == NULL)
-			wrong = check_seven_bits(pattern);
+			wrong = check_seven_bits(from, at, pattern);
 		at += strspn(at, " \t");
 	}
 	if (wrong == NULL && count == 0)

@@ -214,7 +214,8 @@ static void test_patterns(void **state)
 	/* Quotes, which were advised, sent it out as it is. */
 	bad_patterns("Entw\xc3\xbcrfe", "names are in modified UTF-7: Entw&APw-rfe");
 	bad_patterns("\"\xc3\xa9\"", "names are in modified UTF-7: &AOk-");
-	bad_patterns("\"\\xe9\"", "names are in modified UTF-7, that is in ASCII");
+	bad_patterns("\"\xe9\"", "names are in modified UTF-7, that is in ASCII");
+	PATTERNS("\"\\xe9\\377\"", "\xe9\377|", 1); /* meant */
 	bad_patterns("a \"\"", "a pattern must not be empty");
 	bad_patterns("  ", "there is no pattern");
 	bad_patterns("\"\\q\"", "unknown escape sequence \\q\"");
