@@ -24,6 +24,7 @@ class Scenario:
     subscribed: tuple = None                        # if that matters
     ends: tuple = (0,)      # exit statuses of runs that were not disturbed
     settles: bool = True    # a run afterwards opens no mailbox
+    lie: str = None         # a command that is answered OK and not done, the first time
     refuses: bool = False   # both sides refuse messages that are very large
 
     @property
@@ -101,6 +102,11 @@ MESSAGES = [
              [("move", "INBOX", "a", "Work"), ("flag", "Work", "a", "+", "todo")]),
     Scenario("copied", WORK, {"INBOX": ["a", "b Seen"], "Work": ["b Seen", "w", "x Flagged"]},
              [("copy", "INBOX", "b", "Work")]),
+    # As Dovecot 2.3 does behind a STORE with a new keyword.
+    Scenario("expunged in words only", THREE, _some("b Seen"), [("expunge", "INBOX", "a c")],
+             lie="UID EXPUNGE"),
+    Scenario("moved in words only", WORK, {"INBOX": ["b Seen"], "Work": ["a", "w", "x Flagged"]},
+             [("move", "INBOX", "a", "Work")], lie="UID MOVE"),
     Scenario("a refused message", THREE, _some("a", "b Seen", "c todo", "refused", "n"),
              [("append", "INBOX", "refused", "n")],
              then_there=_some("a", "b Seen", "c todo", "n"), refuses=True, settles=False,

@@ -257,7 +257,8 @@ class Stage:
             _copy(f"{played.folder}/sync.db", self.one.database)
         self.use(user)
         for wire in self.wires.values():
-            wire.reset(hidden=hidden, refuse_above=REFUSED if played.scenario.refuses else None)
+            wire.reset(hidden=hidden, lie=played.scenario.lie,
+                       refuse_above=REFUSED if played.scenario.refuses else None)
         return user
 
     def calm(self, played, hidden=()):

@@ -42,15 +42,17 @@ def places(kind):
 
 class Wire(_Server):
     """`hidden`: capabilities that the program does not get to see.  `refuse_above`: an APPEND whose
-    literal is announced with more bytes is refused."""
+    literal is announced with more bytes is refused.  `lie`: the first command that begins so is
+    answered OK, and not done."""
 
     def __init__(self, target, **kwargs):
         super().__init__(target, **kwargs)
         self.lock = threading.Lock()
         self.reset()
 
-    def reset(self, cut=None, hidden=(), refuse_above=None):
+    def reset(self, cut=None, hidden=(), refuse_above=None, lie=None):
         self.cut, self.hidden, self.refuse_above = cut, hidden, refuse_above
+        self.lie = lie
         self.count = {"up": Counter(), "down": Counter()}
         self.commands = []      # without their tags
         self.reached = False
@@ -116,7 +118,7 @@ class _Kinds:
                 break
             line = bytes(line + newline)
             del held[:len(line)]
-            if self.direction == "up" and self._refused(line, back):
+            if self.direction == "up" and (self._refused(line, back) or self._lied(line, back)):
                 continue
             line = self._shown(line)
             cut = self._due(self._kind(line), len(line))
@@ -177,4 +179,13 @@ class _Kinds:
         if not command.upper().startswith(b"APPEND"):
             return False
         back += tag + b" NO [LIMIT] Message is too large\r\n"
+        return True
+
+    def _lied(self, line, back):
+        tag, _, command = line.partition(b" ")
+        lie = self.wire.lie
+        if lie is None or self.verb is not None or not command.startswith(lie.encode()):
+            return False
+        self.wire.lie = None
+        back += tag + b" OK Completed.\r\n"
         return True

@@ -16,6 +16,7 @@ history that was seen to pass, so that tests/run depends on the program and not 
 import contextlib
 import os
 import random
+import signal
 from collections import Counter
 
 import pytest
@@ -231,6 +232,10 @@ class Place:
 
 
 class History:
+    KINDS = ("calm", "calm", "calm", "away", "away", "killed")
+    CALM = ("calm",)            # kinds in which the program listens to both sides most of the time
+    TEST = "test_inline"
+
     def __init__(self, seed, service):
         self.seed, self.service, self.rng = seed, service, random.Random(seed)
         self.number = 0             # of messages made
@@ -251,7 +256,7 @@ class History:
                     f"round {self.round} of seed {self.seed}: {error}", "what was done in it:",
                     *self.log, "what interimap said:", self.service.running.err()[-3000:],
                     "to see it again:", f"tests/model/run --seed {self.seed} --rounds {self.round} "
-                    "test_inline"])) from error
+                    f"{self.TEST}"])) from error
 
     def _round(self):
         self._begin()
@@ -260,17 +265,17 @@ class History:
         # Subscriptions without a mailbox: one that comes there is subscribed to.
         self.dangling = {side: subscribed - set(boxes)
                          for side, (boxes, subscribed) in zip(("local", "remote"), accounts)}
-        kind = self.rng.choice(("calm", "calm", "calm", "away", "away", "killed"))
+        kind = self.rng.choice(self.KINDS)
         where = self.rng.choice((["client"], ["client", "store"], ["remote"], ["client", "remote"],
                                  ["client", "store", "remote"]))
         self.log.append(f"({kind})")
-        if kind != "calm":
+        if kind not in self.CALM:
             self.service.away()
         self._edit(kind, where)
         edited = self._look()
         if kind == "killed":
             self.service.kill()
-        if kind != "calm":
+        if kind not in self.CALM:
             self.service.back()
         if kind == "killed":
             self.service.begin()
@@ -299,6 +304,10 @@ class History:
             places[tree].tree = True
             for _ in range(self.rng.choice((1, 3, 6, 10))):
                 places[self.rng.choice(where)].act()
+                self._disturb(kind)
+
+    def _disturb(self, kind):
+        """Between what the clients do."""
 
     def _conflicts(self):
         """Names that one side renamed or deleted, and the other side had in hand."""
@@ -347,7 +356,7 @@ class History:
             found = count(account)
             for digest in set(found) | set(before) | set(self.bounds.made["local"]) | set(
                     self.bounds.made["remote"]):
-                least, most = self.bounds.of(digest, before[digest], kind == "calm")
+                least, most = self.bounds.of(digest, before[digest], kind in self.CALM)
                 if held:
                     # What is held on one side may not have come to the other yet, or may be there
                     # under both names.
@@ -404,6 +413,23 @@ class History:
         self.service.quiet()
 
 
+class AccidentHistory(History):
+    """Also with SIGHUP while clients are at work, and a connection that is lost at once and again."""
+
+    KINDS = ("calm", "away", "killed", "hangup", "hangup", "lost", "lost")
+    CALM = ("calm", "hangup", "lost")
+    TEST = "test_inline_accidents"
+
+    def _disturb(self, kind):
+        if kind == "hangup" and self.rng.random() < 0.5:
+            os.kill(self.service.running.pid, signal.SIGHUP)
+            self.log.append("SIGHUP")
+        if kind == "lost" and self.rng.random() < 0.5:
+            self.service.away()
+            self.service.back()
+            self.log.append("connections cut")
+
+
 def without_flags(account):
     return {name: {uid: (digest, date) for uid, (digest, date, _) in found.items()}
             for name, found in account.items()}
@@ -421,6 +447,16 @@ def count(account):
 
 @pytest.mark.timeout(60 + 6 * ROUNDS)
 def test_inline(interimap, dovecot):
+    play(interimap, dovecot, History)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(60 + 12 * ROUNDS)
+def test_inline_accidents(interimap, dovecot):
+    play(interimap, dovecot, AccidentHistory)
+
+
+def play(interimap, dovecot, kind):
     print(f"seed {SEED}")
     remote = dovecot("remote", separator=".", format="sdbox", compress=False)
     fill(remote, {"INBOX": (5, 200), "a": (5, 200), "a/b": (3, 200), "d": (5, 200)})
@@ -429,7 +465,7 @@ def test_inline(interimap, dovecot):
         service.levels = False
         service.begin()
         service.running.wait_for("up to date", timeout=60)
-        History(SEED, service).run(ROUNDS)
+        kind(SEED, service).run(ROUNDS)
         service.quiet()
         service.stop()
         service.check()
