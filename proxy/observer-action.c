@@ -186,3 +186,24 @@ void observer_action_copied(struct observer *observer)
 		if (command->effect == EFFECT_MOVE)
 			command->copyuids = 2;
 }
+
+void observer_removal(struct observer *observer, const struct observed *command)
+{
+	struct client_removal removal = {
+		.kind = command->marking == MARKING_ADDS ? REMOVAL_MARK : REMOVAL_UNMARK,
+		.mailbox = observer->selected,
+		.set = command->set,
+		.by_uid = command->by_uid,
+	};
+
+	if (command->effect != EFFECT_STORE)
+		removal.kind = REMOVAL_EXPUNGE;
+	else if (command->marking == MARKING_NONE || command->set == NULL)
+		return;
+	/* UID EXPUNGE of what is not known expunges something else than EXPUNGE. */
+	if (command->effect == EFFECT_EXPUNGE && command->by_uid && command->set == NULL)
+		return;
+	if (observer->actions == NULL || observer->selected == NULL || observer->read_only)
+		return;
+	observer->actions->removal(observer->actions, &removal);
+}

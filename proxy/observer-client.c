@@ -9,6 +9,7 @@
 
 #include "proxy/observer-private.h"
 #include "sync/base/xalloc.h"
+#include "sync/imap/slice.h"
 
 /* What is not listed may do anything. */
 static const struct verb verbs[] = {
@@ -71,6 +72,9 @@ static void start_command(struct client_scan *client)
 	client->effect = EFFECT_NONE;
 	client->mailbox_argument = client->target_argument = client->argument = 0;
 	client->odd = client->returned = false;
+	client->by_uid = client->bad_set = client->names_deleted = false;
+	client->sign = '\0';
+	buf_clear(&client->set);
 	client->long_tag = client->bad_word = client->sets_seen = client->answered = false;
 	client->announced = false;
 	client->word_state = WORD_BETWEEN;
@@ -98,8 +102,17 @@ static void clear_word(struct client_scan *client)
 	client->bad_word = false;
 }
 
+/* The argument that is not yet whole is a set of messages. */
+static bool is_set(const struct client_scan *client)
+{
+	return client->argument == 0 &&
+	       (client->effect == EFFECT_STORE || client->effect == EFFECT_EXPUNGE);
+}
+
 static void add_to_word(struct client_scan *client, const char *data, size_t n)
 {
+	if (is_set(client))
+		client->bad_set |= !buf_append(&client->set, data, n);
 	if (n > LIMIT_OBSERVED_NAME - client->word_len) {
 		client->bad_word = true;
 		return;
@@ -126,6 +139,32 @@ static bool sets_seen(const char *item)
 	       strcasecmp(item, "RFC822") == 0 || strcasecmp(item, "RFC822.TEXT") == 0;
 }
 
+/* What a STORE does: FLAGS replaces them all (RFC 3501 section 6.4.6). */
+static void read_store(struct client_scan *client)
+{
+	const char *item = client->word;
+	char sign = *item == '+' || *item == '-' ? *item++ : '=';
+
+	if (client->sign == '\0' && strncasecmp(item, "FLAGS", 5) == 0)
+		client->sign = sign;
+	else if (client->sign != '\0')
+		client->names_deleted |= strcasecmp(client->word, "\\Deleted") == 0;
+}
+
+void observer_take_set(struct client_scan *client, struct observed *command)
+{
+	bool adds = client->names_deleted && client->sign != '-';
+
+	if (client->effect != EFFECT_STORE && client->effect != EFFECT_EXPUNGE)
+		return;
+	command->by_uid = client->by_uid;
+	if (client->effect == EFFECT_STORE && (client->names_deleted || client->sign == '='))
+		command->marking = adds ? MARKING_ADDS : MARKING_REMOVES;
+	if (!client->odd && !client->bad_set && buf_len(&client->set) > 0)
+		command->set = slice_dup((struct slice){
+			.data = buf_data(&client->set), .len = buf_len(&client->set)});
+}
+
 /* One argument is whole, be it an atom, a quoted string or a literal. */
 static void end_argument(struct observer *observer)
 {
@@ -133,6 +172,7 @@ static void end_argument(struct observer *observer)
 
 	client->word[client->word_len] = '\0';
 	if (client->effect == EFFECT_UID) {
+		client->by_uid = true;
 		find_verb(client);
 		if (client->effect == EFFECT_UID)
 			client->effect = EFFECT_UNKNOWN;
@@ -140,6 +180,8 @@ static void end_argument(struct observer *observer)
 		client->mailbox = observer_name(observer);
 	} else if (client->argument == client->target_argument) {
 		client->target = observer_name(observer);
+	} else if (client->effect == EFFECT_STORE) {
+		read_store(client);
 	} else if (client->effect == EFFECT_FETCH) {
 		client->sets_seen |= sets_seen(client->word);
 	} else if (client->effect == EFFECT_ENABLE) {

@@ -45,6 +45,9 @@ struct verb {
 	unsigned mailbox, target; /* which arguments name mailboxes; 0 for none */
 };
 
+/* What a STORE does to \Deleted. */
+enum marking { MARKING_NONE, MARKING_ADDS, MARKING_REMOVES };
+
 /* A command that was sent, until it is answered. */
 struct observed {
 	struct observed *prev, *next;
@@ -52,6 +55,9 @@ struct observed {
 	/* Owned; NULL if it has none, or it is not certain.  Of an announced MOVE or COPY,
 	 * `mailbox` is the one that was selected. */
 	char *mailbox, *target;
+	char *set; /* owned: of STORE and UID EXPUNGE, or NULL */
+	bool by_uid;
+	enum marking marking;
 	uint64_t ticket; /* 0 if it is not announced, or its outcome is told */
 	char *copyuid; /* owned: arguments of the first one, perhaps not well formed */
 	unsigned copyuids; /* none, one, or 2 for more and for what cannot be attributed */
@@ -80,6 +86,11 @@ struct client_scan {
 	enum effect effect;
 	unsigned mailbox_argument, target_argument, argument;
 	char *mailbox, *target; /* owned */
+	bool by_uid; /* it is a UID command */
+	struct buf set; /* STORE, EXPUNGE: the first argument */
+	bool bad_set; /* it is too long */
+	char sign; /* STORE: of its item, '+', '-' or '=' for neither; 0 before it */
+	bool names_deleted; /* STORE: \Deleted is among the flags */
 	bool sets_seen; /* FETCH: of an item that sets \Seen */
 	bool answered; /* tagged response before the end of the command */
 
@@ -161,6 +172,9 @@ bool observer_is_atom(const char *text, size_t n);
 /* Whether ENABLE of this makes names UTF-8. */
 bool observer_is_utf8_extension(const char *word);
 
+/* observer-client.c: which messages the whole command names, and what it does to \Deleted. */
+void observer_take_set(struct client_scan *client, struct observed *command);
+
 /* observer-action.c: a command that is kept, and may be announced. */
 void observer_action_sent(struct observer *observer, struct observed *command);
 /* Its tagged response; before what settles the command. */
@@ -169,6 +183,9 @@ void observer_action_answered(
 /* Tells the outcome, unless it is told.  The text of a COPYUID, or NULL, is modified. */
 void observer_action_ended(struct observer *observer, struct observed *command,
 	enum action_result result, char *copyuid);
+/* A command that marks or expunges messages of the selected mailbox has been answered with OK, or
+ * its connection has ended. */
+void observer_removal(struct observer *observer, const struct observed *command);
 /* An untagged OK with a COPYUID. */
 void observer_action_copied(struct observer *observer);
 /* After the command another mailbox may be selected, or the same under another name. */

@@ -23,6 +23,7 @@ struct observer *observer_new(struct hint_receiver *receiver, struct action_rece
 	observer->receiver = receiver;
 	observer->actions = actions;
 	buf_init(&observer->server.uids, LIMIT_OBSERVED_CODE);
+	buf_init(&observer->client.set, LIMIT_OBSERVED_SET);
 	return observer;
 }
 
@@ -47,6 +48,7 @@ static struct observed *forget(struct observer *observer, struct observed *comma
 	free(command->mailbox);
 	free(command->target);
 	free(command->copyuid);
+	free(command->set);
 	free(command);
 	return NULL;
 }
@@ -114,6 +116,8 @@ static void settle(struct observer *observer, struct observed *command, bool ok)
 		select_none(observer);
 		break;
 	case EFFECT_CLOSE:
+		if (ok)
+			observer_removal(observer, command);
 		if (!observer->read_only)
 			hint_mailbox(observer, HINT_EXPUNGED, observer->selected);
 		select_none(observer);
@@ -123,9 +127,13 @@ static void settle(struct observer *observer, struct observed *command, bool ok)
 			hint_mailbox(observer, HINT_MAILBOX, observer->selected);
 		break;
 	case EFFECT_STORE:
+		if (ok)
+			observer_removal(observer, command);
 		hint_mailbox(observer, HINT_MAILBOX, observer->selected);
 		break;
 	case EFFECT_EXPUNGE:
+		if (ok)
+			observer_removal(observer, command);
 		hint_mailbox(observer, HINT_EXPUNGED, observer->selected);
 		break;
 	case EFFECT_MOVE:
@@ -169,6 +177,8 @@ struct observer *observer_free(struct observer *observer)
 		return NULL;
 	DL_FOREACH_SAFE (observer->in_flight, command, next) {
 		lost |= may_have_changed(command);
+		if (command->effect == EFFECT_EXPUNGE || command->effect == EFFECT_CLOSE)
+			observer_removal(observer, command);
 		observer_action_ended(observer, command, ACTION_UNKNOWN, NULL);
 		(void)forget(observer, command);
 	}
@@ -178,6 +188,7 @@ struct observer *observer_free(struct observer *observer)
 	free(observer->client.mailbox);
 	free(observer->client.target);
 	buf_done(&observer->server.uids);
+	buf_done(&observer->client.set);
 	free(observer);
 	return NULL;
 }
@@ -211,6 +222,7 @@ void observer_command_sent(struct observer *observer)
 	command->effect = client->effect;
 	command->mailbox = take(client->mailbox);
 	command->target = take(client->target);
+	observer_take_set(client, command);
 	memcpy(command->tag, client->tag, client->tag_len + 1);
 	DL_APPEND(observer->in_flight, command);
 	observer->in_flight_count++;

@@ -134,6 +134,16 @@ static void on_outcome(struct action_receiver *receiver, uint64_t ticket,
 		actions->outcome(actions, ticket, action, result, copied);
 }
 
+static void on_removal(struct action_receiver *receiver, const struct client_removal *removal)
+{
+	struct router *router = container_of(receiver, struct router, actions);
+	int owner = router_owner(router, removal->mailbox);
+	struct action_receiver *actions = owner >= 0 ? router->routes[owner].actions : NULL;
+
+	if (actions != NULL)
+		actions->removal(actions, removal);
+}
+
 /* To the new receiver, if there is one, what is still the account's; the rest is nobody's. */
 static void announce_again(struct router *router, size_t index)
 {
@@ -174,6 +184,7 @@ struct router *router_new(size_t count)
 	router->hints.hint = on_hint;
 	router->actions.announce = on_announce;
 	router->actions.outcome = on_outcome;
+	router->actions.removal = on_removal;
 	router->count = count;
 	return router;
 }

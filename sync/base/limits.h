@@ -76,6 +76,8 @@ enum {
 	LIMIT_OBSERVED_HEAD = 128, /* bytes of tag and verb */
 	LIMIT_OBSERVED_TAG = 64, /* bytes of a tag; what is longer is not followed */
 	LIMIT_OBSERVED_NAME = 1024, /* bytes of a mailbox name in a client's command, likewise */
+	LIMIT_OBSERVED_SET =
+		64 << 10, /* bytes of a set of messages that a client marks or expunges */
 	LIMIT_OBSERVED_COMMANDS = 1024, /* unanswered commands of one client, likewise */
 	LIMIT_OBSERVED_CODE = 1 << 20, /* bytes of a COPYUID that is followed */
 	LIMIT_COPIED_UIDS = 200000, /* messages of one COPYUID that is followed */

@@ -8,7 +8,7 @@
 
 #include "sync/config/values.h"
 #include "sync/net/tls.h"
-#include "sync/plan/messages.h"
+#include "sync/plan/brake.h"
 
 struct account_private;
 

@@ -282,7 +282,7 @@ static bool parse_max_deletions(const char *value, struct plan_brake *ret)
 	if (len > 0 && value[len - 1] == '%') {
 		if (!parse_digits(value, len - 1, &number) || number < 1 || number > 100)
 			return false;
-		*ret = (struct plan_brake){.percent = number};
+		*ret = (struct plan_brake){.percent = number, .side_percent = number};
 		return true;
 	}
 	if (!parse_digits(value, len, &number))
@@ -302,7 +302,7 @@ char *value_check_max_deletions(const char *value)
 
 struct plan_brake value_parse_max_deletions(const char *value)
 {
-	struct plan_brake brake = {.count = 100, .percent = 50};
+	struct plan_brake brake = {.count = 100, .percent = 50, .side_percent = 20};
 
 	if (value != NULL)
 		(void)parse_max_deletions(value, &brake);

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "sync/plan/messages.h"
+#include "sync/plan/brake.h"
 
 /* Each returns NULL, or what is wrong with the value: a sentence that the caller frees. */
 char *value_check_patterns(const char *value);

@@ -12,6 +12,7 @@
 #ifndef INTERIMAP_ENGINE_ACTION_H
 #define INTERIMAP_ENGINE_ACTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,6 +47,16 @@ struct copied_uids {
 	size_t count;
 };
 
+/* Messages that a client marks \Deleted, or marks no longer; and that those that are marked go. */
+enum removal_kind { REMOVAL_MARK, REMOVAL_UNMARK, REMOVAL_EXPUNGE };
+
+struct client_removal {
+	enum removal_kind kind;
+	const char *mailbox; /* as above */
+	const char *set; /* as the client wrote it; NULL: all that are marked */
+	bool by_uid; /* it is of UIDs */
+};
+
 /* Everything is borrowed. */
 struct action_receiver {
 	/* The ticket is the caller's: not 0, and not used for another action of this process. */
@@ -56,6 +67,8 @@ struct action_receiver {
 	void (*outcome)(struct action_receiver *receiver, uint64_t ticket,
 		const struct client_action *action, enum action_result result,
 		const struct copied_uids *copied);
+	/* Answered with OK; of an expunge also when the connection ended before. */
+	void (*removal)(struct action_receiver *receiver, const struct client_removal *removal);
 };
 
 #endif

@@ -21,6 +21,7 @@
 #include "sync/engine/request.h"
 #include "sync/engine/side.h"
 #include "sync/net/addresses.h"
+#include "sync/plan/brake.h"
 #include "sync/plan/messages.h"
 #include "sync/state/db.h"
 

@@ -272,11 +272,11 @@ static void note_listed(struct mailbox_side *side, struct mailbox *mailbox, stru
 	const struct listed *entry = listing_find(listing, mailbox->name, mailbox->len);
 
 	side->seen = (struct mailbox_state){0};
+	side->disposable = false;
 	if (entry == NULL)
 		return;
 	side->seen = entry->status;
-	if (entry->attributes & (LIST_TRASH | LIST_JUNK))
-		mailbox->no_brake = true;
+	side->disposable = (entry->attributes & (LIST_TRASH | LIST_JUNK)) != 0;
 }
 
 static void sync_mailbox(struct engine *engine, const struct plan_mailbox *operation)

@@ -465,8 +465,6 @@ static void on_hint(struct hint_receiver *receiver, enum hint_kind kind, const c
 		relist_soon(engine);
 		return;
 	}
-	if (kind == HINT_EXPUNGED)
-		mailbox->deletions_allowed = true;
 	engine_queue_mailbox(engine, mailbox);
 }
 

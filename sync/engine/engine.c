@@ -118,7 +118,7 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 		mailbox->again = ok = true; /* begun again, when the clients are done */
 	} else if (ok) {
 		mailbox->replayed = false;
-		mailbox->deletions_allowed = mailbox->failed = false;
+		mailbox->failed = false;
 		mailbox_note_reached(mailbox);
 		mailbox_note_in_step(mailbox);
 	} else {

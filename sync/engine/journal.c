@@ -306,6 +306,13 @@ static bool is_deed(const struct client_action *action, enum action_result resul
 	return false;
 }
 
+/* Without it, what they removed may be held (run-brake.c). */
+static void note_removal(struct journal *journal, int r)
+{
+	if (r < 0)
+		log_error(DATABASE_CONTEXT(journal->engine), "%s", db_error(journal->engine->db));
+}
+
 static void outcome(struct action_receiver *receiver, uint64_t ticket,
 	const struct client_action *action, enum action_result result,
 	const struct copied_uids *copied)
@@ -318,6 +325,9 @@ static void outcome(struct action_receiver *receiver, uint64_t ticket,
 			break;
 	if (announced == NULL)
 		return;
+	if (action->kind == ACTION_MOVE && result == ACTION_DONE && copied != NULL)
+		note_removal(
+			journal, removals_note_moved(journal->engine->db, action->mailbox, copied));
 	if (is_deed(action, result, copied))
 		record_client(journal, action, result == ACTION_DONE, copied);
 	disturb(journal, announced->kind, &announced->from, &announced->to);
@@ -328,10 +338,17 @@ static void outcome(struct action_receiver *receiver, uint64_t ticket,
 	task_wake(&journal->engine->task);
 }
 
+static void removal(struct action_receiver *receiver, const struct client_removal *removed)
+{
+	struct journal *journal = journal_of(receiver);
+
+	note_removal(journal, removals_note(&journal->removals, journal->engine->db, removed));
+}
+
 void journal_init(struct journal *journal, struct engine *engine)
 {
-	*journal = (struct journal){
-		.engine = engine, .receiver = {.announce = announce, .outcome = outcome}};
+	*journal = (struct journal){.engine = engine,
+		.receiver = {.announce = announce, .outcome = outcome, .removal = removal}};
 	ev_init(&journal->patience, on_patience_over);
 }
 
@@ -349,6 +366,7 @@ void journal_done(struct journal *journal)
 	struct deed *deed, *next;
 
 	ev_timer_stop(journal->engine->loop->ev, &journal->patience);
+	removals_done(&journal->removals);
 	DL_FOREACH_SAFE (journal->announced, announced, after) {
 		DL_DELETE(journal->announced, announced);
 		forget_names(&announced->from, &announced->to);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "sync/engine/action.h"
+#include "sync/engine/removals.h"
 #include "sync/imap/mailbox.h"
 
 struct announced;
@@ -44,6 +45,7 @@ struct journal {
 	struct announced *announced; /* utlist */
 	struct deed *deeds; /* utlist */
 	unsigned deeds_count;
+	struct removals removals; /* what clients expunge */
 	bool loaded; /* what an earlier life left in the database */
 	ev_timer patience; /* with commands that are not answered */
 };

@@ -76,6 +76,13 @@ bool mailbox_is_clean(const struct mailbox *mailbox)
 	return side_is_clean(&mailbox->local) && side_is_clean(&mailbox->remote);
 }
 
+bool mailbox_is_disposable(const struct mailbox *mailbox, bool remote)
+{
+	const struct mailbox_side *other = remote ? &mailbox->local : &mailbox->remote;
+
+	return other->disposable && !mailbox_name_equal(mailbox->name, mailbox->len, "INBOX", 5);
+}
+
 void mailbox_note_in_step(struct mailbox *mailbox)
 {
 	mailbox->in_step = time(NULL);

@@ -19,6 +19,7 @@ struct db;
 struct mailbox_side {
 	struct mailbox_state base; /* the database's: what is propagated */
 	struct mailbox_state seen; /* the server's last STATUS; uidvalidity 0: none */
+	bool disposable; /* its last list says \Trash or \Junk */
 };
 
 struct mailbox {
@@ -28,8 +29,6 @@ struct mailbox {
 	char *display; /* for a person */
 	struct mailbox_side local, remote;
 	bool subscribed;
-	bool no_brake; /* \Trash or \Junk: mass deletions are ordinary there */
-	bool deletions_allowed; /* a client of the proxy deleted */
 	bool deletions_ordered; /* --allow-deletions */
 	bool repair; /* its next run is one */
 	bool ordered; /* the order under way is about it */
@@ -72,6 +71,9 @@ int mailbox_remember_uidvalidity(
 /* What a STATUS of that side said. */
 void mailbox_note_status(
 	struct mailbox *mailbox, bool remote, const struct response_status *status);
+/* \Trash or \Junk, where mass deletions are ordinary: as the other side than that says, and never
+ * the INBOX. */
+bool mailbox_is_disposable(const struct mailbox *mailbox, bool remote);
 /* Both sides are the same now. */
 void mailbox_note_in_step(struct mailbox *mailbox);
 /* Why its run failed; NULL: it did not, or the connection was lost. */

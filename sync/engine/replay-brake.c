@@ -9,6 +9,7 @@
 #include "sync/engine/engine-private.h"
 #include "sync/engine/journal.h"
 #include "sync/engine/replay-private.h"
+#include "sync/state/losses.h"
 #include "sync/state/mapping.h"
 
 /* Seen on the same side, and not weighed yet; the deed itself is one of them. */
@@ -29,17 +30,6 @@ static int count(struct replay *replay, const struct mailbox *mailbox, uint64_t 
 	return r;
 }
 
-static int count_all(struct replay *replay, uint64_t *ret)
-{
-	struct mailbox *mailbox, *next;
-	int r = 0;
-
-	HASH_ITER (hh, replay->engine->mailboxes, mailbox, next)
-		if (r >= 0)
-			r = count(replay, mailbox, ret);
-	return r;
-}
-
 /* All that were deleted at about the same time, and how many messages would go with them. */
 static int weigh(struct replay *replay, uint64_t *ret)
 {
@@ -52,7 +42,8 @@ static int weigh(struct replay *replay, uint64_t *ret)
 		if (!is_like(replay->deed, deed) || deed->from.data == NULL)
 			continue;
 		mailbox = engine_find_mailbox(replay->engine, deed->from.data, deed->from.len);
-		if (mailbox != NULL && !mailbox->no_brake && r >= 0)
+		if (mailbox != NULL && r >= 0 &&
+			!mailbox_is_disposable(mailbox, replay->origin->remote))
 			r = count(replay, mailbox, ret);
 	}
 	return r;
@@ -72,23 +63,45 @@ static void note_weight(struct replay *replay, uint64_t messages)
 int replay_weigh_deletion(struct replay *replay, const struct mailbox *mailbox, uint64_t *ret_held)
 {
 	const struct plan_brake *brake = &replay->engine->brake;
-	uint64_t own = 0, together = 0, all = 0;
-	int r = 0;
+	bool remote = replay->origin->remote;
+	struct plan_losses own = {0}, all = {0};
+	struct losses losses;
+	uint64_t together = 0;
+	int r;
 
 	*ret_held = 0;
-	if (replay->deed->certain || mailbox->no_brake || brake->off)
+	if (replay->deed->certain || mailbox_is_disposable(mailbox, remote) || brake->off)
 		return 0;
-	if (!replay->deed->weighed) {
+	r = count(replay, mailbox, &own.now);
+	own.left = all.now = own.now;
+	if (r >= 0 && !replay->deed->weighed)
 		r = weigh(replay, &together);
-		if (r >= 0)
-			r = count_all(replay, &all);
-		if (r < 0)
-			return r;
-		note_weight(replay, plan_brake_holds(brake, together, all) ? together : 0);
-	}
-	*ret_held = replay->deed->too_heavy;
-	r = count(replay, mailbox, &own);
-	if (*ret_held == 0 && plan_brake_holds(brake, own, own))
-		*ret_held = own;
-	return r;
+	if (r >= 0)
+		r = losses_of_side(replay->engine->db, remote, mailbox->idx, &losses);
+	if (r >= 0)
+		r = mapping_count_all(replay->engine->db, &all.left);
+	if (r < 0)
+		return r;
+	all.recent = losses.recent;
+	all.held = losses.held + (together > own.now ? together - own.now : 0);
+	if (replay->deed->too_heavy > 0)
+		*ret_held = replay->deed->too_heavy;
+	else if (plan_brake(brake, &own, &all, false) != PLAN_PASS)
+		*ret_held = together > own.now ? together : own.now;
+	if (!replay->deed->weighed)
+		note_weight(replay, *ret_held > own.now ? *ret_held : 0);
+	return 0;
+}
+
+int replay_count_deletion(struct replay *replay, const struct mailbox *mailbox)
+{
+	uint64_t messages = 0;
+	int r;
+
+	if (replay->deed->certain || mailbox_is_disposable(mailbox, replay->origin->remote))
+		return 0;
+	r = count(replay, mailbox, &messages);
+	if (r < 0 || messages == 0)
+		return r;
+	return losses_add(replay->engine->db, mailbox->idx, replay->origin->remote, messages);
 }

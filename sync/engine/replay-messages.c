@@ -268,9 +268,6 @@ static enum step finish(struct replay *replay)
 {
 	const struct messages *messages = &replay->messages;
 
-	/* A client did delete them from the source, whatever a restart made us forget. */
-	if (is_move(replay) && !replay->deed->to_local)
-		messages->source->deletions_allowed = true;
 	if (messages->done > 0)
 		log_info(SIDE_CONTEXT(replay->side, messages->source->display),
 			"%s %" PRIu64 " message(s) to %s", is_move(replay) ? "Moved" : "Copied",

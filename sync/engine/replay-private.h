@@ -111,6 +111,8 @@ void replay_messages_done(struct replay *replay);
 /* replay-brake.c: *ret_held is how many messages a deletion that was only seen would take along, if
  * that is more than goes without asking; else 0.  -errno if the database failed. */
 int replay_weigh_deletion(struct replay *replay, const struct mailbox *mailbox, uint64_t *ret_held);
+/* It is carried out: its messages count for those that follow.  Within a transaction. */
+int replay_count_deletion(struct replay *replay, const struct mailbox *mailbox);
 
 enum step replay_tree_step(struct replay *replay);
 void replay_tree_done(struct replay *replay);

@@ -268,8 +268,10 @@ static enum step not_listed(struct replay *replay)
 
 static int write_deleted(struct replay *replay)
 {
-	int r = mailboxes_delete(replay->engine->db, known(replay)->idx);
+	int r = replay_count_deletion(replay, known(replay));
 
+	if (r == 0)
+		r = mailboxes_delete(replay->engine->db, known(replay)->idx);
 	return r == 0 ? drop(replay) : r;
 }
 

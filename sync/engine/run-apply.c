@@ -11,10 +11,6 @@
 #include "sync/engine/run.h"
 #include "sync/imap/flags.h"
 
-/* An INBOX that loses this many at once and is empty then is a mass deletion too, however small it
- * was. */
-enum { INBOX_EMPTIED = 20 };
-
 static bool on_alive(struct command *command, struct response *response)
 {
 	struct run_side *side = run_side_of(command);
@@ -157,34 +153,6 @@ static void ask_known(struct run_side *side, const struct seqset *uids)
 	run_fetch(side, &side->run->barrier, uids, "UID FLAGS", on_known);
 }
 
-/* The brake: how many would be expunged on the other side because of what vanished on this one. */
-static bool brake_holds(struct run_side *side, const struct plan_operations *other)
-{
-	struct run *run = side->run;
-	uint64_t deletions = seqset_count(&other->expunge), mapped = 0;
-	_cleanup_free_ char *command = NULL;
-	bool emptied;
-
-	deletions -= deletions < side->moved_away ? deletions : side->moved_away;
-	if (deletions == 0 || run->mailbox->no_brake || run->mailbox->deletions_allowed ||
-		run->mailbox->deletions_ordered)
-		return false;
-	if (run_database_failed(run, mapping_count(run->engine->db, run->mailbox->idx, &mapped)))
-		return true;
-	emptied = !run->engine->brake.off && side->exists == 0 && deletions > INBOX_EMPTIED &&
-		  strcmp(run->mailbox->name, "INBOX") == 0;
-	if (!emptied && !plan_brake_holds(&run->engine->brake, deletions, mapped))
-		return false;
-	run->mailbox->held = true;
-	command = advice(run->engine, "--allow-deletions", run->mailbox->display, NULL);
-	(void)run_fail(run,
-		"%" PRIu64 " of %" PRIu64
-		" messages disappeared on the %s side: nothing is deleted. If this is "
-		"right, run `%s`",
-		deletions, mapped, side->side->name, command);
-	return true;
-}
-
 static void report(struct run *run)
 {
 	const struct plan_operations *sides[] = {&run->plan.local, &run->plan.remote};
@@ -231,8 +199,7 @@ bool run_plan(struct run *run)
 	}
 	free(pairs.list);
 	run->has_plan = true;
-	if (brake_holds(&run->local, &run->plan.remote) ||
-		brake_holds(&run->remote, &run->plan.local))
+	if (run_brake_holds(run))
 		return false;
 	ask_known(&run->local, &run->plan.local.need_flags);
 	ask_known(&run->remote, &run->plan.remote.need_flags);
@@ -397,6 +364,8 @@ static int write_pass(
 		r = run_late_write(run);
 	if (r >= 0)
 		r = run_echoes_write(run);
+	if (r >= 0 && !run->reread)
+		r = run_removals_forget(run);
 	if (r >= 0)
 		r = set_state(&run->local, local);
 	if (r >= 0)
@@ -414,6 +383,7 @@ bool run_commit(struct run *run)
 	local = reached(&run->local);
 	remote = reached(&run->remote);
 	same = run->plan.unmap_count == 0 && run->late_count == 0 && !run_echoes_any(run) &&
+	       run->last_removal == 0 &&
 	       memcmp(run_base(&run->local), &local, sizeof(local)) == 0 &&
 	       memcmp(run_base(&run->remote), &remote, sizeof(remote)) == 0;
 

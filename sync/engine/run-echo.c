@@ -72,7 +72,8 @@ static void judge(struct run *run, struct echo *echo)
 		echo->done = true;
 		if (seqset_contains(&other->there, echo->other_uid))
 			copy_again(other, echo->other_uid);
-	} else if (!seqset_contains(&own->gone, echo->uid)) {
+	} else if (!seqset_contains(&own->gone, echo->uid) ||
+		   (!echo->remote && seqset_contains(&run->removed, echo->uid))) {
 		echo->done = echo->old;
 	} else if (!seqset_contains(&other->gone, echo->other_uid)) {
 		seqset_remove_range(&own->gone, echo->uid, echo->uid);

@@ -13,6 +13,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/run.h"
+#include "sync/state/losses.h"
 
 static const char *const reasons[] = {
 	[EVIDENCE_NONE] = "nothing",
@@ -25,7 +26,11 @@ static_assert(ARRAY_LEN(reasons) == EVIDENCE_COUNT, "one for each");
 
 static enum evidence evidence_of(const struct run_side *side, uint32_t uid)
 {
-	if (seqset_contains(&side->vanished, uid))
+	bool told = seqset_contains(&side->vanished, uid);
+
+	if (told && !side->side->remote && seqset_contains(&side->run->removed, uid))
+		return EVIDENCE_CLIENT;
+	if (told)
 		return EVIDENCE_VANISHED;
 	return seqset_contains(&side->absent, uid) ? EVIDENCE_ABSENT : EVIDENCE_NONE;
 }
@@ -56,7 +61,12 @@ static bool sort_pair(struct run *run, const struct plan_pair *pair)
 		local_gone ? evidence_of(&run->local, pair->local) : EVIDENCE_NONE);
 }
 
-static int note_pair(struct run *run, const struct plan_pair *pair)
+/* Echoes that were noted before are losses that were counted before. */
+struct noted {
+	uint64_t local, remote; /* by the side that they vanished on */
+};
+
+static int note_pair(struct run *run, const struct plan_pair *pair, struct noted *noted)
 {
 	bool local_gone = seqset_contains(&run->local.gone, pair->local);
 	bool remote_gone = seqset_contains(&run->remote.gone, pair->remote);
@@ -68,15 +78,31 @@ static int note_pair(struct run *run, const struct plan_pair *pair)
 	if (local_gone)
 		echo = (struct echo){.remote = true, .uid = pair->remote, .other_uid = pair->local};
 	r = echoes_insert(run->engine->db, run->mailbox->idx, &echo);
-	return r < 0 ? r : 0;
+	*(local_gone ? &noted->local : &noted->remote) += r > 0;
+	return r;
+}
+
+static int count_losses(struct run_side *side, uint64_t noted)
+{
+	uint64_t messages = noted < side->counted ? noted : side->counted;
+
+	if (messages == 0)
+		return 0;
+	return losses_add(
+		side->run->engine->db, side->run->mailbox->idx, side->side->remote, messages);
 }
 
 static int note_all(struct run *run)
 {
+	struct noted noted = {0};
 	int r = 0;
 
 	for (size_t i = 0; i < run->plan.unmap_count && r >= 0; i++)
-		r = note_pair(run, &run->plan.unmap[i]);
+		r = note_pair(run, &run->plan.unmap[i], &noted);
+	if (r >= 0)
+		r = count_losses(&run->local, noted.local);
+	if (r >= 0)
+		r = count_losses(&run->remote, noted.remote);
 	return r;
 }
 
@@ -92,6 +118,7 @@ bool run_expunge_decide(struct run *run)
 {
 	struct db *db = run->engine->db;
 
+	run->decided = true;
 	for (size_t i = 0; i < run->plan.unmap_count; i++)
 		if (!sort_pair(run, &run->plan.unmap[i]))
 			return false;

@@ -141,6 +141,7 @@ void run_open(struct run *run)
 		task_wake(&run->task);
 		return;
 	}
+	run_removals_load(run);
 	run_echoes_load(run);
 	open_side(&run->local);
 	open_side(&run->remote);

@@ -192,7 +192,7 @@ static enum step begin_pass(struct run *run)
 		return STEP_DONE;
 	if (run->passes++ >= RUN_PASSES_MAX)
 		return run_fail(run, "it keeps changing; the rest is left for the next run");
-	run->again = run->reread = false;
+	run->again = run->reread = run->decided = false;
 	run->met = run->sought = false;
 	meeting_begin_pass(run);
 	clear_pass(&run->local);
@@ -512,6 +512,7 @@ static void run_free(struct run *run)
 	free(run->intents);
 	free(run->late);
 	free(run->echoes.list);
+	seqset_done(&run->removed);
 	free(run->failure);
 	free(run->problem);
 	free(run);
@@ -590,6 +591,7 @@ struct run *run_new(struct engine *engine, struct mailbox *mailbox,
 	task_init(&run->task, engine->loop, run_step, run_finished);
 	barrier_init(&run->barrier, &run->task);
 	ev_timer_init(&run->pause, on_pause, 0, 0);
+	seqset_init(&run->removed);
 	init_side(run, &run->local, &engine->local, &run->remote);
 	init_side(run, &run->remote, &engine->remote, &run->local);
 	task_wake(&run->task);

@@ -65,6 +65,7 @@ struct run_side {
 	struct seqset due[EVIDENCE_COUNT]; /* to be expunged here */
 	struct seqset sought,
 		there; /* pairs of what we expunged: looked for once more, and found */
+	uint64_t counted; /* messages that vanished here, as the brake counts */
 	uint64_t returned; /* messages that are copied again because of that */
 	struct seqset alive; /* answers of CONFIRM */
 	struct changes changes, known, expected;
@@ -109,6 +110,10 @@ struct run {
 	unsigned disturbed; /* mailbox->disturbed when the pass began */
 	bool put_off; /* it is run again after the next look at the lists */
 	bool straddled; /* a client did something that it must not decide without: over for now */
+	bool decided; /* what is to be expunged in this pass is written down */
+	struct seqset removed; /* local messages that clients expunged, before OPEN … */
+	uint64_t removed_others; /* … others, of which only the number is known */
+	int64_t last_removal; /* … up to that row */
 	bool ending; /* failed, while commands are still under way */
 	bool reread; /* changes were not carried out in full: HIGHESTMODSEQ stays, so that they come
 			again */
@@ -236,6 +241,14 @@ bool run_expunge_decide(struct run *run);
 bool run_expunge(struct run_side *side);
 /* The pass comes again unless the server has reported all of it. */
 void run_expunge_check(struct run_side *side);
+
+/* run-brake.c */
+/* What clients have removed, from the database; what OPEN is about to see is not more. */
+void run_removals_load(struct run *run);
+/* It is carried out; within the transaction of COMMIT. */
+int run_removals_forget(struct run *run);
+/* So much has vanished that the mailbox is held (or the database failed): the run has failed. */
+bool run_brake_holds(struct run *run);
 
 /* run-echo.c */
 /* What this program has expunged, from the database. */

@@ -86,16 +86,4 @@ void plan_done(struct plan *plan);
 /* Nothing to do on either side, and nothing needed. */
 bool plan_is_empty(const struct plan *plan);
 
-/*
- * The brake (max-deletions): holds when all conditions that apply are met.  `mailbox_size` counts
- * the messages before the deletions.
- */
-struct plan_brake {
-	bool off; /* never holds */
-	/* 0 in either: that condition does not apply. */
-	uint64_t count; /* more than this many … */
-	unsigned percent; /* … and more than this share of the mailbox */
-};
-bool plan_brake_holds(const struct plan_brake *brake, uint64_t deletions, uint64_t mailbox_size);
-
 #endif

@@ -140,3 +140,13 @@ int mapping_count(struct db *db, int64_t idx, uint64_t *ret_count)
 	(void)sqlite3_reset(statement);
 	return 0;
 }
+
+int mapping_count_all(struct db *db, uint64_t *ret_count)
+{
+	int64_t count;
+	int r = db_number(db, "SELECT count(*) FROM mapping", &count);
+
+	if (r == 0)
+		*ret_count = (uint64_t)count;
+	return r;
+}

@@ -36,5 +36,7 @@ int mapping_dangling(struct db *db, int64_t idx, uint32_t local_uidnext, uint32_
 	struct uid_pair **pairs, size_t *count);
 
 int mapping_count(struct db *db, int64_t idx, uint64_t *ret_count);
+/* Of all mailboxes. */
+int mapping_count_all(struct db *db, uint64_t *ret_count);
 
 #endif

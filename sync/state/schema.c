@@ -101,6 +101,24 @@ static const struct {
 		"other_uid UNSIGNED INT NOT NULL CHECK (other_uid > 0), since BIGINT NOT NULL, "
 		"PRIMARY KEY (idx,remote,uid)) WITHOUT ROWID;",
 		true},
+	/* What was deleted for what had vanished: see losses.h.  It outlives the mailbox. */
+	[TABLE_LOSS] = {"loss",
+		"CREATE TABLE IF NOT EXISTS loss ("
+		"mailbox INTEGER NOT NULL, remote BOOLEAN NOT NULL, time BIGINT NOT NULL, "
+		"messages UNSIGNED BIGINT NOT NULL);",
+		false},
+	[TABLE_HOLD] = {"hold",
+		"CREATE TABLE IF NOT EXISTS hold ("
+		"idx INTEGER NOT NULL REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+		"remote BOOLEAN NOT NULL, messages UNSIGNED BIGINT NOT NULL, "
+		"PRIMARY KEY (idx,remote)) WITHOUT ROWID;",
+		true},
+	/* What mail clients removed: see removals.h.  AUTOINCREMENT as for `action`. */
+	[TABLE_REMOVAL] = {"removal",
+		"CREATE TABLE IF NOT EXISTS removal ("
+		"id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, mailbox BLOB NOT NULL, "
+		"uids TEXT NOT NULL, messages BIGINT NOT NULL, since BIGINT NOT NULL);",
+		false},
 	/* Temporary: what adoption compares, see adopt.h. */
 	[TABLE_LISTED] = {"listed",
 		"CREATE TEMP TABLE IF NOT EXISTS listed ("

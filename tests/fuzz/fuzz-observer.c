@@ -182,10 +182,16 @@ static void converse(struct run *run, const uint8_t *data, size_t size)
 	}
 }
 
+static void on_removal(struct action_receiver *actions, const struct client_removal *removal)
+{
+	if (removal->mailbox == NULL)
+		abort();
+}
+
 static void run_init(struct run *run, size_t step)
 {
 	*run = (struct run){.receiver.hint = on_hint,
-		.actions = {.announce = on_announced, .outcome = on_outcome},
+		.actions = {.announce = on_announced, .outcome = on_outcome, .removal = on_removal},
 		.step = step};
 	buf_init(&run->up, KEPT);
 	buf_init(&run->down, KEPT);

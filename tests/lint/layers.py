@@ -19,7 +19,7 @@ MAY_USE = {
     "sync/state": {"sync/base"},
     "sync/plan": {"sync/base"} | TYPES,
     "sync/engine": SYNC - {"sync/config", "sync/command"} | {"sync/config/account.h", "sync/config/values.h"},
-    "sync/config": {"sync/base", "sync/net", "sync/imap", "sync/plan/messages.h"},
+    "sync/config": {"sync/base", "sync/net", "sync/imap", "sync/plan/brake.h"},
     "sync/command": SYNC,
     "proxy": {"sync/base", "sync/net", "sync/imap", "sync/config", "sync/command"}
              | ENGINE_FOR_PROXY,

@@ -123,10 +123,24 @@ static inline void on_outcome(struct action_receiver *actions, uint64_t ticket,
 	assert_true(buf_putc(&run->told, ')'));
 }
 
+/* "mark a 5:7", "unmark", "expunge"; "uid" before the set, and "-" for none. */
+static bool tells_removals;
+
+static inline void on_removal(struct action_receiver *actions, const struct client_removal *removal)
+{
+	static const char *const kinds[] = {"mark", "unmark", "expunge"};
+
+	if (tells_removals)
+		tell(container_of(actions, struct run, actions), "%s %s %s%s", kinds[removal->kind],
+			removal->mailbox, removal->by_uid ? "uid " : "",
+			removal->set != NULL ? removal->set : "-");
+}
+
 static inline void run_init(struct run *run)
 {
 	*run = (struct run){.receiver = {.hint = on_hint},
-		.actions = {.announce = on_announced, .outcome = on_outcome}};
+		.actions = {
+			.announce = on_announced, .outcome = on_outcome, .removal = on_removal}};
 	buf_init(&run->told, 1 << 20);
 	buf_init(&run->held, LIMIT_OBSERVED_HEAD);
 	buf_init(&run->up, 1 << 20);

@@ -51,6 +51,27 @@ static void test_copy_and_move(void **state)
 		"4?move a>b,4=move a>b(7 5-12),expunged a,mailbox b");
 }
 
+/* What is marked \\Deleted, no longer so, and expunged. */
+static void test_removals(void **state)
+{
+	tells_removals = true;
+	check(DIALOGUE(IN_A, C("1 UID STORE 5:7,9 +FLAGS.SILENT (\\Seen \\deleted)\r\n"),
+		      S("1 OK\r\n"), C("2 STORE 1:* FLAGS \\Deleted\r\n"), S("2 OK\r\n"),
+		      C("3 UID STORE 5 (UNCHANGEDSINCE 7) -FLAGS (\\Deleted)\r\n"), S("3 OK\r\n"),
+		      C("4 STORE 2 FLAGS ()\r\n"), S("4 OK\r\n"),
+		      C("5 STORE 2 +FLAGS (x)\r\n6 STORE 3 +FLAGS \\Deleted\r\n"),
+		      S("5 OK\r\n6 NO\r\n"), C("7 UID EXPUNGE 1:*\r\n"), S("7 OK\r\n"),
+		      C("8 EXPUNGE\r\n"), S("* 1 EXPUNGE\r\n8 OK\r\n"), C("9 CLOSE\r\n"),
+		      S("9 OK\r\n")),
+		"selected a,mark a uid 5:7,9,mailbox a,mark a 1:*,mailbox a,unmark a uid 5,"
+		"mailbox a,unmark a 2,mailbox a,mailbox a,mailbox a,expunge a uid 1:*,expunged a,"
+		"expunge a -,expunged a,expunge a -,expunged a");
+	/* Of a mailbox that is read only, nothing is. */
+	check(DIALOGUE(C("1 EXAMINE a\r\n"), S("1 OK\r\n"), C("2 CLOSE\r\n"), S("2 OK\r\n")),
+		"selected a");
+	tells_removals = false;
+}
+
 static void test_order_of_the_text(void **state)
 {
 	check(DIALOGUE(IN_A, C("1 UID COPY 1:9 b\r\n"),
@@ -447,6 +468,7 @@ int main(void)
 		cmocka_unit_test(test_append_forms),
 		cmocka_unit_test(test_copy_and_move),
 		cmocka_unit_test(test_order_of_the_text),
+		cmocka_unit_test(test_removals),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_not_announced),
 		cmocka_unit_test(test_selection),

@@ -247,7 +247,8 @@ static void test_max_deletions(void **state)
 		"", "YES", "-1", "%", "0%", "101%", "50 %", "5x", "10000000000", "1e3"};
 	struct plan_brake brake = value_parse_max_deletions(NULL);
 
-	assert_true(!brake.off && brake.count == 100 && brake.percent == 50);
+	assert_true(!brake.off && brake.count == 100 && brake.percent == 50 &&
+		    brake.side_percent == 20);
 	brake = value_parse_max_deletions("no");
 	assert_true(brake.off);
 	brake = value_parse_max_deletions("7");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* plan_messages(), the rules one by one, and its limits; plan_brake_holds(). */
+/* plan_messages(), the rules one by one, and its limits. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -438,36 +438,6 @@ static void test_many_changes(void **state)
 	free(changes);
 }
 
-static void test_brake(void **state)
-{
-	static const struct {
-		struct plan_brake brake;
-		uint64_t deletions, size;
-		bool holds;
-	} cases[] = {
-		{{.count = 100, .percent = 50}, 101, 200, true},
-		{{.count = 100, .percent = 50}, 100, 150, false},
-		{{.count = 100, .percent = 50}, 101, 202, false},
-		{{.count = 100, .percent = 50}, 101, 201, true},
-		{{.count = 100, .percent = 50}, 1000, 1000000, false},
-		{{.off = true, .count = 100, .percent = 50}, 1000, 1000, false},
-		{{.count = 10}, 11, 1000000, true},
-		{{.count = 10}, 10, 10, false},
-		{{.percent = 20}, 1, 4, true},
-		{{.percent = 20}, 1, 5, false},
-		{{.percent = 100}, 5, 5, false},
-		{{0}, 1, 1000, true},
-		{{0}, 0, 0, false},
-		{{.percent = 50}, UINT64_MAX, UINT64_MAX, true},
-		{{.percent = 100}, UINT64_MAX, UINT64_MAX, false},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-		assert_int_equal(
-			plan_brake_holds(&cases[i].brake, cases[i].deletions, cases[i].size),
-			cases[i].holds);
-}
-
 static int setup(void **state)
 {
 	pool = flag_pool_new();
@@ -490,7 +460,6 @@ int main(void)
 		cmocka_unit_test(test_too_many_flags),
 		cmocka_unit_test(test_too_many_expunges),
 		cmocka_unit_test(test_many_changes),
-		cmocka_unit_test(test_brake),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -61,6 +61,11 @@ static void on_outcome(struct action_receiver *receiver, uint64_t ticket,
 		action->mailbox != NULL ? action->mailbox : action->target, ticket);
 }
 
+static void on_removal(struct action_receiver *receiver, const struct client_removal *removal)
+{
+	tell(container_of(receiver, struct account, actions), "removal", removal->mailbox, 0);
+}
+
 static void join(struct fixture *fixture, size_t index, const char *reference, size_t who)
 {
 	struct account *account = &fixture->accounts[who];
@@ -78,6 +83,7 @@ static int setup(void **state)
 		fixture->accounts[i].hints.hint = on_hint;
 		fixture->accounts[i].actions.announce = on_announce;
 		fixture->accounts[i].actions.outcome = on_outcome;
+		fixture->accounts[i].actions.removal = on_removal;
 	}
 	for (size_t i = 0; i < ACCOUNTS; i++)
 		join(fixture, i, references[i], i);
