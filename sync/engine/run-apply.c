@@ -176,7 +176,6 @@ bool run_plan(struct run *run)
 {
 	struct plan_side local, remote;
 	struct pair_list pairs = {0};
-	bool again = run->has_plan; /* with the flags that were asked for */
 
 	if (run->failure != NULL)
 		return false;
@@ -193,10 +192,6 @@ bool run_plan(struct run *run)
 	local = plan_side(&run->local);
 	remote = plan_side(&run->remote);
 	plan_messages(run->engine->flags, &local, &remote, pairs.list, pairs.count, &run->plan);
-	if (!again) {
-		run_unmatched_say(&run->local, pairs.list, pairs.count);
-		run_unmatched_say(&run->remote, pairs.list, pairs.count);
-	}
 	free(pairs.list);
 	run->has_plan = true;
 	if (run_brake_holds(run))

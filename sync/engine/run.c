@@ -396,6 +396,14 @@ static enum step copy(struct run *run)
 	return finish_pass(run);
 }
 
+static enum step opened(struct run *run)
+{
+	if (!run_opened(run))
+		return STEP_FAILED;
+	run_unmatched_say(run);
+	return next(run, RUN_SETTLE);
+}
+
 static enum step advance(struct run *run)
 {
 	/* Other runs may wake it at any time. */
@@ -409,7 +417,7 @@ static enum step advance(struct run *run)
 	case RUN_OPEN:
 		return begin_pass(run);
 	case RUN_OPENED:
-		return run_opened(run) ? next(run, RUN_SETTLE) : STEP_FAILED;
+		return opened(run);
 	case RUN_SETTLE:
 		return settle(run);
 	case RUN_LOOKED:

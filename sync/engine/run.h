@@ -283,8 +283,11 @@ void run_new_metadata(struct run *run);
 void run_pair_twins(struct run *run);
 
 /* run-unmatched.c */
-/* Names the messages that changed on that side and should be in the database, and are not. */
-void run_unmatched_say(struct run_side *side, const struct plan_pair *pairs, size_t count);
+/*
+ * Names the messages that a side reports as changed and that should be in the database, and are
+ * not.  Right after OPEN: what other runs move away from here is out of the database later on.
+ */
+void run_unmatched_say(struct run *run);
 
 /* run-moved.c */
 /* Asks for what is gone, on the other sides; submits requests or none. */
