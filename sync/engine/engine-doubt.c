@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mailboxes that were listed without a STATUS are asked for once more.
+ * Mailboxes that were listed without a STATUS, or told to be gone while they were listed, are asked
+ * for once more.
  *
  * A server may leave it out for a while (RFC 5819 section 2).  But Dovecot 2.3 with a list index
  * also goes on listing, as if it could be selected, a Maildir mailbox that was deleted while it has
@@ -9,26 +10,23 @@
 #include <stdlib.h>
 
 #include "sync/base/xalloc.h"
+#include "sync/engine/ask.h"
 #include "sync/engine/engine-private.h"
 
 struct doubt_request {
-	struct request request;
+	struct status_request status;
 	struct listed *entry;
 };
 
-static bool on_status(struct command *command, struct response *response)
+static void on_status(struct status_request *status, const struct response_status *answer)
 {
-	struct side *side = container_of(command, struct request, command)->side;
-
-	if (response->type != RESPONSE_STATUS)
-		return false;
-	listing_take(side_listing(side), response, side->delimiter, side->reference);
-	return true;
+	listed_take_status(container_of(status, struct doubt_request, status)->entry, answer);
 }
 
 static bool answered(struct request *request)
 {
-	struct listed *entry = container_of(request, struct doubt_request, request)->entry;
+	struct status_request *status = container_of(request, struct status_request, request);
+	struct listed *entry = container_of(status, struct doubt_request, status)->entry;
 
 	if (request->command.outcome == OUTCOME_LOST ||
 		request->command.outcome == OUTCOME_CANCELLED)
@@ -48,22 +46,18 @@ static bool ask(struct side *side)
 		return false;
 	side_listing(side)->doubted = true;
 	HASH_ITER (hh, side_listing(side)->entries, entry, next) {
-		char *wire;
-		struct doubt_request *doubt;
+		const struct mailbox_name name = {.data = entry->name, .len = entry->len};
+		struct status_request *status;
 
 		if (entry->status.uidvalidity != 0 || !listed_is_selectable(entry))
 			continue;
-		wire = side_wire_name(side, entry->name, entry->len);
-		if (wire == NULL)
+		status = status_request_new(&side->engine->barrier, side, &name,
+			"UIDVALIDITY UIDNEXT HIGHESTMODSEQ", sizeof(struct doubt_request),
+			on_status, answered);
+		if (status == NULL)
 			continue;
-		doubt = request_new(&side->engine->barrier, side, sizeof(*doubt), answered);
-		doubt->entry = entry;
-		doubt->request.command.untagged = on_status;
-		command_puts(&doubt->request.command, "STATUS ");
-		command_mailbox(&doubt->request.command, wire);
-		command_puts(&doubt->request.command, " (UIDVALIDITY UIDNEXT HIGHESTMODSEQ)");
-		request_submit(&doubt->request);
-		free(wire);
+		container_of(status, struct doubt_request, status)->entry = entry;
+		request_submit(&status->request);
 		any = true;
 	}
 	return any;

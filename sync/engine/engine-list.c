@@ -7,23 +7,29 @@
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
 #include "sync/config/values.h"
+#include "sync/engine/ask.h"
 #include "sync/engine/engine-private.h"
 #include "sync/imap/mailbox.h"
 
-/* The delimiter of the hierarchy is told by LIST "" "" (RFC 3501 section 6.3.8). */
-static bool on_delimiter(struct command *command, struct response *response)
+/*
+ * The delimiter of the hierarchy is told by LIST "" "", for a name that is none (RFC 3501 section
+ * 6.3.8).  Most servers leave it empty, Gmail does not.
+ */
+static bool on_delimiter(struct list_request *list, struct response *response)
 {
-	struct side *side = container_of(command, struct request, command)->side;
+	const struct response_list *line = &response->list;
 
-	if (response->type != RESPONSE_LIST)
+	if (response->type != RESPONSE_LIST ||
+		(line->name.len > 0 &&
+			(!(line->attributes & LIST_NOSELECT) || list_line_is_told(line))))
 		return false;
-	side->delimiter = response->list.delimiter;
+	list->request.side->delimiter = line->delimiter;
 	return true;
 }
 
-static bool on_listed(struct command *command, struct response *response)
+static bool on_listed(struct list_request *list, struct response *response)
 {
-	struct side *side = container_of(command, struct request, command)->side;
+	struct side *side = list->request.side;
 
 	if (response->type != RESPONSE_LIST && response->type != RESPONSE_STATUS)
 		return false;
@@ -42,13 +48,14 @@ static bool listed(struct request *request)
 
 static void list_delimiter(struct side *side)
 {
-	struct request *request = request_new(&side->engine->barrier, side, sizeof(*request), NULL);
+	struct list_request *list =
+		list_request_new(&side->engine->barrier, side, sizeof(*list), on_delimiter, NULL);
+	struct command *command = &list->request.command;
 
-	request->command.untagged = on_delimiter;
-	command_puts(&request->command, "LIST ");
-	command_mailbox(&request->command, side->reference);
-	command_puts(&request->command, " \"\"");
-	request_submit(request);
+	command_puts(command, "LIST ");
+	command_mailbox(command, side->reference);
+	command_puts(command, " \"\"");
+	request_submit(&list->request);
 }
 
 /* For the delimiter in a pattern, where a server has none: it fits no name.  (A NUL may not go out,
@@ -130,12 +137,11 @@ static void put_selection(struct command *command, const struct side *side)
 static size_t list_some(struct side *side, const struct list_pattern *patterns, size_t count)
 {
 	enum { TAIL = 200 };
-	struct request *request =
-		request_new(&side->engine->barrier, side, sizeof(*request), listed);
-	struct command *command = &request->command;
+	struct list_request *list =
+		list_request_new(&side->engine->barrier, side, sizeof(*list), on_listed, listed);
+	struct command *command = &list->request.command;
 	size_t done = 0;
 
-	command->untagged = on_listed;
 	command_puts(command, "LIST ");
 	put_selection(command, side);
 	command_mailbox(command, side->reference);
@@ -151,7 +157,7 @@ static size_t list_some(struct side *side, const struct list_pattern *patterns, 
 		side_has(side, "SPECIAL-USE") ? " SPECIAL-USE" : "",
 		/* Without it, engine-doubt.c asks for each mailbox. */
 		side_has(side, "LIST-STATUS") ? " STATUS (UIDVALIDITY UIDNEXT HIGHESTMODSEQ)" : "");
-	request_submit(request);
+	request_submit(&list->request);
 	return done;
 }
 

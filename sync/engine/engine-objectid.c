@@ -7,45 +7,38 @@
 #include <stdlib.h>
 
 #include "sync/base/xalloc.h"
+#include "sync/engine/ask.h"
 #include "sync/engine/engine-private.h"
 #include "sync/state/mailbox-ids.h"
 
 struct id_request {
-	struct request request;
+	struct status_request status;
 	struct listed *entry;
 };
 
-static bool on_status(struct command *command, struct response *response)
+static void on_status(struct status_request *status, const struct response_status *answer)
 {
-	struct request *request = container_of(command, struct request, command);
-	struct listed *entry = container_of(request, struct id_request, request)->entry;
-	const struct response_status *status = &response->status;
+	struct listed *entry = container_of(status, struct id_request, status)->entry;
 
-	if (response->type != RESPONSE_STATUS || !(status->items & STATUS_MAILBOXID))
-		return false;
+	if (!(answer->items & STATUS_MAILBOXID))
+		return; /* told by NOTIFY */
 	free(entry->mailbox_id);
-	entry->mailbox_id = status->mailbox_id.len <= MAILBOX_ID_LEN
-				    ? xmemdup0(status->mailbox_id.data, status->mailbox_id.len)
+	entry->mailbox_id = answer->mailbox_id.len <= MAILBOX_ID_LEN
+				    ? xmemdup0(answer->mailbox_id.data, answer->mailbox_id.len)
 				    : NULL;
-	return true;
 }
 
 /* Not together with the list: there Cyrus 3.6 writes what it has freed. */
 static void ask(struct engine *engine, struct listed *entry)
 {
-	_cleanup_free_ char *wire = side_wire_name(&engine->remote, entry->name, entry->len);
-	struct id_request *request;
+	const struct mailbox_name name = {.data = entry->name, .len = entry->len};
+	struct status_request *status = status_request_new(&engine->barrier, &engine->remote, &name,
+		"MAILBOXID", sizeof(struct id_request), on_status, request_ignore_refusal);
 
-	if (wire == NULL)
+	if (status == NULL)
 		return;
-	request = request_new(
-		&engine->barrier, &engine->remote, sizeof(*request), request_ignore_refusal);
-	request->entry = entry;
-	request->request.command.untagged = on_status;
-	command_puts(&request->request.command, "STATUS ");
-	command_mailbox(&request->request.command, wire);
-	command_puts(&request->request.command, " (MAILBOXID)");
-	request_submit(&request->request);
+	container_of(status, struct id_request, status)->entry = entry;
+	request_submit(&status->request);
 }
 
 int objectid_ask(struct engine *engine)

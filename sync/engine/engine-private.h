@@ -312,6 +312,9 @@ unsigned watch_interval(struct engine *engine);
 bool watch_can_notify(const struct side *side);
 /* The lists are about to be looked at again. */
 bool watch_looks_soon(const struct engine *engine);
+/* A line of a LIST, or told by itself: may it say that a mailbox was renamed or deleted there, then
+ * that is looked into, if such things are followed.  Answers to LIST (SUBSCRIBED) are not meant. */
+void watch_told(struct side *side, const struct response_list *list);
 /* What a server told by itself. */
 void watch_notified(struct engine *engine, struct side *side, struct response *response);
 

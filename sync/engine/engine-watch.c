@@ -13,8 +13,10 @@
 #include <utlist.h>
 
 #include "sync/base/xalloc.h"
+#include "sync/engine/ask.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/run.h"
+#include "sync/engine/subtree.h"
 #include "sync/imap/mailbox.h"
 #include "sync/imap/utf7.h"
 
@@ -141,7 +143,8 @@ static void note_renamed(struct side *side, const struct response_list *list)
 {
 	struct mailbox_name from = {0}, to = {0};
 
-	if (read_told_name(side, list->old_name, &from) && read_told_name(side, list->name, &to))
+	if (read_told_name(side, list->old_name, &from) && read_told_name(side, list->name, &to) &&
+		subtree_is_known(side->engine, &from))
 		journal_note(&side->engine->journal, ACTION_RENAME, side->remote, &from, &to);
 	free(from.data);
 	free(to.data);
@@ -154,9 +157,21 @@ static void note_deleted(struct side *side, const struct response_list *list)
 
 	if (read_told_name(side, list->name, &name))
 		mailbox = engine_find_mailbox(side->engine, name.data, name.len);
-	if (mailbox != NULL && mailbox->listed)
+	if (mailbox != NULL && mailbox->listed && !mailbox->noted) {
+		mailbox->noted = true;
 		journal_note(&side->engine->journal, ACTION_DELETE, side->remote, &name, NULL);
+	}
 	free(name.data);
+}
+
+void watch_told(struct side *side, const struct response_list *list)
+{
+	if (!side->engine->options->follow)
+		return;
+	if (list->old_name.data != NULL)
+		note_renamed(side, list);
+	else if ((list->attributes & LIST_NONEXISTENT) && !(list->attributes & LIST_SUBSCRIBED))
+		note_deleted(side, list);
 }
 
 /*
@@ -166,12 +181,7 @@ static void note_deleted(struct side *side, const struct response_list *list)
  */
 static void note_list(struct side *side, const struct response_list *list)
 {
-	bool follow = side->engine->options->follow;
-
-	if (follow && list->old_name.data != NULL)
-		note_renamed(side, list);
-	else if (follow && (list->attributes & LIST_NONEXISTENT))
-		note_deleted(side, list);
+	watch_told(side, list);
 	relist_soon(side->engine);
 }
 
@@ -340,30 +350,20 @@ static void begin_push(struct side *side)
 
 /* Work is over */
 
-static bool on_status(struct command *command, struct response *response)
+static void on_status(struct status_request *status, const struct response_status *answer)
 {
-	struct side *side = container_of(command, struct request, command)->side;
-
-	if (response->type != RESPONSE_STATUS)
-		return false;
-	(void)note_status(side, &response->status);
-	return true;
+	(void)note_status(status->request.side, answer);
 }
 
 static void ask_status(struct side *side, struct mailbox *mailbox)
 {
-	_cleanup_free_ char *wire = side_wire_name(side, mailbox->name, mailbox->len);
-	struct request *request;
+	const struct mailbox_name name = {.data = mailbox->name, .len = mailbox->len};
+	struct status_request *status = status_request_new(&side->engine->barrier, side, &name,
+		"UIDVALIDITY UIDNEXT HIGHESTMODSEQ", sizeof(*status), on_status,
+		request_ignore_refusal);
 
-	if (wire == NULL)
-		return;
-	request =
-		request_new(&side->engine->barrier, side, sizeof(*request), request_ignore_refusal);
-	request->command.untagged = on_status;
-	command_puts(&request->command, "STATUS ");
-	command_mailbox(&request->command, wire);
-	command_puts(&request->command, " (UIDVALIDITY UIDNEXT HIGHESTMODSEQ)");
-	request_submit(request);
+	if (status != NULL)
+		request_submit(&status->request);
 }
 
 enum step watch_check(struct engine *engine)

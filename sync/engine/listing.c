@@ -55,6 +55,23 @@ static bool is_delimited_otherwise(const struct response *response, char delimit
 	       (delimiter != '\0' && memchr(name.data, delimiter, name.len) != NULL);
 }
 
+/*
+ * The same name again, perhaps told by NOTIFY between the lines.  That it is gone may be older than
+ * the line that has it, or newer: the mailbox is asked for once more (engine-doubt.c).
+ */
+static void note_again(struct listed *listed, unsigned attributes)
+{
+	const unsigned none = LIST_NOSELECT | LIST_NONEXISTENT | LIST_NOACCESS;
+
+	if ((attributes & LIST_NONEXISTENT) && listed_is_selectable(listed)) {
+		listed->status = (struct mailbox_state){0};
+		return;
+	}
+	if ((attributes & none) == 0)
+		listed->attributes &= ~none;
+	listed->attributes |= attributes;
+}
+
 static void take_list(struct listing *listing, const struct response *response, char delimiter,
 	const char *reference)
 {
@@ -71,7 +88,7 @@ static void take_list(struct listing *listing, const struct response *response, 
 	}
 	listed = listing_find(listing, name.data, name.len);
 	if (listed != NULL) {
-		listed->attributes |= response->list.attributes;
+		note_again(listed, response->list.attributes);
 		free(name.data);
 		return;
 	}
@@ -87,25 +104,31 @@ static void take_list(struct listing *listing, const struct response *response, 
 	HASH_ADD_KEYPTR(hh, listing->entries, listed->name, listed->len, listed);
 }
 
-static void take_status(struct listing *listing, const struct response_status *status,
-	char delimiter, const char *reference)
+void listed_take_status(struct listed *listed, const struct response_status *status)
 {
 	const unsigned needed = STATUS_UIDVALIDITY | STATUS_UIDNEXT | STATUS_HIGHESTMODSEQ;
-	struct mailbox_name name;
-	struct listed *listed;
 
-	if ((status->items & needed) != needed ||
-		!mailbox_from_wire(status->name, delimiter, reference, &name))
-		return;
-	listed = listing_find(listing, name.data, name.len);
-	free(name.data);
-	if (listed == NULL)
+	if ((status->items & needed) != needed)
 		return;
 	listed->status = (struct mailbox_state){
 		.uidvalidity = status->uidvalidity,
 		.uidnext = status->uidnext,
 		.highestmodseq = status->highestmodseq,
 	};
+}
+
+static void take_status(struct listing *listing, const struct response_status *status,
+	char delimiter, const char *reference)
+{
+	struct mailbox_name name;
+	struct listed *listed;
+
+	if (!mailbox_from_wire(status->name, delimiter, reference, &name))
+		return;
+	listed = listing_find(listing, name.data, name.len);
+	free(name.data);
+	if (listed != NULL)
+		listed_take_status(listed, status);
 }
 
 void listing_take(struct listing *listing, const struct response *response, char delimiter,

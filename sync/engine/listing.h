@@ -35,6 +35,8 @@ struct listed *listing_find(struct listing *listing, const char *name, size_t le
 /* A LIST or STATUS response; names outside the reference are passed over. */
 void listing_take(struct listing *listing, const struct response *response, char delimiter,
 	const char *reference);
+/* A STATUS of that mailbox; it counts if it says all that a mailbox_state holds. */
+void listed_take_status(struct listed *listed, const struct response_status *status);
 /* Removes the entries whose name matches the regular expression (PCRE); false when that is not
  * valid (it was checked before). */
 bool listing_ignore(struct listing *listing, const char *regex);

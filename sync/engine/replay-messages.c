@@ -77,25 +77,17 @@ static bool find_mailboxes(struct replay *replay)
 	return messages->target_wire != NULL;
 }
 
-static bool on_target_status(struct command *command, struct response *response)
+static void on_target_status(
+	struct replay *replay, struct side *side, const struct response_status *status)
 {
-	struct messages *messages = &replay_of(command)->messages;
-
-	if (response->type != RESPONSE_STATUS)
-		return false;
-	messages->uidvalidity = response->status.uidvalidity;
-	messages->uidnext = response->status.uidnext;
-	return true;
+	replay->messages.uidvalidity = status->uidvalidity;
+	replay->messages.uidnext = status->uidnext;
 }
 
-static bool on_source_status(struct command *command, struct response *response)
+static void on_source_status(
+	struct replay *replay, struct side *side, const struct response_status *status)
 {
-	struct replay *replay = replay_of(command);
-
-	if (response->type != RESPONSE_STATUS)
-		return false;
-	replay->messages.source_uidvalidity = response->status.uidvalidity;
-	return true;
+	replay->messages.source_uidvalidity = status->uidvalidity;
 }
 
 static enum step begin(struct replay *replay)

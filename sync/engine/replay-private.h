@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "sync/base/loop.h"
+#include "sync/engine/ask.h"
 #include "sync/engine/replay.h"
 #include "sync/engine/request.h"
 #include "sync/engine/side.h"
@@ -84,6 +85,13 @@ struct replay_request {
 	struct replay *replay;
 };
 
+/* A STATUS of the replay. */
+struct replay_status {
+	struct status_request status;
+	struct replay *replay;
+	void (*got)(struct replay *replay, struct side *side, const struct response_status *status);
+};
+
 struct replay_request *replay_request(
 	struct replay *replay, struct side *side, bool (*completed)(struct request *));
 struct replay *replay_of(struct command *command);
@@ -100,9 +108,14 @@ bool replay_database_failed(struct replay *replay, int r);
 int replay_begin(struct replay *replay);
 /* One transaction: 0 or more, or -errno of what failed, and then nothing is written. */
 int replay_transact(struct replay *replay, int (*write)(struct replay *replay));
-/* UIDVALIDITY and UIDNEXT of a mailbox; `completed` may be request_ignore_refusal(). */
+/* UIDVALIDITY and UIDNEXT of a mailbox, which `got` gets; `completed` may be
+ * request_ignore_refusal(). */
 void replay_ask_status(struct replay *replay, struct side *side, const struct mailbox_name *name,
-	bool (*untagged)(struct command *, struct response *), bool (*completed)(struct request *));
+	void (*got)(struct replay *replay, struct side *side, const struct response_status *status),
+	bool (*completed)(struct request *));
+/* LIST of a name with what is below it.  `got` gets the lines. */
+void replay_ask_list(struct replay *replay, struct side *side, const struct mailbox_name *name,
+	void (*got)(struct replay *replay, struct side *side, const struct response_list *line));
 /* For a person: a name in the database's form. */
 char *replay_display(const struct replay *replay, const struct mailbox_name *name);
 

@@ -142,32 +142,29 @@ static enum step subscribe_step(struct replay *replay)
 
 /* --- what is there --- */
 
-static bool on_status(struct command *command, struct response *response)
+static void on_status(
+	struct replay *replay, struct side *side, const struct response_status *status)
 {
-	struct replay *replay = replay_of(command);
-	struct request *request = container_of(command, struct request, command);
-
-	if (response->type != RESPONSE_STATUS)
-		return false;
-	if (request->side == replay->side) {
-		replay->tree.uidvalidity = response->status.uidvalidity;
-		replay->tree.uidnext = response->status.uidnext;
+	if (side == replay->side) {
+		replay->tree.uidvalidity = status->uidvalidity;
+		replay->tree.uidnext = status->uidnext;
 	} else {
-		replay->tree.origin_uidvalidity = response->status.uidvalidity;
+		replay->tree.origin_uidvalidity = status->uidvalidity;
 	}
-	return true;
 }
 
 static bool on_origin_status(struct request *request)
 {
-	replay_of(&request->command)->tree.origin_denies = command_names_nothing(&request->command);
+	struct status_request *status = container_of(request, struct status_request, request);
+	struct replay *replay = container_of(status, struct replay_status, status)->replay;
+
+	replay->tree.origin_denies = command_names_nothing(&request->command);
 	return true;
 }
 
 /* A level that is no mailbox counts as the old name, since its children are renamed with it; but it
  * is in nobody's way as the new one. */
-static void note_listed(
-	struct replay *replay, const struct side *side, const struct response_list *list)
+static void note_listed(struct replay *replay, struct side *side, const struct response_list *list)
 {
 	const struct deed *deed = replay->deed;
 	struct mailbox_name name;
@@ -192,71 +189,43 @@ static void note_listed(
 	free(name.data);
 }
 
-static bool on_listed(struct command *command, struct response *response)
+/* Also of a mailbox that is not there any more (RFC 5258 section 3.1). */
+struct subscribed_request {
+	struct list_request list;
+	struct replay *replay;
+};
+
+static bool on_subscribed(struct list_request *list, struct response *response)
 {
-	struct request *request = container_of(command, struct request, command);
-
-	if (response->type != RESPONSE_LIST)
-		return false;
-	note_listed(replay_of(command), request->side, &response->list);
-	return true;
-}
-
-static void ask_list(struct replay *replay, struct side *side, const struct mailbox_name *name)
-{
-	_cleanup_free_ char *wire = NULL;
-	struct replay_request *request;
-
-	if (name->data == NULL)
-		return;
-	wire = side_wire_name(side, name->data, name->len);
-	if (wire == NULL)
-		return;
-	request = replay_request(replay, side, NULL);
-	request->request.command.untagged = on_listed;
-	command_puts(&request->request.command, "LIST \"\" (");
-	command_astring(&request->request.command, wire, strlen(wire));
-	if (side->delimiter != '\0') {
-		_cleanup_free_ char *below = xasprintf("%s%c*", wire, side->delimiter);
-
-		command_puts(&request->request.command, " ");
-		command_astring(&request->request.command, below, strlen(below));
-	}
-	command_puts(&request->request.command, ")");
-	request_submit(&request->request);
-}
-
-static bool on_subscribed(struct command *command, struct response *response)
-{
-	struct replay *replay = replay_of(command);
+	struct replay *replay = container_of(list, struct subscribed_request, list)->replay;
 	const struct mailbox_name *wanted = &replay->deed->from;
 	struct mailbox_name name;
+	bool is_it;
 
-	if (response->type != RESPONSE_LIST)
+	if (response->type != RESPONSE_LIST || !(response->list.attributes & LIST_SUBSCRIBED) ||
+		!side_read_name(replay->origin, response->list.name, &name))
 		return false;
 	/* A '%' or '*' in the name asks for others, too. */
-	if (side_read_name(replay->origin, response->list.name, &name)) {
-		replay->tree.origin_subscribed |=
-			mailbox_name_equal(wanted->data, wanted->len, name.data, name.len);
-		free(name.data);
-	}
-	return true;
+	is_it = mailbox_name_equal(wanted->data, wanted->len, name.data, name.len);
+	replay->tree.origin_subscribed |= is_it;
+	free(name.data);
+	return is_it;
 }
 
-/* Also of a mailbox that is not there any more (RFC 5258 section 3.1). */
 static void ask_subscribed(struct replay *replay)
 {
 	const struct mailbox_name *name = &replay->deed->from;
 	_cleanup_free_ char *wire = side_wire_name(replay->origin, name->data, name->len);
-	struct replay_request *request;
+	struct list_request *list;
 
 	if (wire == NULL)
 		return;
-	request = replay_request(replay, replay->origin, NULL);
-	request->request.command.untagged = on_subscribed;
-	command_puts(&request->request.command, "LIST (SUBSCRIBED) \"\" ");
-	command_astring(&request->request.command, wire, strlen(wire));
-	request_submit(&request->request);
+	list = list_request_new(&replay->barrier, replay->origin, sizeof(struct subscribed_request),
+		on_subscribed, NULL);
+	container_of(list, struct subscribed_request, list)->replay = replay;
+	command_puts(&list->request.command, "LIST (SUBSCRIBED) \"\" ");
+	command_astring(&list->request.command, wire, strlen(wire));
+	request_submit(&list->request);
 }
 
 static enum step not_listed(struct replay *replay)
@@ -432,7 +401,7 @@ static enum step delete_step(struct replay *replay)
 			replay, replay->origin, &replay->deed->from, on_status, on_origin_status);
 		replay_ask_status(replay, replay->side, &replay->deed->from, on_status,
 			request_ignore_refusal);
-		ask_list(replay, replay->side, &replay->deed->from);
+		replay_ask_list(replay, replay->side, &replay->deed->from, note_listed);
 		if (!replay->deed->certain && mailbox->subscribed)
 			ask_subscribed(replay);
 		return replay_next(replay, ASKED);
@@ -584,11 +553,11 @@ static enum step rename_step(struct replay *replay)
 		return leave(replay);
 	switch ((enum phase)replay->phase) {
 	case BEGIN:
-		ask_list(replay, replay->side, &deed->from);
-		ask_list(replay, replay->side, &deed->to);
+		replay_ask_list(replay, replay->side, &deed->from, note_listed);
+		replay_ask_list(replay, replay->side, &deed->to, note_listed);
 		if (!deed->certain) {
-			ask_list(replay, replay->origin, &deed->from);
-			ask_list(replay, replay->origin, &deed->to);
+			replay_ask_list(replay, replay->origin, &deed->from, note_listed);
+			replay_ask_list(replay, replay->origin, &deed->to, note_listed);
 		}
 		return replay_next(replay, ASKED);
 	case ASKED:

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sync/base/xalloc.h"
 #include "sync/engine/engine-private.h"
@@ -93,20 +94,92 @@ int replay_transact(struct replay *replay, int (*write)(struct replay *replay))
 	return r;
 }
 
-void replay_ask_status(struct replay *replay, struct side *side, const struct mailbox_name *name,
-	bool (*untagged)(struct command *, struct response *), bool (*completed)(struct request *))
+static void on_status(struct status_request *status, const struct response_status *answer)
 {
-	_cleanup_free_ char *wire = side_wire_name(side, name->data, name->len);
-	struct replay_request *request;
+	const unsigned needed = STATUS_UIDVALIDITY | STATUS_UIDNEXT;
+	struct replay_status *asked = container_of(status, struct replay_status, status);
 
+	if ((answer->items & needed) == needed)
+		asked->got(asked->replay, status->request.side, answer);
+}
+
+void replay_ask_status(struct replay *replay, struct side *side, const struct mailbox_name *name,
+	void (*got)(struct replay *replay, struct side *side, const struct response_status *status),
+	bool (*completed)(struct request *))
+{
+	struct replay_status *asked;
+	struct status_request *status = status_request_new(&replay->barrier, side, name,
+		"UIDVALIDITY UIDNEXT", sizeof(*asked), on_status, completed);
+
+	if (status == NULL)
+		return;
+	asked = container_of(status, struct replay_status, status);
+	asked->replay = replay;
+	asked->got = got;
+	request_submit(&status->request);
+}
+
+struct replay_list {
+	struct list_request list;
+	struct replay *replay;
+	struct mailbox_name root; /* owned */
+	void (*got)(struct replay *replay, struct side *side, const struct response_list *line);
+};
+
+static bool on_listed(struct list_request *list, struct response *response)
+{
+	struct replay_list *asked = container_of(list, struct replay_list, list);
+	struct side *side = list->request.side;
+	struct mailbox_name name;
+	bool is_below;
+
+	if (response->type != RESPONSE_LIST || !side_read_name(side, response->list.name, &name))
+		return false;
+	is_below = name.len >= asked->root.len &&
+		   memcmp(name.data, asked->root.data, asked->root.len) == 0;
+	free(name.data);
+	if (is_below)
+		asked->got(asked->replay, side, &response->list);
+	return is_below;
+}
+
+static void release_root(struct request *request)
+{
+	struct list_request *list = container_of(request, struct list_request, request);
+
+	free(container_of(list, struct replay_list, list)->root.data);
+}
+
+void replay_ask_list(struct replay *replay, struct side *side, const struct mailbox_name *name,
+	void (*got)(struct replay *replay, struct side *side, const struct response_list *line))
+{
+	_cleanup_free_ char *wire = NULL;
+	struct replay_list *asked;
+	struct command *command;
+
+	if (name->data != NULL)
+		wire = side_wire_name(side, name->data, name->len);
 	if (wire == NULL)
 		return;
-	request = replay_request(replay, side, completed);
-	request->request.command.untagged = untagged;
-	command_puts(&request->request.command, "STATUS ");
-	command_mailbox(&request->request.command, wire);
-	command_puts(&request->request.command, " (UIDVALIDITY UIDNEXT)");
-	request_submit(&request->request);
+	asked = container_of(
+		list_request_new(&replay->barrier, side, sizeof(*asked), on_listed, NULL),
+		struct replay_list, list);
+	asked->replay = replay;
+	asked->root =
+		(struct mailbox_name){.data = xmemdup0(name->data, name->len), .len = name->len};
+	asked->got = got;
+	asked->list.request.release = release_root;
+	command = &asked->list.request.command;
+	command_puts(command, "LIST \"\" (");
+	command_astring(command, wire, strlen(wire));
+	if (side->delimiter != '\0') {
+		_cleanup_free_ char *below = xasprintf("%s%c*", wire, side->delimiter);
+
+		command_puts(command, " ");
+		command_astring(command, below, strlen(below));
+	}
+	command_puts(command, ")");
+	request_submit(&asked->list.request);
 }
 
 char *replay_display(const struct replay *replay, const struct mailbox_name *name)

@@ -97,6 +97,21 @@ static void test_named_twice(void **state)
 	assert_int_equal(find("a", 1)->status.uidnext, 2);
 }
 
+/* With NOTIFY, what is told may come between the lines of a list: that a mailbox is gone does not
+ * make it gone if it was listed, but takes away its STATUS, so that it is asked for again. */
+static void test_told_within(void **state)
+{
+	hear("* LIST () \"/\" a", '/', "");
+	hear("* STATUS a (UIDVALIDITY 1 UIDNEXT 2 HIGHESTMODSEQ 3)", '/', "");
+	hear("* LIST (\\NonExistent) \"/\" a", '/', "");
+	assert_true(listed_is_selectable(find("a", 1)));
+	assert_int_equal(find("a", 1)->status.uidvalidity, 0);
+	hear("* LIST (\\NonExistent) \"/\" b", '/', "");
+	hear("* LIST (\\Subscribed) \"/\" b", '/', "");
+	assert_true(listed_is_selectable(find("b", 1)));
+	assert_true(find("b", 1)->attributes & LIST_SUBSCRIBED);
+}
+
 static void test_status(void **state)
 {
 	hear("* LIST () \"/\" a/b", '/', "");
@@ -162,6 +177,7 @@ int main(void)
 		TEST(test_drop_below),
 		TEST(test_two_delimiters),
 		TEST(test_named_twice),
+		TEST(test_told_within),
 		TEST(test_status),
 		TEST(test_other_responses),
 		TEST(test_ignored),
