@@ -110,7 +110,8 @@ static void check_deletions(struct engine *engine)
 		if (!change_name(engine, i, &name)) {
 			log_error(ENGINE_CONTEXT(engine), "Invalid mailbox name \"%s\"", names[i]);
 			change_refuse(engine, i);
-		} else if (mailbox_name_equal(name.data, name.len, "INBOX", 5)) {
+		} else if (mailbox_name_equal(name.data, name.len, "INBOX", 5) &&
+			   (engine->asked.change->local || engine->asked.change->remote)) {
 			log_error(ENGINE_CONTEXT(engine), "%s can't be deleted", names[i]);
 			change_refuse(engine, i);
 		}

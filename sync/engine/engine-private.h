@@ -219,6 +219,8 @@ void absence_wait(struct engine *engine);
 int objectid_ask(struct engine *engine);
 /* Notes what was renamed at the remote, as far as its identifiers tell; both lists are there. */
 int objectid_note_renamed(struct engine *engine);
+/* engine-identity.c: notes a renaming that the lists show by UIDVALIDITY, if any. */
+void identity_note_renamed(struct engine *engine);
 /* Which identifiers the known mailboxes have; within a transaction. */
 int objectid_remember(struct engine *engine);
 

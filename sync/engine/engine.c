@@ -118,6 +118,7 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 		mailbox->again = ok = true; /* begun again, when the clients are done */
 	} else if (ok) {
 		mailbox->replayed = false;
+		mailbox->rename_attempts = 0;
 		mailbox->failed = false;
 		mailbox_note_reached(mailbox);
 		mailbox_note_in_step(mailbox);
@@ -286,6 +287,8 @@ static int prepare(struct engine *engine)
 	if (r < 0)
 		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
 	absence_note_levels(engine);
+	if (r == 0)
+		identity_note_renamed(engine);
 	return r;
 }
 

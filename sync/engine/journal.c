@@ -269,6 +269,12 @@ static void record_client(struct journal *journal, const struct client_action *d
 void journal_note(struct journal *journal, enum action_kind kind, bool to_local,
 	const struct mailbox_name *from, const struct mailbox_name *to)
 {
+	journal_note_of(journal, kind, to_local, from, to, 0);
+}
+
+void journal_note_of(struct journal *journal, enum action_kind kind, bool to_local,
+	const struct mailbox_name *from, const struct mailbox_name *to, uint32_t uidvalidity)
+{
 	const struct side *local = &journal->engine->local;
 	_cleanup_free_ char *from_wire = side_wire_name(local, from->data, from->len);
 	_cleanup_free_ char *to_wire = to != NULL ? side_wire_name(local, to->data, to->len) : NULL;
@@ -276,6 +282,7 @@ void journal_note(struct journal *journal, enum action_kind kind, bool to_local,
 		.to_local = to_local,
 		.mailbox = from_wire,
 		.target = to_wire,
+		.uidvalidity = uidvalidity,
 	};
 
 	if (from_wire == NULL || (to != NULL && to_wire == NULL))

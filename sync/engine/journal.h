@@ -36,7 +36,9 @@ struct deed {
 	bool weighed; /* with all that were seen at the same time … */
 	uint64_t too_heavy; /* … which were too many messages; 0: they were not */
 	struct mailbox_name from, to; /* data is NULL where there is none */
-	uint32_t uidvalidity; /* of the target, where it was done */
+	/* Where it was done: of the target of messages; or of the mailbox itself
+	 * (journal_note_of()). */
+	uint32_t uidvalidity;
 };
 
 struct journal {
@@ -61,6 +63,10 @@ bool journal_load(struct journal *journal);
  */
 void journal_note(struct journal *journal, enum action_kind kind, bool to_local,
 	const struct mailbox_name *from, const struct mailbox_name *to);
+/* The same of a mailbox that had this UIDVALIDITY where it was done, whatever has its name now: not
+ * looked up by name. */
+void journal_note_of(struct journal *journal, enum action_kind kind, bool to_local,
+	const struct mailbox_name *from, const struct mailbox_name *to, uint32_t uidvalidity);
 /* The first deed that may be replayed; NULL for none.  One that is not certain waits until both
  * lists are new. */
 struct deed *journal_next(struct journal *journal, bool lists_are_new);

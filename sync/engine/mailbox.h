@@ -33,6 +33,9 @@ struct mailbox {
 	bool repair; /* its next run is one */
 	bool ordered; /* the order under way is about it */
 	bool listed; /* on both sides, and to be synchronised */
+	uint32_t remade; /* the UIDVALIDITY of what was made in its place, once that was noted */
+	unsigned rename_attempts; /* to follow it (engine-identity.c), since a run succeeded */
+	size_t renaming; /* for engine-identity.c, during a look */
 	bool noted; /* as deleted or renamed, from what the lists say: once */
 	ev_tstamp absent_since; /* listed until then; 0: it is, or that is dealt with */
 	bool queued; /* a run waits to start */

@@ -244,13 +244,13 @@ static int write_deleted(struct replay *replay)
 	return r == 0 ? drop(replay) : r;
 }
 
-static enum step forget_deleted(struct replay *replay)
+static enum step forget_deleted(struct replay *replay, const char *what)
 {
 	struct mailbox *mailbox = known(replay);
 
 	if (replay_database_failed(replay, replay_transact(replay, write_deleted)))
 		return STEP_DONE;
-	log_info(SIDE_CONTEXT(replay->side, mailbox->display), "Deleted");
+	log_info(SIDE_CONTEXT(replay->side, mailbox->display), "%s", what);
 	engine_forget_mailbox(replay->engine, mailbox);
 	return STEP_DONE;
 }
@@ -300,6 +300,14 @@ static enum step search(struct replay *replay, const struct mailbox *mailbox)
 	return replay_next(replay, SEARCHED);
 }
 
+/* It is known that another mailbox has its name now (run-renew.c), and that is still so. */
+static bool is_remade(const struct replay *replay, uint32_t base)
+{
+	uint32_t now = replay->tree.origin_uidvalidity, was = replay->deed->uidvalidity;
+
+	return was != 0 && was == base && now != 0 && now != was;
+}
+
 /* Where it was deleted, there may be another one of that name by now.  A deletion that was only
  * seen is not believed if the server, asked again, says anything but that there is no such mailbox.
  */
@@ -308,18 +316,30 @@ static bool is_still_there(const struct replay *replay, struct mailbox *mailbox)
 	uint32_t now = replay->tree.origin_uidvalidity;
 	uint32_t base = mailbox_side(mailbox, replay->origin->remote)->base.uidvalidity;
 
-	if (!replay->deed->certain)
-		return !replay->tree.origin_denies;
-	return now != 0 && now == base;
+	if (replay->deed->certain)
+		return now != 0 && now == base;
+	if (replay->tree.origin_denies)
+		return false;
+	return !is_remade(replay, base);
 }
 
+/* To delete it by its name alone would also delete what was made under that name since. */
 static enum step refuse_deletion(struct replay *replay, const char *why)
 {
 	const char *name = known(replay)->display;
+	_cleanup_free_ char *give_up = advice(replay->engine,
+		replay->side->remote ? "--target=remote,database --delete"
+				     : "--target=local,database --delete",
+		name, NULL);
 	_cleanup_free_ char *restore =
 		advice(replay->engine, "--target=database --delete", name, NULL);
-	_cleanup_free_ char *give_up = advice(replay->engine, "--delete", name, NULL);
 
+	if (replay->tree.origin_uidvalidity != 0)
+		return replay_refuse(replay,
+			"it was deleted on the %s side, where there is another mailbox of that "
+			"name "
+			"now, but %s: run `%s` to delete the old one here as well",
+			replay->origin->name, why, give_up);
 	return replay_refuse(replay,
 		"it was deleted on the %s side, but %s: run `%s` to get it back there, or `%s` to "
 		"delete it here as well",
@@ -365,14 +385,19 @@ static enum step delete_asked(struct replay *replay)
 	if (is_still_there(replay, mailbox))
 		return leave(replay);
 	if (!tree->has_old)
-		return forget_deleted(replay);
+		return forget_deleted(replay, "Deleted");
+	/* Two are gone, and what is left is new. */
+	if (tree->uidvalidity != 0 && base->uidvalidity != 0 &&
+		base->uidvalidity != tree->uidvalidity)
+		return forget_deleted(replay,
+			"deleted on the other side; what has its name here is "
+			"another mailbox, and is kept");
 	if (replay_database_failed(replay, replay_weigh_deletion(replay, mailbox, &held)))
 		return STEP_DONE;
 	if (held > 0)
 		return hold_deletion(replay, mailbox, held);
-	if (tree->uidvalidity == 0 ||
-		(base->uidvalidity != 0 && base->uidvalidity != tree->uidvalidity))
-		return refuse_deletion(replay, "here it is not the mailbox that it was");
+	if (tree->uidvalidity == 0)
+		return refuse_deletion(replay, "here its state cannot be learnt");
 	if (tree->uidnext > base->uidnext)
 		return search(replay, mailbox);
 	return send_deletion(replay);
@@ -414,7 +439,7 @@ static enum step delete_step(struct replay *replay)
 	}
 	if (replay->barrier.refused)
 		return refuse_deletion(replay, replay->barrier.reason);
-	return forget_deleted(replay);
+	return forget_deleted(replay, "Deleted");
 }
 
 /* --- RENAME --- */
@@ -479,7 +504,8 @@ static enum step rename_asked(struct replay *replay)
 
 	if (replay->barrier.refused)
 		return not_listed(replay);
-	if (!replay->deed->certain && (!tree->origin_has_new || tree->origin_has_old))
+	if (!replay->deed->certain && replay->deed->uidvalidity == 0 &&
+		(!tree->origin_has_new || tree->origin_has_old))
 		return leave(replay); /* it was not done, or is no longer so */
 	if (tree->has_old && tree->has_new) {
 		_cleanup_free_ char *command = advice(replay->engine,

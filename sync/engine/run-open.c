@@ -2,6 +2,7 @@
 /* OPEN: both sides tell what changed since the database's state. */
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sync/base/xalloc.h"
 #include "sync/engine/advice.h"
@@ -147,22 +148,49 @@ void run_open(struct run *run)
 	open_side(&run->remote);
 }
 
-static void fail_invalid(struct run_side *side)
+static bool is_renewed(struct run_side *side)
 {
+	uint32_t known = run_base(side)->uidvalidity;
+
+	return known != 0 && known != side->snapshot.uidvalidity;
+}
+
+bool run_is_renewed(struct run *run)
+{
+	return is_renewed(&run->local) || is_renewed(&run->remote);
+}
+
+/* What is advised must not put two mailboxes together without saying so. */
+static char *advise(struct run_side *side)
+{
+	const struct engine *engine = side->run->engine;
 	const char *mailbox = side->run->mailbox->display;
-	_cleanup_free_ char *command =
-		advice(side->run->engine, "--target=database --delete", mailbox, NULL);
+	_cleanup_free_ char *forget = advice(engine, "--target=database --delete", mailbox, NULL);
+	_cleanup_free_ char *aside = NULL, *keep = NULL;
+
+	if (strcmp(side->run->mailbox->name, "INBOX") == 0) /* servers do not rename it */
+		return xasprintf("To put the messages of both sides together, run `%s`", forget);
+	aside = xasprintf("%s-old", mailbox);
+	keep = advice(engine,
+		side->side->remote ? "--target=local --rename" : "--target=remote --rename",
+		mailbox, aside);
+	return xasprintf("To put the messages of both sides together, run `%s`; to keep the two "
+			 "apart, run `%s` before that",
+		forget, keep);
+}
+
+void run_fail_renewed(struct run_side *side)
+{
+	_cleanup_free_ char *advised = advise(side);
 
 	(void)run_fail(side->run,
 		"UIDVALIDITY changed on the %s server! (%" PRIu32 " != %" PRIu32
-		")  Need to invalidate the UID cache for %s: run `%s`",
-		side->side->name, side->snapshot.uidvalidity, run_base(side)->uidvalidity, mailbox,
-		command);
+		")  It does not hold the messages that it held, and may be another mailbox. %s",
+		side->side->name, side->snapshot.uidvalidity, run_base(side)->uidvalidity, advised);
 }
 
 static bool check_side(struct run_side *side)
 {
-	const struct mailbox_state *base = run_base(side);
 	const char *name = side->side->name;
 
 	if (side->view.view.uids_not_sticky)
@@ -179,8 +207,6 @@ static bool check_side(struct run_side *side)
 	else if (side->overflow)
 		(void)run_fail(
 			side->run, "the %s server reports more changes than can be taken", name);
-	else if (base->uidvalidity != 0 && base->uidvalidity != side->snapshot.uidvalidity)
-		fail_invalid(side);
 	else
 		return true;
 	return false;
@@ -280,6 +306,8 @@ bool run_opened(struct run *run)
 {
 	if (!check_side(&run->local) || !check_side(&run->remote))
 		return false;
+	if (run_is_renewed(run))
+		return true;
 	if (!remember_side(&run->local) || !remember_side(&run->remote))
 		return false;
 	note_went_back(&run->local);

@@ -219,7 +219,7 @@ bool run_dangling_ask(struct run *run)
 					     run->mailbox->remote.base.uidnext, &pairs, &count)) ||
 		count == 0)
 		return false;
-	if (!run->mailbox->replayed)
+	if (!run->renewed && !run->mailbox->replayed)
 		log_info(ENGINE_CONTEXT(run->engine), "Resuming interrupted sync for %s",
 			run->mailbox->display);
 	ask_flags(&run->local, pairs, count);

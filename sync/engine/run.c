@@ -13,6 +13,7 @@
 enum phase {
 	RUN_OPEN,
 	RUN_OPENED,
+	RUN_RENEW,
 	RUN_SETTLE,
 	RUN_LOOKED,
 	RUN_AUDIT,
@@ -210,6 +211,35 @@ static enum step next(struct run *run, enum phase phase)
 	return run->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
 }
 
+static enum step opened(struct run *run)
+{
+	if (!run_opened(run))
+		return STEP_FAILED;
+	if (!run_is_renewed(run)) {
+		run_unmatched_say(run);
+		return next(run, RUN_SETTLE);
+	}
+	if (run->renewed)
+		return run_fail(run, "its UIDVALIDITY changes again and again");
+	run->renewed = true;
+	run_renew_list(run);
+	return next(run, RUN_RENEW);
+}
+
+/* The pairs are void: begun again with others, or not at all. */
+static enum step renew(struct run *run)
+{
+	if (run_adopt_refine(run))
+		return STEP_WAIT;
+	if (is_disturbed(run))
+		return STEP_DONE;
+	if (run->failure != NULL || !run_renew_pair(run))
+		return STEP_FAILED;
+	run->first = true;
+	run->phase = RUN_OPEN;
+	return run->straddled ? STEP_DONE : STEP_AGAIN;
+}
+
 static enum step settle(struct run *run)
 {
 	if ((run->first || run->doubt) && run_settle_look(run))
@@ -396,14 +426,6 @@ static enum step copy(struct run *run)
 	return finish_pass(run);
 }
 
-static enum step opened(struct run *run)
-{
-	if (!run_opened(run))
-		return STEP_FAILED;
-	run_unmatched_say(run);
-	return next(run, RUN_SETTLE);
-}
-
 static enum step advance(struct run *run)
 {
 	/* Other runs may wake it at any time. */
@@ -418,6 +440,8 @@ static enum step advance(struct run *run)
 		return begin_pass(run);
 	case RUN_OPENED:
 		return opened(run);
+	case RUN_RENEW:
+		return renew(run);
 	case RUN_SETTLE:
 		return settle(run);
 	case RUN_LOOKED:

@@ -106,6 +106,7 @@ struct run {
 	bool met; /* it has come to the meeting in this pass */
 	struct attendance attendance;
 	bool doubt; /* messages were appended without our learning their UIDs: SETTLE again */
+	bool renewed; /* … since a UIDVALIDITY changed */
 	bool adopted; /* pairs were made by content: their flags may differ, quietly */
 	unsigned disturbed; /* mailbox->disturbed when the pass began */
 	bool put_off; /* it is run again after the next look at the lists */
@@ -199,6 +200,18 @@ static inline struct mailbox_state *run_base(struct run_side *side)
 void run_open(struct run *run);
 /* Evaluates what OPEN brought; false: failed. */
 bool run_opened(struct run *run);
+
+/* The UIDVALIDITY of a side is another one: nothing was evaluated. */
+bool run_is_renewed(struct run *run);
+/* Which a person must resolve. */
+void run_fail_renewed(struct run_side *side);
+
+/* run-renew.c */
+/* Lists both sides (run_adopt_refine() goes on); submits requests or none. */
+void run_renew_list(struct run *run);
+/* Pairs them anew: the run begins again.  Or it is over, with a deed noted (run->straddled), or
+ * failed: false. */
+bool run_renew_pair(struct run *run);
 
 /* run-settle.c */
 /* Looks for messages in doubt; false if there are none. */

@@ -30,6 +30,22 @@ int adopt_begin(struct db *db, int64_t idx)
 	return db_run(db, statement);
 }
 
+static int add(
+	struct db *db, const char *sql, int64_t idx, uint32_t uid, const struct identity *identity)
+{
+	sqlite3_stmt *statement = db_statement(db, sql);
+
+	if (statement == NULL)
+		return -EIO;
+	(void)sqlite3_bind_int64(statement, 1, idx);
+	(void)sqlite3_bind_int64(statement, 2, uid);
+	(void)sqlite3_bind_blob(
+		statement, 3, identity->digest, sizeof(identity->digest), SQLITE_STATIC);
+	(void)sqlite3_bind_int64(statement, 4, (int64_t)identity->size);
+	(void)sqlite3_bind_int64(statement, 5, identity->date);
+	return db_run(db, statement);
+}
+
 int adopt_add(
 	struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity)
 {
@@ -43,17 +59,45 @@ int adopt_add(
 		"INSERT OR REPLACE INTO temp.listed (idx,remote,uid,digest,size,date)"
 		" SELECT ?1,1,?2,?3,?4,?5 WHERE NOT EXISTS"
 		" (SELECT 1 FROM mapping WHERE idx = ?1 AND rUID = ?2)";
-	sqlite3_stmt *statement = db_statement(db, remote ? add_remote : add_local);
+
+	return add(db, remote ? add_remote : add_local, idx, uid, identity);
+}
+
+int adopt_add_any(
+	struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity)
+{
+	static const char add_local[] =
+		"INSERT OR REPLACE INTO temp.listed (idx,remote,uid,digest,size,date)"
+		" VALUES (?1,0,?2,?3,?4,?5)";
+	static const char add_remote[] =
+		"INSERT OR REPLACE INTO temp.listed (idx,remote,uid,digest,size,date)"
+		" VALUES (?1,1,?2,?3,?4,?5)";
+
+	return add(db, remote ? add_remote : add_local, idx, uid, identity);
+}
+
+int adopt_count(struct db *db, int64_t idx, bool remote, uint64_t *ret_listed, uint64_t *ret_mapped)
+{
+#define COUNT(side, column) \
+	"SELECT count(*), count(m.idx) FROM temp.listed l" \
+	" LEFT JOIN mapping m ON m.idx = l.idx AND m." column " = l.uid" \
+	" WHERE l.idx = ?1 AND l.remote = " side
+	static const char count_local[] = COUNT("0", "lUID");
+	static const char count_remote[] = COUNT("1", "rUID");
+#undef COUNT
+	sqlite3_stmt *statement = db_statement(db, remote ? count_remote : count_local);
+	int r;
 
 	if (statement == NULL)
 		return -EIO;
 	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int64(statement, 2, uid);
-	(void)sqlite3_bind_blob(
-		statement, 3, identity->digest, sizeof(identity->digest), SQLITE_STATIC);
-	(void)sqlite3_bind_int64(statement, 4, (int64_t)identity->size);
-	(void)sqlite3_bind_int64(statement, 5, identity->date);
-	return db_run(db, statement);
+	r = db_step(db, statement);
+	if (r < 0)
+		return r;
+	*ret_listed = (uint64_t)sqlite3_column_int64(statement, 0);
+	*ret_mapped = (uint64_t)sqlite3_column_int64(statement, 1);
+	(void)sqlite3_reset(statement);
+	return 0;
 }
 
 int adopt_refine(struct db *db, int64_t idx, bool remote, uint32_t uid, const uint8_t digest[16])

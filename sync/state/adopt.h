@@ -19,6 +19,12 @@ struct db;
 int adopt_begin(struct db *db, int64_t idx);
 int adopt_add(
 	struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity);
+/* The same for a message whose UID may be mapped, since that mapping may be void (run-renew.c). */
+int adopt_add_any(
+	struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity);
+/* How many messages of a side were listed, and how many of them have their UID in the mapping. */
+int adopt_count(
+	struct db *db, int64_t idx, bool remote, uint64_t *ret_listed, uint64_t *ret_mapped);
 /*
  * Pairs, among the listed UIDs that are not mapped, the n-th local with the n-th remote message of
  * the same identity (ascending UID), inserts the pairs into the mapping in one transaction, and

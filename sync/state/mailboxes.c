@@ -8,6 +8,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/state/db-private.h"
 #include "sync/state/db.h"
+#include "sync/state/schema.h"
 
 static int read_state(
 	struct db *db, sqlite3_stmt *statement, int column, struct mailbox_state *state)
@@ -154,6 +155,19 @@ int mailboxes_delete(struct db *db, int64_t idx)
 		r = db_run(db, statement);
 	}
 	return db_leave(db, own, r);
+}
+
+int mailboxes_forget_uids(struct db *db, int64_t idx)
+{
+	static const char sql[] = "DELETE FROM mapping WHERE idx = ?1";
+	sqlite3_stmt *statement = db_statement(db, sql);
+	int r;
+
+	if (statement == NULL)
+		return -EIO;
+	(void)sqlite3_bind_int64(statement, 1, idx);
+	r = db_run(db, statement);
+	return r == 0 ? schema_drop_uids(db, idx) : r;
 }
 
 int mailboxes_set_state(struct db *db, int64_t idx, bool remote, const struct mailbox_state *state)

@@ -38,6 +38,10 @@ int mailboxes_rename(struct db *db, int64_t idx, const char *name, size_t len);
 /* Removes the mailbox with everything known of it. */
 int mailboxes_delete(struct db *db, int64_t idx);
 
+/* The UIDs of a side mean other messages now: the pairs go, and all else that is known by UID.
+ * Within the caller's transaction, which also sets the state of both sides. */
+int mailboxes_forget_uids(struct db *db, int64_t idx);
+
 /* Inserts or updates the row of that side. */
 int mailboxes_set_state(struct db *db, int64_t idx, bool remote, const struct mailbox_state *state);
 

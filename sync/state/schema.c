@@ -185,6 +185,26 @@ int schema_need(struct db *db, enum table table)
 	return r;
 }
 
+/* What refers to a mailbox does so by UIDs, but for what the server calls the mailbox itself. */
+int schema_drop_uids(struct db *db, int64_t idx)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < TABLE_COUNT && r >= 0; i++) {
+		_cleanup_free_ char *sql = NULL;
+		bool exists = false;
+
+		if (!tables[i].refers || i == TABLE_MAILBOX_ID)
+			continue;
+		r = schema_find(db, (enum table)i, &exists);
+		if (r < 0 || !exists)
+			continue;
+		sql = xasprintf("DELETE FROM %s WHERE idx = %lld", tables[i].name, (long long)idx);
+		r = db_execute(db, sql);
+	}
+	return r;
+}
+
 void schema_forget(struct db *db)
 {
 	for (size_t i = 0; i < TABLE_COUNT; i++)

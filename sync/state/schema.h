@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct db;
 
@@ -32,6 +33,9 @@ int schema_need(struct db *db, enum table table);
 /* A statement about a table that need not be there: NULL and 0 if it is not, NULL and -errno if the
  * database fails. */
 int schema_statement(struct db *db, enum table table, const char *sql, sqlite3_stmt **ret);
+/* Deletes from all our tables what they hold of a mailbox by its UIDs, within the caller's
+ * transaction. */
+int schema_drop_uids(struct db *db, int64_t idx);
 /* After each rollback, SQLite's own too (db.c): it may have taken tables along. */
 void schema_forget(struct db *db);
 

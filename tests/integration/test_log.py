@@ -63,6 +63,7 @@ def test_a_refusal_names_the_mailbox_whatever_the_prefix(pair, one, prefix):
     one.write(**{"log-prefix": prefix})
     with connect(pair[1]) as client:
         client.cmd("CREATE lost")
+        client.append("lost", messages.message("two").body)
     one.sync()
     with connect(pair[1]) as client:
         client.cmd("DELETE lost")

@@ -4,7 +4,9 @@ again under one name, swapped, or with another UIDVALIDITY."""
 
 import pytest
 
-from .inline import body, counts, eventually
+from .inline import body, counts, eventually, numbered
+from .interimap import connect
+from .test_inline import assert_nothing_transferred
 
 
 def names(client):
@@ -46,3 +48,209 @@ def test_a_deletion_told_to_the_replay(make):
         eventually(lambda: names(there) == names(here) == {("other",)}, 20)
     service.settle({"other": body("other", 5)})
     assert "disappeared" not in service.running.err()
+
+# Another UIDVALIDITY.
+
+def renumber(side, name):
+    """The same messages, with other UIDs and another UIDVALIDITY."""
+    with connect(side) as client:
+        client.cmd(f"RENAME {name} {name}-before")
+        client.cmd(f"CREATE {name}")
+        client.select(f"{name}-before")
+        client.cmd(f"UID COPY 1:* {name}")
+        client.cmd("UNSELECT")
+        client.cmd(f"DELETE {name}-before")
+
+
+@pytest.fixture
+def boxes(pair, interimap):
+    """(local, remote, the program), in step; `box` has 25 messages, `few` has 3."""
+    one = interimap(*pair)
+    with connect(pair[1]) as client:
+        for name, count in (("box", 25), ("few", 3)):
+            client.cmd(f"CREATE {name}")
+            client.append_all(name, numbered(name, count))
+    one.sync()
+    return (*pair, one)
+
+
+def flag(side, name, number, flags):
+    with connect(side) as client:
+        client.select(name)
+        client.store(client.uids()[number:number + 1], "+", flags)
+
+
+@pytest.mark.parametrize("which", ["local", "remote", "both"])
+def test_the_same_messages_are_paired_anew(boxes, which):
+    """A server that lost its index, or was moved: the mailbox stood until a person had it forgotten.
+    Its messages tell that it is the same.  Nothing is expunged, and flags become the union."""
+    local, remote, one = boxes
+    for side in {"local": [local], "remote": [remote], "both": [local, remote]}[which]:
+        for name in ("box", "few"):
+            renumber(side, name)
+    flag(local, "box", 3, [r"\Flagged"])
+    flag(remote, "box", 3, [r"\Answered"])
+    with connect(local) as here, connect(remote) as there:
+        here.append("box", *next(numbered("here", 1)))
+        there.append("few", *next(numbered("there", 1)))
+        there.select("box")
+        there.expunge(there.uids()[-1:])    # nobody can know that: it comes back
+        there.cmd("UNSELECT")
+    result = one.sync()
+    assert "paired anew" in result.err
+    one.assert_equal(local, remote)
+    with connect(remote) as there:
+        assert (len(there.uids("box")), len(there.uids("few"))) == (26, 4)
+        flags = [set(flags) for _, _, flags in there.snapshot("box").values()]
+    assert any({"\\flagged", "\\answered"} <= found for found in flags), flags
+    one.assert_noop(local, remote)
+
+
+def test_a_mailbox_that_shares_some_is_left(boxes):
+    """10 of 25 are the same: it may be another mailbox, and the two are not put together."""
+    local, remote, one = boxes
+    renumber(remote, "box")
+    with connect(remote) as there:
+        there.select("box")
+        there.expunge(there.uids()[10:])
+        there.append_all("box", numbered("others", 30))
+    for _ in range(2):
+        result = one.run()
+        assert result.code == 1
+        assert "`interimap --target=database --delete box`" in result.err
+        assert "`interimap --target=local --rename box box-old`" in result.err
+        with connect(local) as here, connect(remote) as there:
+            assert (len(here.uids("box")), len(there.uids("box"))) == (25, 40)
+    # To follow the advice keeps both.
+    assert one.run("--target=local", "--rename", "box", "box-old").code == 0
+    assert one.run("--target=database", "--delete", "box").code == 0
+    one.sync()
+    one.assert_equal(local, remote)
+    with connect(local) as here:
+        assert (len(here.uids("box")), len(here.uids("box-old"))) == (40, 25)
+
+
+# Deleted and made again under one name.
+
+@pytest.fixture(params=["live", "between"])
+def remake(make, request):
+    """remake(boxes, *commands) -> the service, after these commands at the remote server."""
+    def begin(boxes, *commands):
+        service = make(boxes)
+        if request.param == "between":
+            service.stop()
+        with service.there() as there:
+            for command in commands:
+                there.cmd(command)
+            for name in names(there) & {("box",)}:
+                there.append_all(*name, numbered("new", 3))
+        if request.param == "between":
+            service.relay.reset()
+            service.begin()
+        return service
+    return begin
+
+
+def test_made_again_there(remake):
+    """The old one was gone with all that was in it: "UIDVALIDITY changed", for a person to resolve."""
+    service = remake({"box": 30, "other": 5}, "DELETE box", "CREATE box")
+    service.settle({"box": body("new", 3), "other": body("other", 5)})
+    assert "UIDVALIDITY" not in service.running.err()
+
+
+def test_made_again_of_much_is_held(remake):
+    """The brake holds for this as for any deletion that was seen."""
+    service = remake({"box": 120}, "DELETE box", "CREATE box")
+    said = service.running.wait_for("would delete 120 messages at once.*")[0]
+    assert "--target=local,database --delete box" in said
+    service.running.wait_for("UIDVALIDITY changed")
+    service.quiet(2)
+    with service.store() as here, service.there() as there:
+        assert counts(here)[0]["box",] == 120 and counts(there)[0]["box",] == 3
+    assert service.running.err().count("would delete") == 1
+
+
+def test_made_again_while_something_was_only_here(make):
+    """What never was at the remote server is not deleted for what happened there."""
+    service = make({"box": 30})
+    service.relay.answer("APPEND box", b"NO not today", times=99)
+    with service.client() as client:
+        client.append("box", *next(numbered("only here", 1)))
+        service.running.wait_for("not today")
+    with service.there() as there:
+        there.cmd("DELETE box")
+        there.cmd("CREATE box")
+        there.append_all("box", numbered("new", 3))
+    service.running.wait_for("UIDVALIDITY changed|holds messages that were never there")
+    service.quiet(2)
+    with service.store() as here, service.there() as there:
+        assert counts(here)[0]["box",] == 31 and counts(there)[0]["box",] == 3
+
+
+def test_made_again_on_both_sides(make):
+    """A client's DELETE was held for ever where the remote had another mailbox of that name by then."""
+    service = make({"box": 30})
+    service.away()
+    with service.there() as there, service.client() as client:
+        there.cmd("DELETE box")
+        there.cmd("CREATE box")
+        there.append_all("box", numbered("new", 3))
+        client.cmd("DELETE box")
+    service.back()
+    service.settle({"box": body("new", 3)})
+
+
+def test_advice_spares_what_was_made_since(make):
+    """`--delete box` was advised when the remote refused a client's DELETE.  Run later, it also took
+    the mailbox that the client had made under that name since."""
+    service = make({"box": 30})
+    service.relay.answer("DELETE", b"NO [NOPERM] the test says so", times=1000)
+    with service.client() as client:
+        client.cmd("DELETE box")
+        said = service.running.wait_for("the test says so.*")[0]
+        assert "--target=remote,database --delete box`" in said
+        client.cmd("CREATE box")
+        client.append_all("box", numbered("new", 3))
+    service.relay.relent()
+    service.stop()
+    assert service.one.run("--target=remote,database", "--delete", "box").code == 0
+    service.begin()
+    service.settle({"box": body("new", 3)})
+
+
+# Renamed.
+
+@pytest.mark.parametrize("moves,expected", [
+    (["a t", "b a", "t b"], {"a": "b", "b": "a", "c": "c"}),
+    (["a t", "b a", "c b", "t c"], {"a": "b", "b": "c", "c": "a"}),
+    (["b d", "a b"], {"b": "a", "d": "b", "c": "c"}),
+], ids=["swapped", "ring", "chain"])
+def test_names_that_change_hands_there(remake, moves, expected):
+    """It ended in "UIDVALIDITY changed", and to follow the advice put both mailboxes together."""
+    sizes = {"a": 10, "b": 11, "c": 12}
+    service = remake(sizes, *(f"RENAME {names}" for names in moves))
+    service.settle({name: body(was, sizes[was]) for name, was in expected.items()})
+    assert_nothing_transferred(service)
+    assert "UIDVALIDITY" not in service.running.err()
+
+
+def test_inbox_renamed_there(make):
+    """RENAME INBOX leaves an empty INBOX (RFC 3501 section 6.3.5), which is another mailbox.  Dovecot
+    renames none here, so that is left to a person, who had no way to have INBOX forgotten."""
+    service = make({"INBOX": 10})
+    with service.there() as there:
+        there.cmd("RENAME INBOX kept")
+        service.running.wait_for("UIDVALIDITY changed on the remote server.*--target=database --delete INBOX`")
+        there.append("INBOX", *next(numbered("new", 1)))
+    eventually(lambda: names_here(service) == {("kept",)}, 20)
+    service.quiet(1)
+    service.stop()
+    assert len(service.look()[0][0]["INBOX",]) == 10
+    assert service.one.run("--target=database", "--delete", "INBOX").code == 0
+    service.one.sync()
+    service.check({"INBOX": body("INBOX", 10) + body("new", 1), "kept": body("INBOX", 10)})
+
+
+def names_here(service):
+    with service.store() as here:
+        return names(here)
