@@ -61,11 +61,15 @@ def test_many_mailboxes_at_once(account):
     for more in ("with other mailboxes", "nothing is deleted"):
         result = assert_held(one, "30 of 30 messages disappeared on the remote side")
         assert more in result.err
-        assert set(counts(local).values()) - {0} == {30} and sum(counts(local).values()) == 600
-    one.sync("--allow-deletions", names[0])
-    assert counts(local)[names[0]] == 0 and sum(counts(local).values()) == 570
+        kept = counts(local)
+        assert set(kept.values()) - {0} == {30}
+        # Those that decide before the others are opened may be a fifth of all.
+        assert sum(kept.values()) >= 480
+    held = [name for name in names[:BOXES // 2] if kept[name]]
+    one.sync("--allow-deletions", held[0])
+    assert counts(local) == {**kept, held[0]: 0}
     assert_held(one, "30 of 30 messages disappeared on the remote side")
-    one.sync("--allow-deletions", *names[1:BOXES // 2])
+    one.sync("--allow-deletions", *held[1:])
     one.assert_equal(local, remote)
     one.assert_noop(local, remote)
 

@@ -508,7 +508,7 @@ def test_no_place_for_the_socket(world):
     deep = os.path.join(it.one.folder, "run", "x" * 100)
     os.makedirs(deep)
     service = it.one.start(*QUIET_SERVICE, env={"XDG_RUNTIME_DIR": deep})
-    service.wait_for("WARNING: commands cannot reach this service: .* is too long for a socket")
+    service.wait_for("ERROR: commands cannot reach this service: .* is too long for a socket")
     service.wait_for("up to date")
     assert it.one.run("--status").code == 1
     result = it.one.run()

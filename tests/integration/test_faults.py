@@ -278,7 +278,9 @@ def test_cut_anywhere(pair, interimap, cutter, direction):
     """
     local, remote = pair
     relay = cutter(remote.port)
-    one = interimap(tunnel(local), {**imap(remote, port=relay.port), "compress": "NO"})
+    # All rounds together are a mass of deletions.
+    one = interimap(tunnel(local), {**imap(remote, port=relay.port), "compress": "NO"},
+                    default={"max-deletions": "NO"})
     account = Account(local, remote, direction)
     account.change()
     one.sync()
