@@ -32,6 +32,12 @@ static bool empties(const struct plan_losses *losses)
 	       exceeds(deletions, losses->left + losses->burst, INBOX_PERCENT);
 }
 
+/* What a mailbox loses alone is measured by its own size: it may hold nearly all that there is. */
+static bool others_lose(const struct plan_losses *mailbox, const struct plan_losses *side)
+{
+	return side->held > 0 || side->recent > mailbox->recent;
+}
+
 enum plan_hold plan_brake(const struct plan_brake *brake, const struct plan_losses *mailbox,
 	const struct plan_losses *side, bool is_inbox)
 {
@@ -39,5 +45,7 @@ enum plan_hold plan_brake(const struct plan_brake *brake, const struct plan_loss
 		return PLAN_PASS;
 	if (is_too_much(brake, mailbox, brake->percent) || (is_inbox && empties(mailbox)))
 		return PLAN_HOLD_MAILBOX;
-	return is_too_much(brake, side, brake->side_percent) ? PLAN_HOLD_SIDE : PLAN_PASS;
+	return others_lose(mailbox, side) && is_too_much(brake, side, brake->side_percent)
+		       ? PLAN_HOLD_SIDE
+		       : PLAN_PASS;
 }

@@ -35,7 +35,7 @@ struct plan_losses {
 enum plan_hold {
 	PLAN_PASS,
 	PLAN_HOLD_MAILBOX,
-	PLAN_HOLD_SIDE, /* it is too much together with other mailboxes */
+	PLAN_HOLD_SIDE, /* it is too much together with what other mailboxes lose */
 };
 
 /* The size that conditions are about is that of the beginning: what is left, and what was lost. */

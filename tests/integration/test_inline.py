@@ -48,7 +48,7 @@ def test_move_of_5000(make, when, tls):
         if when == "online":
             with service.there() as there:
                 took = eventually(lambda: counts(there)[0] == {("INBOX",): 0, ("from",): 0,
-                                                               ("to",): 5010}, 2)
+                                                               ("to",): 5010}, 4)
             print("seconds until it was on the remote server:", took)
     carried = service.settle({"from": [], "to": body("from", 5000) + body("to", 10)})
     print("bytes on the connection:", carried)

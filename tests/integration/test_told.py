@@ -78,11 +78,25 @@ def test_advice_after_uidvalidity_changed_works_in_a_shell(pair, one):
         client.cmd(f'CREATE "{name}"')
         client.append(name, messages.message("another").body)
     result = one.run(f"--config={one.config}")
-    command, = advised(result.err)
-    assert paste(one, command).returncode == 0
+    together, apart = advised(result.err)
+    assert "--rename" in apart and paste(one, together).returncode == 0
     assert not os.path.exists(os.path.join(one.folder, "trap"))
     one.sync()
     assert sum(state(pair[0]).mailboxes[name,].values()) == 2      # none is lost
+
+
+def test_advice_to_keep_two_mailboxes_apart_works_in_a_shell(pair, one):
+    name = TRAPS[0]
+    with connect(pair[1]) as client:
+        client.cmd(f'DELETE "{name}"')
+        client.cmd(f'CREATE "{name}"')
+        client.append(name, messages.message("another").body)
+    for command in reversed(advised(one.run(f"--config={one.config}").err)):
+        assert paste(one, command).returncode == 0
+    one.sync()
+    for side in pair:
+        assert sum(state(side).mailboxes[name,].values()) == 1
+        assert sum(state(side).mailboxes[f"{name}-old",].values()) == 1
     one.assert_noop(*pair)
 
 

@@ -13,6 +13,8 @@ from .accidents import AccidentHistory
 from .histories import History
 
 ROUNDS = int(os.environ.get("MODEL_ROUNDS", "150"))
+# What is done in a hundred rounds is more than the brake lets pass in an hour.
+UNBRAKED = {"max-deletions": "NO"}
 
 
 def seed():
@@ -22,7 +24,8 @@ def seed():
 
 def play(interimap, pair, rounds, **options):
     local, remote = pair
-    history = History(seed(), interimap(local, remote), local, remote, **options)
+    one = interimap(local, remote, default=UNBRAKED)
+    history = History(seed(), one, local, remote, **options)
     print(f"seed {history.seed}")
     try:
         history.run(rounds)
@@ -48,7 +51,8 @@ def test_accidents(interimap, pair):
     restored from a backup."""
     rounds = ROUNDS if "MODEL_SEED" in os.environ else max(1, ROUNDS // 5)
     local, remote = pair
-    history = AccidentHistory(seed(), interimap(local, remote), local, remote)
+    one = interimap(local, remote, default=UNBRAKED)
+    history = AccidentHistory(seed(), one, local, remote)
     print(f"seed {history.seed}")
     try:
         history.run(rounds)

@@ -82,6 +82,17 @@ static void test_side(void **state)
 			plan_brake(&standard, &mailbox, &cases[i].side, false), cases[i].hold);
 }
 
+/* An account that is one large mailbox may lose as much of it as any mailbox. */
+static void test_alone(void **state)
+{
+	static const struct plan_losses mailbox = {.now = 110, .recent = 4, .left = 226};
+	struct plan_losses side = mailbox;
+
+	assert_int_equal(plan_brake(&standard, &mailbox, &side, false), PLAN_PASS);
+	side.recent++;
+	assert_int_equal(plan_brake(&standard, &mailbox, &side, false), PLAN_HOLD_SIDE);
+}
+
 static void test_inbox(void **state)
 {
 	static const struct {
@@ -110,6 +121,7 @@ int main(void)
 		cmocka_unit_test(test_mailbox),
 		cmocka_unit_test(test_recent),
 		cmocka_unit_test(test_side),
+		cmocka_unit_test(test_alone),
 		cmocka_unit_test(test_inbox),
 	};
 
