@@ -427,6 +427,7 @@ int main(int argc, char *argv[])
 	}
 	forbid_core();
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* a write that fails is enough to know */
 	inherited_take(&program.inherited);
 	status = start(&program);
 	inherited_done(&program.inherited);

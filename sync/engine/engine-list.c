@@ -233,7 +233,7 @@ static bool check_hierarchies(struct engine *engine)
 {
 	if ((engine->local.delimiter == '\0') == (engine->remote.delimiter == '\0'))
 		return true;
-	log_error(ENGINE_CONTEXT(engine),
+	engine_fail(engine,
 		"the %s server has a flat list of mailboxes, the %s server a hierarchy: they "
 		"cannot be kept the same",
 		engine->local.delimiter == '\0' ? "local" : "remote",
@@ -327,7 +327,8 @@ bool engine_prepare(struct engine *engine)
 	if (!check_hierarchies(engine))
 		return false;
 	if (engine->local_listing.overflow || engine->remote_listing.overflow) {
-		log_error(ENGINE_CONTEXT(engine), "a server lists more than %d mailboxes",
+		engine_fail(engine, "the %s server lists more than %d mailboxes",
+			engine->local_listing.overflow ? engine->local.name : engine->remote.name,
 			LIMIT_MAILBOXES);
 		return false;
 	}
@@ -335,7 +336,7 @@ bool engine_prepare(struct engine *engine)
 	say_unusable(engine, &engine->remote, engine->remote_listing.unusable);
 	if (!engine->schema_ready && db_prepare_schema(engine->db, engine->local.delimiter,
 					     engine->remote.delimiter) < 0) {
-		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
+		engine_database_failed(engine);
 		return false;
 	}
 	engine->schema_ready = true;
@@ -345,7 +346,7 @@ bool engine_prepare(struct engine *engine)
 		return false;
 	leave_to_others(engine);
 	if (load_known(engine) < 0) {
-		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
+		engine_database_failed(engine);
 		return false;
 	}
 	return true;

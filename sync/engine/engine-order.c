@@ -188,14 +188,15 @@ enum step engine_order_changed(struct engine *engine)
 	size_t count = 0;
 
 	if (mailboxes_load(engine->db, &rows, &count) < 0) {
-		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
-		engine_over(engine, false); /* what we know of the mailboxes is wrong now */
-		return STEP_AGAIN;
+		engine_database_failed(engine); /* what we know of the mailboxes is wrong now */
+		return STEP_WAIT;
 	}
 	follow_rows(engine, rows, count);
 	mailbox_rows_free(rows, count);
 	engine_change_done(engine);
 	end(engine, !engine->incomplete);
+	/* What was refused may have needed just this. */
+	journal_retry(&engine->journal);
 	engine->relist = true;
 	engine->phase = ENGINE_REST;
 	return STEP_AGAIN;
@@ -235,7 +236,8 @@ static void fail(struct engine *engine, struct engine_order *order)
 			LOG_LEVEL_ERROR, SIDE_CONTEXT(outage->side, NULL), "%s", outage->reason);
 	else
 		line = log_line(LOG_LEVEL_ERROR, ENGINE_CONTEXT(engine), "%s",
-			engine->phase == ENGINE_OVER
+			outage->reason != NULL ? outage->reason
+			: engine->phase == ENGINE_OVER
 				? "the service does not synchronize any more; its log says why"
 				: "there is no connection to the servers yet");
 	order->line(order, LOG_LEVEL_ERROR, line);

@@ -130,6 +130,7 @@ struct engine {
 	struct replay *replay; /* under way */
 	bool replayed; /* something was, so that the lists are out of date */
 	bool schema_ready;
+	bool database_failed; /* since it was last at rest */
 	bool relist; /* look at both lists again */
 	bool incomplete; /* something was left undone */
 	bool first_done; /* all was looked at once */
@@ -184,6 +185,18 @@ void engine_connect(struct engine *engine);
 /* Gives up both connections, and goes on as after a loss. */
 void engine_reset(struct engine *engine);
 
+/* engine-failure.c */
+/* It cannot go on, and a new connection would not mend that: says why, once, and is over, or down
+ * for a while. */
+void engine_fail(struct engine *engine, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Likewise for the last error of the database. */
+void engine_database_failed(struct engine *engine);
+/* All is given up: what is known of mailboxes and deeds may not be what was written; after a
+ * failure of the database it is read anew. */
+void engine_forget_unwritten(struct engine *engine);
+/* It has got so far that what failed works again. */
+void engine_failure_over(struct engine *engine);
+
 /* engine-list.c */
 void engine_list(struct engine *engine, struct side *side);
 /* When all that was asked is answered: true if there is more to ask, now that both delimiters are
@@ -195,11 +208,12 @@ bool engine_doubt(struct engine *engine);
 /* engine-tree.c: */
 /* Both lists are there, and prepared: decides, and submits what is to be created and subscribed. */
 void engine_tree_begin(struct engine *engine);
-/* It is done: mailboxes become known, and those that are not up to date are queued. */
+/* It is done: mailboxes become known, and those that are not up to date are queued; false: the
+ * database failed. */
 bool engine_tree_end(struct engine *engine);
 
 /* engine-list.c: */
-/* The lists are there, and so is the schema: false, cannot go on. */
+/* The lists are there, and so is the schema: false, cannot go on, which has been said and done. */
 bool engine_prepare(struct engine *engine);
 /* Whether a new mailbox of that name is among those that are synchronised, without asking.  False
  * if it is for the server's LIST to say. */

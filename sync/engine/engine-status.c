@@ -68,11 +68,11 @@ static void take_side(const struct engine *engine, const struct side *side, stru
 	}
 	if (side->session != NULL)
 		ret->state = SIDE_CONNECTING;
-	if (outage->side == NULL)
+	if (outage->reason == NULL)
 		return;
 	ret->since = outage->since;
-	/* Both are given up with either: see engine_side_lost(). */
-	ret->reason = outage->side == side
+	/* Both are given up with either (see engine_side_lost()), or for what neither has done. */
+	ret->reason = outage->side == side || outage->side == NULL
 			      ? xstrdup(outage->reason)
 			      : xasprintf("both are made anew when the %s side is back",
 					outage->side->name);
@@ -80,10 +80,19 @@ static void take_side(const struct engine *engine, const struct side *side, stru
 
 /* --- Mailboxes --- */
 
-static enum status_state state_of(const struct mailbox *mailbox)
+/* What a client did there is refused by the other side: it is in no list then. */
+static bool is_refused(const struct engine *engine, const struct mailbox *mailbox)
+{
+	return engine->journal.deeds_count > 0 &&
+	       journal_hold(&engine->journal, mailbox) == HOLD_REFUSED;
+}
+
+static enum status_state state_of(const struct engine *engine, const struct mailbox *mailbox)
 {
 	if (mailbox->running)
 		return MAILBOX_RUNNING;
+	if (is_refused(engine, mailbox))
+		return MAILBOX_FAILED;
 	if (mailbox->missing != NULL)
 		return mailbox->held ? MAILBOX_HELD : MAILBOX_MISSING;
 	if (mailbox->queued)
@@ -139,6 +148,8 @@ static char *missing_reason(const struct engine *engine, const struct mailbox *m
 static char *reason_for(
 	const struct engine *engine, const struct mailbox *mailbox, enum status_state state)
 {
+	if (state == MAILBOX_FAILED && is_refused(engine, mailbox))
+		return xstrdup(journal_refusal(&engine->journal, mailbox));
 	if (state == MAILBOX_MISSING)
 		return missing_reason(engine, mailbox);
 	if (state == MAILBOX_HELD || state == MAILBOX_FAILED)
@@ -149,7 +160,7 @@ static char *reason_for(
 static void take_mailbox(
 	const struct engine *engine, const struct mailbox *mailbox, struct status_mailbox *ret)
 {
-	enum status_state state = state_of(mailbox);
+	enum status_state state = state_of(engine, mailbox);
 
 	*ret = (struct status_mailbox){
 		.name = xstrdup(mailbox->display),
@@ -176,7 +187,7 @@ static void take_mailboxes(const struct engine *engine, struct engine_status *re
 
 	ret->mailboxes = xcalloc(HASH_COUNT(engine->mailboxes) + 1, sizeof(*ret->mailboxes));
 	HASH_ITER (hh, engine->mailboxes, mailbox, next)
-		if (mailbox->listed || mailbox->missing != NULL)
+		if (mailbox->listed || mailbox->missing != NULL || is_refused(engine, mailbox))
 			take_mailbox(engine, mailbox, &ret->mailboxes[ret->mailbox_count++]);
 	qsort(ret->mailboxes, ret->mailbox_count, sizeof(*ret->mailboxes), by_name);
 }

@@ -349,7 +349,6 @@ bool engine_tree_end(struct engine *engine)
 	if (r >= 0)
 		r = db_commit(engine->db);
 	if (r < 0) {
-		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
 		db_rollback(engine->db);
 		return false;
 	}

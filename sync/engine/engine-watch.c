@@ -404,6 +404,7 @@ enum step watch_checked(struct engine *engine)
 		return STEP_AGAIN;
 	}
 	say_up_to_date(engine);
+	engine_failure_over(engine);
 	engine->phase = ENGINE_REST;
 	engine_order_rested(engine);
 	if (engine->options->push) {

@@ -122,6 +122,9 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 		mailbox->failed = false;
 		mailbox_note_reached(mailbox);
 		mailbox_note_in_step(mailbox);
+	} else if (run->database_failed) {
+		engine_note_failed(engine, mailbox);
+		engine_database_failed(engine);
 	} else {
 		engine_note_failed(engine, mailbox);
 		if (reason != NULL)
@@ -133,20 +136,35 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 	task_wake(&engine->task);
 }
 
+/* Until the deed goes through, which makes the lists be looked at again, or a person acts: it is
+ * not waited for, since all else goes on. */
+static void leave_refused(struct engine *engine, struct mailbox *mailbox)
+{
+	mailbox_note_problem(mailbox, journal_refusal(&engine->journal, mailbox));
+	mailbox->again = false;
+	engine_note_failed(engine, mailbox);
+}
+
 static void start_runs(struct engine *engine)
 {
 	struct mailbox *mailbox, *next;
 
 	DL_FOREACH_SAFE (engine->queue, mailbox, next) {
+		enum journal_hold hold;
 		struct run *run;
 
 		/* Those that may start in spite of that are at the head. */
 		if (engine->runs_count >= ENGINE_RUNS_MAX && !mailbox->preferred)
 			break;
-		if (journal_holds(&engine->journal, mailbox))
+		hold = journal_hold(&engine->journal, mailbox);
+		if (hold == HOLD_ANNOUNCED || hold == HOLD_DEED)
 			continue;
 		DL_DELETE(engine->queue, mailbox);
 		mailbox->queued = false;
+		if (hold == HOLD_REFUSED) {
+			leave_refused(engine, mailbox);
+			continue;
+		}
 		mailbox->running = true;
 		mailbox->held = false;
 		run = run_new(engine, mailbox, run_finished);
@@ -208,8 +226,7 @@ static void replay_finished(struct engine *engine, struct deed *deed, enum repla
 	case REPLAY_LOST:
 		break;
 	case REPLAY_BROKEN:
-		engine->incomplete = true;
-		engine_over(engine, false);
+		engine_database_failed(engine);
 		break;
 	}
 }
@@ -273,9 +290,15 @@ static int prepare(struct engine *engine)
 {
 	int r;
 
-	if (!engine->remote_listing.prepared &&
-		(!engine_prepare(engine) || !journal_load(&engine->journal)))
-		return -EIO; /* which is said */
+	if (!engine->remote_listing.prepared) {
+		if (!engine_prepare(engine))
+			return -EIO;
+		r = journal_load(&engine->journal);
+		if (r < 0) {
+			engine_database_failed(engine);
+			return r;
+		}
+	}
 	engine->remote_listing.prepared = true;
 	if (engine_verifies(engine))
 		return 0;
@@ -285,10 +308,11 @@ static int prepare(struct engine *engine)
 	if (r == 0)
 		r = objectid_note_renamed(engine);
 	if (r < 0)
-		log_error(DATABASE_CONTEXT(engine), "%s", db_error(engine->db));
-	absence_note_levels(engine);
-	if (r == 0)
+		engine_database_failed(engine);
+	if (r == 0) {
+		absence_note_levels(engine);
 		identity_note_renamed(engine);
+	}
 	return r;
 }
 
@@ -311,9 +335,8 @@ static enum step connected(struct engine *engine)
 	if (r > 0)
 		return STEP_WAIT;
 	if (r < 0)
-		engine_over(engine, false); /* nothing that a new connection would mend */
-	else
-		engine->phase = ENGINE_REPLAY;
+		return STEP_WAIT; /* which is said, and it is down or over */
+	engine->phase = ENGINE_REPLAY;
 	return STEP_AGAIN;
 }
 
@@ -340,13 +363,11 @@ static enum step tree_done(struct engine *engine)
 	if (engine->asked.change != NULL)
 		return change_done(engine);
 	if (!engine_tree_end(engine)) {
-		engine_over(engine, false);
-		return STEP_AGAIN;
+		engine_database_failed(engine);
+		return STEP_WAIT;
 	}
-	if (engine->failures > 0 && engine->outage.reason != NULL)
-		log_notice(ENGINE_CONTEXT(engine), "connected again");
-	engine->failures = 0;
-	engine_outage_clear(engine);
+	if (!engine->database_failed) /* a run may yet find it so again */
+		engine_failure_over(engine);
 	engine->phase = ENGINE_WORK;
 	if (engine->queue != NULL)
 		compress(engine);
@@ -536,6 +557,7 @@ static enum step fall(struct task *task)
 		DL_DELETE(engine->queue, mailbox);
 		mailbox->queued = false;
 	}
+	engine_forget_unwritten(engine);
 	engine_orders_fail(engine);
 	if (engine->options->reconnect)
 		network_reconnect_later(engine);

@@ -122,8 +122,19 @@ bool journal_holds_tree(const struct journal *journal)
 	return false;
 }
 
-bool journal_holds(const struct journal *journal, const struct mailbox *mailbox)
+static bool is_about_messages(const struct deed *deed)
 {
+	return deed->kind == ACTION_MOVE || deed->kind == ACTION_COPY;
+}
+
+static bool waits(const struct journal *journal, const struct deed *deed)
+{
+	return deed->refused || (!is_about_messages(deed) && journal_is_blocked(journal, deed));
+}
+
+enum journal_hold journal_hold(const struct journal *journal, const struct mailbox *mailbox)
+{
+	enum journal_hold hold = HOLD_NONE;
 	const struct announced *announced;
 	const struct deed *deed;
 
@@ -131,11 +142,31 @@ bool journal_holds(const struct journal *journal, const struct mailbox *mailbox)
 		if (is_patient(journal, announced) &&
 			concerns(announced->kind, &announced->from, &announced->to, mailbox->name,
 				mailbox->len))
-			return true;
+			return HOLD_ANNOUNCED;
+	DL_FOREACH (journal->deeds, deed) {
+		if (!journal_deed_concerns(deed, mailbox->name, mailbox->len))
+			continue;
+		if (!waits(journal, deed))
+			return HOLD_DEED;
+		hold = HOLD_REFUSED;
+	}
+	return hold;
+}
+
+bool journal_holds(const struct journal *journal, const struct mailbox *mailbox)
+{
+	return journal_hold(journal, mailbox) != HOLD_NONE;
+}
+
+const char *journal_refusal(const struct journal *journal, const struct mailbox *mailbox)
+{
+	const struct deed *deed;
+
 	DL_FOREACH (journal->deeds, deed)
-		if (journal_deed_concerns(deed, mailbox->name, mailbox->len))
-			return true;
-	return false;
+		if (deed->refused && deed->refusal != NULL &&
+			journal_deed_concerns(deed, mailbox->name, mailbox->len))
+			return deed->refusal;
+	return "what a client did with it waits for something else that is refused (see above)";
 }
 
 bool journal_reserves(const struct journal *journal, const char *name, size_t len)
@@ -364,13 +395,22 @@ static void free_deed(struct journal *journal, struct deed *deed)
 	DL_DELETE(journal->deeds, deed);
 	journal->deeds_count--;
 	forget_names(&deed->from, &deed->to);
+	free(deed->refusal);
 	free(deed);
+}
+
+void journal_unload(struct journal *journal)
+{
+	struct deed *deed, *next;
+
+	DL_FOREACH_SAFE (journal->deeds, deed, next)
+		free_deed(journal, deed);
+	journal->loaded = false;
 }
 
 void journal_done(struct journal *journal)
 {
 	struct announced *announced, *after;
-	struct deed *deed, *next;
 
 	ev_timer_stop(journal->engine->loop->ev, &journal->patience);
 	removals_done(&journal->removals);
@@ -379,8 +419,7 @@ void journal_done(struct journal *journal)
 		forget_names(&announced->from, &announced->to);
 		free(announced);
 	}
-	DL_FOREACH_SAFE (journal->deeds, deed, next)
-		free_deed(journal, deed);
+	journal_unload(journal);
 }
 
 static bool find_kind(const char *verb, enum action_kind *ret_kind)
@@ -393,17 +432,14 @@ static bool find_kind(const char *verb, enum action_kind *ret_kind)
 	return false;
 }
 
-bool journal_load(struct journal *journal)
+int journal_load(struct journal *journal)
 {
 	struct action *actions = NULL;
 	size_t count = 0;
+	int r = journal->loaded ? 0 : actions_load(journal->engine->db, &actions, &count);
 
-	if (journal->loaded)
-		return true;
-	if (actions_load(journal->engine->db, &actions, &count) < 0) {
-		log_error(DATABASE_CONTEXT(journal->engine), "%s", db_error(journal->engine->db));
-		return false;
-	}
+	if (journal->loaded || r < 0)
+		return r;
 	for (size_t i = 0; i < count; i++) {
 		enum action_kind kind;
 
@@ -415,7 +451,7 @@ bool journal_load(struct journal *journal)
 			"%zu action(s) wait to be done on the other side", count);
 	actions_free(actions, count);
 	journal->loaded = true;
-	return true;
+	return 0;
 }
 
 /* In order: what is behind a refused deed may need it only if it is about the same mailboxes. */
@@ -427,7 +463,7 @@ static bool waits_for(const struct deed *deed, const struct deed *refused)
 		       journal_deed_concerns(refused, deed->to.data, deed->to.len));
 }
 
-static bool is_blocked(const struct journal *journal, const struct deed *deed)
+bool journal_is_blocked(const struct journal *journal, const struct deed *deed)
 {
 	const struct deed *before;
 
@@ -445,7 +481,7 @@ struct deed *journal_next(struct journal *journal, bool lists_are_new)
 	struct deed *deed;
 
 	DL_FOREACH (journal->deeds, deed)
-		if (!deed->refused && !is_blocked(journal, deed))
+		if (!waits(journal, deed))
 			return deed->certain || lists_are_new ? deed : NULL;
 	return NULL;
 }

@@ -32,6 +32,7 @@ struct deed {
 	bool begun; /* commands of it may have reached the other side */
 	bool refused; /* by the other side: its mailboxes are held until it is tried again */
 	bool said; /* … which a person has been told */
+	char *refusal; /* … and how, owned */
 	/* Of a deletion that was only seen (replay-brake.c): */
 	bool weighed; /* with all that were seen at the same time … */
 	uint64_t too_heavy; /* … which were too many messages; 0: they were not */
@@ -55,8 +56,10 @@ struct journal {
 void journal_init(struct journal *journal, struct engine *engine);
 void journal_done(struct journal *journal);
 
-/* Reads what waits in the database, once both delimiters are known; false: the database failed. */
-bool journal_load(struct journal *journal);
+/* Reads what waits in the database, once both delimiters are known; or -errno. */
+int journal_load(struct journal *journal);
+/* Forgets it, to be read anew; what is announced stays. */
+void journal_unload(struct journal *journal);
 /*
  * Something was seen to have been done on one side: in the database from here on.  Names are in the
  * database's form, the second may be NULL.  It is looked up again before it is replayed.
@@ -68,8 +71,12 @@ void journal_note(struct journal *journal, enum action_kind kind, bool to_local,
 void journal_note_of(struct journal *journal, enum action_kind kind, bool to_local,
 	const struct mailbox_name *from, const struct mailbox_name *to, uint32_t uidvalidity);
 /* The first deed that may be replayed; NULL for none.  One that is not certain waits until both
- * lists are new. */
+ * lists are new.  What is about mailboxes waits behind a refused one that names the same; what is
+ * about messages does not, see journal_is_blocked(). */
 struct deed *journal_next(struct journal *journal, bool lists_are_new);
+/* A refused one before it has to do with the same mailboxes: messages are left to the ordinary sync
+ * then, so that the refusal holds no more than it names. */
+bool journal_is_blocked(const struct journal *journal, const struct deed *deed);
 /* Those that were refused are tried once more. */
 void journal_retry(struct journal *journal);
 /* It is no longer in the database: forgets it. */
@@ -78,7 +85,16 @@ void journal_settle(struct journal *journal, struct deed *deed);
  * deleted. */
 struct mailbox_name journal_present_name(const struct deed *deed, const struct mailbox_name *name);
 
-/* No run may begin, or decide, while this is true of its mailbox. */
+/* Why no run may begin, or decide, in a mailbox. */
+enum journal_hold {
+	HOLD_NONE,
+	HOLD_ANNOUNCED, /* a client is at it: for a moment */
+	HOLD_DEED, /* it comes first */
+	HOLD_REFUSED, /* a deed is refused, or comes after one that is: until a person acts */
+};
+enum journal_hold journal_hold(const struct journal *journal, const struct mailbox *mailbox);
+/* For the last of them: what the other side said, borrowed. */
+const char *journal_refusal(const struct journal *journal, const struct mailbox *mailbox);
 bool journal_holds(const struct journal *journal, const struct mailbox *mailbox);
 bool journal_deed_concerns(const struct deed *deed, const char *name, size_t len);
 /* A client is changing the tree: a list that is asked for now may be true or not. */

@@ -96,6 +96,8 @@ static enum step begin(struct replay *replay)
 	struct messages *messages = &replay->messages;
 	uint32_t known;
 
+	if (journal_is_blocked(&replay->engine->journal, deed))
+		return leave(replay, "it is behind one that is refused");
 	if (!find_mailboxes(replay))
 		return leave(replay, "a mailbox of it is not synchronised");
 	known = mailbox_side(messages->target, replay->origin->remote)->base.uidvalidity;

@@ -102,7 +102,8 @@ enum step replay_over(struct replay *replay, enum replay_end end);
 /* The other side refuses the deed: says so once, with what to do, and keeps it. */
 enum step replay_refuse(struct replay *replay, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* True when the database failed: said, and the replay is to end as broken. */
+/* True when the database failed: the replay is to end as broken, before anything else is asked of
+ * the database. */
 bool replay_database_failed(struct replay *replay, int r);
 /* Notes that commands of the deed may reach the other side from now on; within a transaction. */
 int replay_begin(struct replay *replay);

@@ -38,7 +38,6 @@ bool replay_database_failed(struct replay *replay, int r)
 {
 	if (r >= 0)
 		return false;
-	log_error(DATABASE_CONTEXT(replay->engine), "%s", db_error(replay->engine->db));
 	replay->end = REPLAY_BROKEN;
 	return true;
 }
@@ -65,6 +64,8 @@ enum step replay_refuse(struct replay *replay, const char *fmt, ...)
 	if (!deed->said)
 		log_error(SIDE_CONTEXT(replay->side, name), "%s", text);
 	deed->said = true;
+	free(deed->refusal);
+	deed->refusal = take(text);
 	/* Nobody waits for what was only seen, and the ordinary sync reports what comes of it. */
 	return replay_over(replay, deed->certain ? REPLAY_REFUSED : REPLAY_DONE);
 }

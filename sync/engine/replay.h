@@ -20,7 +20,7 @@ enum replay_end {
 	REPLAY_REFUSED, /* the remote side does not let us: the deed stays, and holds its mailboxes
 			 */
 	REPLAY_LOST, /* a connection went: the deed stays */
-	REPLAY_BROKEN, /* the database failed, and the reason was said */
+	REPLAY_BROKEN, /* the database failed, see db_error() */
 };
 
 /* finished() is called once, from the loop; the replay is freed after it. */

@@ -69,6 +69,7 @@ bool run_database_failed(struct run *run, int r)
 	if (r >= 0)
 		return false;
 	(void)run_fail(run, "%s", db_error(run->engine->db));
+	run->database_failed |= db_is_outage(r);
 	return true;
 }
 

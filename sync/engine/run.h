@@ -122,6 +122,7 @@ struct run {
 	char *problem; /* something is left undone; the rest of the mailbox is done all the same */
 	struct plan plan;
 	bool has_plan;
+	bool database_failed; /* not with what was to be written, but as a whole */
 
 	struct {
 		struct echo *list;

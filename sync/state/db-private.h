@@ -63,7 +63,7 @@ int db_enter(struct db *db, bool *ret_own);
 /* Ends it: commits when r is 0, else rolls back.  Returns r or the error of the commit. */
 int db_leave(struct db *db, bool own, int r);
 
-/* A column that must be a UID or UIDVALIDITY: -EIO and a reason if it is out of range. */
+/* A column that must be a UID or UIDVALIDITY: -ERANGE and a reason if it is out of range. */
 int db_column_u32(struct db *db, sqlite3_stmt *statement, int column, uint32_t *ret_value);
 
 #endif

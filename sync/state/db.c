@@ -69,6 +69,11 @@ int db_refuse(struct db *db, int r, const char *fmt, ...)
 	return r;
 }
 
+bool db_is_outage(int r)
+{
+	return r == -EIO || r == -ENOSPC || r == -EROFS || r == -EACCES || r == -EBUSY;
+}
+
 const char *db_error(const struct db *db)
 {
 	return db->error != NULL ? db->error : "no error";
@@ -159,7 +164,7 @@ int db_column_u32(struct db *db, sqlite3_stmt *statement, int column, uint32_t *
 	int64_t value = sqlite3_column_int64(statement, column);
 
 	if (value < 0 || value > UINT32_MAX)
-		return db_refuse(db, -EIO, "%s is %lld, out of range",
+		return db_refuse(db, -ERANGE, "%s is %lld, out of range",
 			sqlite3_column_name(statement, column), (long long)value);
 	*ret_value = (uint32_t)value;
 	return 0;
@@ -175,8 +180,11 @@ int db_begin(struct db *db)
 int db_commit(struct db *db)
 {
 	static const char sql[] = "COMMIT";
+	int r = db_run(db, db_statement(db, sql));
 
-	return db_run(db, db_statement(db, sql));
+	if (r < 0)
+		db_rollback(db); /* nobody goes on with a transaction that could not be committed */
+	return r;
 }
 
 void db_rollback(struct db *db)

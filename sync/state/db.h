@@ -27,6 +27,9 @@ int db_open(const char *path, bool create, struct db **ret, char **ret_reason);
 struct db *db_close(struct db *db);
 /* The last error, one sentence; valid until the next call. */
 const char *db_error(const struct db *db);
+/* Whether a result means that the file cannot be read or written (a full disk, say), whatever is
+ * asked for; else the error is about what was to be written. */
+bool db_is_outage(int r);
 
 /*
  * Makes the schema in an empty file; migrates version 0 (names with the delimiter itself) to 1,
@@ -37,6 +40,7 @@ const char *db_error(const struct db *db);
 int db_prepare_schema(struct db *db, char local_delimiter, char remote_delimiter);
 
 int db_begin(struct db *db);
+/* On failure the transaction is rolled back. */
 int db_commit(struct db *db);
 void db_rollback(struct db *db);
 
