@@ -19,7 +19,7 @@ enum {
 	BACKOFF_UNREACHABLE = 5,
 	UNREACHABLE_LONG = 10 * 60,
 	CLOCK_CHECK = 5,
-	PROBE_SECONDS = 8, /* to hear from both servers after addresses changed */
+	PROBE_SECONDS = 4, /* to hear from both servers after addresses changed */
 };
 
 static double backoff_max(const struct engine *engine)

@@ -207,9 +207,20 @@ def _resume(laptop, slept):
     laptop.hosts.pass_on()
 
 
+def _stop(laptop):
+    """Nobody listens there any more."""
+    laptop.remote.stop()
+    laptop.door.stop()
+
+
+def _start(laptop):
+    laptop.remote.start()
+    laptop.door.start()
+
+
 def _disturbances(laptop):
     """name -> (begin, end)."""
-    hosts, remote = laptop.hosts, laptop.remote
+    hosts = laptop.hosts
     return {
         "link lost": (hosts.unplug, hosts.plug),
         "packets lost without a word": (hosts.swallow, hosts.pass_on),
@@ -218,7 +229,7 @@ def _disturbances(laptop):
         "suspended": (lambda: _suspend(laptop), lambda: _resume(laptop, 3600)),
         "clock an hour back": (lambda: laptop.set_clock(boot=3600, real=-3600), lambda: None),
         "clock a day ahead": (lambda: laptop.set_clock(boot=3600, real=86400), lambda: None),
-        "remote stopped": (remote.stop, remote.start),
+        "remote stopped": (lambda: _stop(laptop), lambda: _start(laptop)),
     }
 
 
