@@ -342,8 +342,10 @@ bool engine_prepare(struct engine *engine)
 	engine->schema_ready = true;
 	if (engine->asked.mailboxes == NULL && ignore != NULL &&
 		(!listing_ignore(&engine->local_listing, ignore) ||
-			!listing_ignore(&engine->remote_listing, ignore)))
+			!listing_ignore(&engine->remote_listing, ignore))) {
+		engine_fail(engine, "ignore-mailbox cannot be applied: it is too large");
 		return false;
+	}
 	leave_to_others(engine);
 	if (load_known(engine) < 0) {
 		engine_database_failed(engine);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/engine/engine.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,8 +335,11 @@ static enum step connected(struct engine *engine)
 	r = prepare(engine);
 	if (r > 0)
 		return STEP_WAIT;
-	if (r < 0)
-		return STEP_WAIT; /* which is said, and it is down or over */
+	if (r < 0) {
+		/* Who has failed has said why, and what follows: nothing else would wake us. */
+		assert(engine->phase == ENGINE_DOWN || engine->phase == ENGINE_OVER);
+		return STEP_WAIT;
+	}
 	engine->phase = ENGINE_REPLAY;
 	return STEP_AGAIN;
 }
