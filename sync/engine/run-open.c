@@ -283,6 +283,15 @@ static void add_carried(struct run_side *side)
 	changes_clear(&side->carried);
 }
 
+static const struct flags *permanent_flags(const struct run_side *side)
+{
+	const struct view *view = &side->view.view;
+	struct flag_pool *pool = side->run->engine->flags;
+
+	return view->has_permanent ? flags_intern(pool, view->permanent, view->permanent_count)
+				   : flags_all_permanent(pool);
+}
+
 static bool read_side(struct run_side *side)
 {
 	changes_settle(&side->changes);
@@ -290,10 +299,7 @@ static bool read_side(struct run_side *side)
 	changes_drop_echoes(&side->changes, &side->expected);
 	changes_clear(&side->expected);
 	items_settle(&side->items);
-	side->permanent = side->view.view.has_permanent ? flags_intern(side->run->engine->flags,
-								  side->view.view.permanent,
-								  side->view.view.permanent_count)
-							: NULL;
+	side->permanent = permanent_flags(side);
 	if (side->went_back) { /* what it reports is since another state than ours */
 		changes_clear(&side->changes);
 		seqset_clear(&side->vanished);

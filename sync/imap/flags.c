@@ -225,6 +225,17 @@ const struct flags *flags_intern(struct flag_pool *pool, const struct slice *ato
 	return get_list(pool, names, kept);
 }
 
+const struct flags *flags_all_permanent(struct flag_pool *pool)
+{
+	static const char *const names[] = {
+		"\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft", "\\*"};
+	struct slice atoms[ARRAY_LEN(names)];
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		atoms[i] = (struct slice){.data = names[i], .len = strlen(names[i])};
+	return flags_intern(pool, atoms, ARRAY_LEN(names));
+}
+
 const struct flags *flags_empty(struct flag_pool *pool)
 {
 	return pool->empty;

@@ -26,6 +26,9 @@ bool flag_pool_is_large(const struct flag_pool *pool);
  * flag (RFC 3501 "flag").
  */
 const struct flags *flags_intern(struct flag_pool *pool, const struct slice *atoms, size_t count);
+/* What a PERMANENTFLAGS list says where the server sent none: all can be stored for good (RFC 3501
+ * section 7.1).  NULL when the pool is full. */
+const struct flags *flags_all_permanent(struct flag_pool *pool);
 const struct flags *flags_empty(struct flag_pool *pool);
 const struct flags *flags_union(
 	struct flag_pool *pool, const struct flags *one, const struct flags *other);

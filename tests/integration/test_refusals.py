@@ -131,6 +131,20 @@ def test_refused_command(account, command, answer):
     account.assert_repaired()
 
 
+def test_no_permanent_flags_means_all(account):
+    """RFC 3501 section 7.1; it was taken for none, and flags never crossed to such a server."""
+    account.fill(INBOX=3)
+    account.meddler.drop(r".*\[PERMANENTFLAGS")
+    with connect(account.local) as client:
+        client.select("INBOX")
+        client.store(client.uids(), "+", ["\\Flagged", "$Work"])
+    account.one.sync()
+    with connect(account.remote) as client:
+        for _, _, flags, *_ in client.snapshot("INBOX").values():
+            assert {"\\flagged", "$work"} <= set(flags)
+    account.assert_repaired()
+
+
 def test_refused_behind_the_bodies(account):
     """A server sent bodies and then said NO, since another message had been expunged meanwhile (RFC
     7162 has [EXPUNGEISSUED] for that).  What had arrived waited for a next answer: for ever."""
