@@ -42,16 +42,10 @@ static bool on_identity(struct command *command, struct response *response)
 
 static void list_side(struct run_side *side)
 {
-	struct run_request *request;
-
 	if (side->exists == 0)
 		return;
 	run_select(side);
-	request = request_new(&side->run->barrier, side->side, sizeof(*request), NULL);
-	request->side = side;
-	request->request.command.untagged = on_identity;
-	command_printf(&request->request.command, "UID FETCH 1:* (%s)", FETCH_IDENTITY);
-	request_submit(&request->request);
+	run_fetch_all(side, FETCH_IDENTITY, on_identity);
 }
 
 void run_renew_list(struct run *run)

@@ -147,6 +147,18 @@ void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqs
 	fetch(side, barrier, set, items, untagged, NULL);
 }
 
+void run_fetch_all(struct run_side *side, const char *items,
+	bool (*untagged)(struct command *, struct response *))
+{
+	struct run_request *request =
+		request_new(&side->run->barrier, side->side, sizeof(*request), NULL);
+
+	request->side = side;
+	request->request.command.untagged = untagged;
+	command_printf(&request->request.command, "UID FETCH 1:* (%s)", items);
+	request_submit(&request->request);
+}
+
 void run_fetch_if_granted(struct run_side *side, struct barrier *barrier, const struct seqset *set,
 	const char *items, bool (*untagged)(struct command *, struct response *))
 {

@@ -179,7 +179,10 @@ void run_select(struct run_side *side);
 /* UID FETCH of the set, split to line limits. `untagged` takes the responses. */
 void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
 	const char *items, bool (*untagged)(struct command *, struct response *));
-/* The same where nothing hangs on the answer. */
+/* Of all messages, in one command; what is told of which UID is for `untagged` to bound. */
+void run_fetch_all(struct run_side *side, const char *items,
+	bool (*untagged)(struct command *, struct response *));
+/* The same as run_fetch() where nothing hangs on the answer. */
 void run_fetch_if_granted(struct run_side *side, struct barrier *barrier, const struct seqset *set,
 	const char *items, bool (*untagged)(struct command *, struct response *));
 /* Ends the run as failed, with a sentence. */
