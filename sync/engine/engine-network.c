@@ -150,6 +150,16 @@ static void probe(struct engine *engine)
 	watch_look_in(engine, 0.);
 }
 
+/* What is waited for may be over in another network: not so a refusal, nor what a server asked for.
+ */
+static bool is_for_the_network(const struct engine *engine)
+{
+	const char *reason = engine->outage.reason;
+
+	return engine->lost_as != SESSION_FAILURE_REFUSED &&
+	       (reason == NULL || backoff_told(reason) == 0);
+}
+
 static void on_addresses(struct addresses_handler *handler)
 {
 	struct engine *engine = container_of(handler, struct engine, network.handler);
@@ -158,8 +168,8 @@ static void on_addresses(struct addresses_handler *handler)
 	case ENGINE_OVER:
 		break;
 	case ENGINE_DOWN:
-		if (engine->lost_as == SESSION_FAILURE_REFUSED)
-			break; /* it was not for the network */
+		if (!is_for_the_network(engine))
+			break;
 		engine->failures = 0;
 		(void)network_connect_now(engine);
 		break;
