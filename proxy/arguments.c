@@ -19,6 +19,8 @@ struct entry {
 	bool (*parse)(struct arguments *arguments, const char *value);
 	char letter; /* or '\0' */
 	const char *value, *help; /* for --help */
+	const char *words; /* this and the next three are for shells: see struct argument_option */
+	bool is_list, is_file, repeats;
 };
 
 enum { INTERVAL_MAX = 365 * 24 * 60 * 60 };
@@ -112,17 +114,19 @@ static const struct entry entries[] = {
 	{"verify", no_argument, FLAG(verify), .value = " [MAILBOX ...]",
 		.help = "compare both sides, and change nothing"},
 	{"status", optional_argument, .parse = parse_status, .value = "[=json]",
-		.help = "say how the service that is running gets on"},
+		.help = "say how the service that is running gets on", .words = "json"},
 	{"target", required_argument, .parse = parse_targets, .value = "=TARGET[,TARGET]",
-		.help = "delete or rename only there: local, remote, database"},
+		.help = "delete or rename only there: local, remote, database",
+		.words = "local remote database", .is_list = true},
 	{"allow-deletions", no_argument, FLAG(allow_deletions), .value = " MAILBOX ...",
 		.help = "let an unusual mass of deletions there pass, once"},
 	{"config", required_argument, .parse = take_config, .value = "=FILE",
-		.help = "use this configuration file; with --proxy, several"},
+		.help = "use this configuration file; with --proxy, several", .is_file = true,
+		.repeats = true},
 	{"quiet", no_argument, FLAG(quiet), .letter = 'q', .value = "",
 		.help = "say only what is wrong"},
 	{"debug", no_argument, .parse = take_debug, .value = "",
-		.help = "say what goes over the wire (twice: passwords too)"},
+		.help = "say what goes over the wire (twice: passwords too)", .repeats = true},
 	{"help", no_argument, FLAG(help), .letter = 'h', .value = "", .help = "this text"},
 	{"version", no_argument, FLAG(version), .value = "", .help = "the version"},
 };
@@ -149,6 +153,31 @@ void arguments_print_help(void)
 			entry->help);
 	}
 	(void)fputs("\nSee interimap(1).\n", stdout);
+}
+
+bool arguments_option(size_t index, struct argument_option *ret)
+{
+	static const enum argument_value values[] = {
+		[no_argument] = ARGUMENT_VALUE_NONE,
+		[optional_argument] = ARGUMENT_VALUE_OPTIONAL,
+		[required_argument] = ARGUMENT_VALUE_REQUIRED,
+	};
+	const struct entry *entry;
+
+	if (index >= ARRAY_LEN(entries))
+		return false;
+	entry = &entries[index];
+	*ret = (struct argument_option){
+		.name = entry->name,
+		.letter = entry->letter,
+		.value = values[entry->argument],
+		.words = entry->words,
+		.is_list = entry->is_list,
+		.is_file = entry->is_file,
+		.repeats = entry->repeats,
+		.help = entry->help,
+	};
+	return true;
 }
 
 /* getopt_long() takes abbreviations, which the options do not have: a later option would change
@@ -313,4 +342,13 @@ bool arguments_parse(struct arguments *arguments, int argc, char *argv[])
 	if (!good)
 		(void)fputs("Try `interimap --help` for more information.\n", stderr);
 	return good;
+}
+
+void arguments_say_first_steps(void)
+{
+	(void)fprintf(stderr,
+		"To begin, put your account there, with a mode that lets nobody else read it:\n"
+		"  [remote], host = SERVER, username = NAME, password = PASSWORD; one a line\n"
+		"then run `interimap --proxy`; see interimap(1), and deploy/quickstart in the "
+		"source\n");
 }

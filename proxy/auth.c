@@ -24,7 +24,7 @@ struct auth {
 	struct worker *worker;
 	char *username, *password, *hash;
 	unsigned failures; /* lately */
-	double last_failure;
+	double last_answer; /* when the last of them was told, or will be */
 };
 
 struct auth_check {
@@ -166,15 +166,26 @@ struct auth_check *auth_check_free(struct auth_check *check)
 
 double auth_delay(struct auth *auth, double now)
 {
+	double from = auth->last_answer > now ? auth->last_answer : now;
 	unsigned ms = FIRST_DELAY_MS;
 
-	if (now - auth->last_failure > FORGET_SECONDS)
+	if (now - auth->last_answer > FORGET_SECONDS)
 		auth->failures = 0;
-	auth->last_failure = now;
 	for (unsigned i = 0; i < auth->failures && ms < LIMIT_LOGIN_DELAY_MS; i++)
 		ms *= 2;
+	if (ms > LIMIT_LOGIN_DELAY_MS)
+		ms = LIMIT_LOGIN_DELAY_MS;
 	auth->failures++;
-	return (ms < LIMIT_LOGIN_DELAY_MS ? ms : LIMIT_LOGIN_DELAY_MS) / 1000.0;
+	auth->last_answer = from + ms / 1000.0;
+	/* Nobody waits as long as that. */
+	if (auth->last_answer > now + LIMIT_LOGIN_SECONDS)
+		auth->last_answer = now + LIMIT_LOGIN_SECONDS;
+	return auth->last_answer - now;
+}
+
+unsigned auth_failures(const struct auth *auth)
+{
+	return auth->failures;
 }
 
 /* 24 letters and digits that cannot be taken for one another: 120 bits.  False without randomness.

@@ -32,10 +32,14 @@ struct auth_check *auth_check_new(
 struct auth_check *auth_check_free(struct auth_check *check);
 
 /*
- * How long the answer to a wrong password is to be delayed, in seconds; grows with the number of
- * wrong ones lately, on whatever connection.  `now` is in seconds and only compared with itself.
+ * How long the answer to a wrong password is to be delayed, in seconds.  Wrong ones are answered
+ * one after the other, on whatever connections they came, with a pause between two that grows with
+ * their number lately; LIMIT_LOGIN_SECONDS at most.  `now` is in seconds and only compared with
+ * itself.
  */
 double auth_delay(struct auth *auth, double now);
+/* Wrong ones lately, for the log. */
+unsigned auth_failures(const struct auth *auth);
 
 /*
  * The password that was generated earlier and is kept in the file, which only the user may read; or

@@ -84,6 +84,11 @@ struct backend *backend_free(struct backend *backend)
 	return NULL;
 }
 
+bool backend_is_attended(const struct backend *backend)
+{
+	return backend->task.queued || session_is_attended(backend->session);
+}
+
 const char *backend_capabilities(const struct backend *backend)
 {
 	return session_capabilities(backend->session);

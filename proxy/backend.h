@@ -3,6 +3,8 @@
 #ifndef INTERIMAP_PROXY_BACKEND_H
 #define INTERIMAP_PROXY_BACKEND_H
 
+#include <stdbool.h>
+
 struct backend;
 struct buf;
 struct loop;
@@ -26,6 +28,8 @@ struct backend *backend_new(struct loop *loop, struct worker *worker, const stru
 /* Drops the connection unless its stream was taken.  Accepts NULL. */
 struct backend *backend_free(struct backend *backend);
 
+/* It will be ready, or fail, without anybody's doing. */
+bool backend_is_attended(const struct backend *backend);
 /* After `ready`: the store's capabilities, separated by spaces. */
 const char *backend_capabilities(const struct backend *backend);
 /* After `ready`, once: the stream is the caller's, and what was read from it and not used. */

@@ -388,6 +388,8 @@ static int start(struct program *program)
 	program->status = EXIT_FAILURE;
 	if (!configuration_load(&program->arguments, &program->configuration, &reason)) {
 		log_error(NULL, "%s", reason);
+		if (program->arguments.config_count == 0 && !account_has_default())
+			arguments_say_first_steps();
 		return EXIT_FAILURE;
 	}
 	set_up_log(&program->arguments);

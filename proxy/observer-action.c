@@ -66,12 +66,6 @@ bool observer_changes_selection(enum effect effect)
 	}
 }
 
-/* There were commands that could not be kept, and they are not all answered. */
-static bool is_blind(const struct observer *observer)
-{
-	return observer->answered < observer->untracked_until;
-}
-
 /* A server runs pipelined commands in order (RFC 3501 section 5.5), but it may refuse a SELECT. */
 static bool selection_is_certain(const struct observer *observer)
 {
@@ -98,19 +92,13 @@ static bool repeats_tag(struct observer *observer, const struct observed *comman
 	return repeats;
 }
 
-/* The tag of RFC 3501 section 9; to any other the server may answer with "* BAD". */
-static bool is_tag(const char *tag)
-{
-	return observer_is_atom(tag, strlen(tag)) && strchr(tag, '+') == NULL;
-}
-
 void observer_action_sent(struct observer *observer, struct observed *command)
 {
 	const struct kind *kind = find_kind(command->effect);
 	struct client_action action;
 
 	if (observer->actions == NULL || repeats_tag(observer, command) || kind == NULL ||
-		observer->client.odd || is_blind(observer) || !is_tag(command->tag))
+		observer->client.odd)
 		return;
 	if (kind->from_selected && selection_is_certain(observer))
 		command->mailbox = xstrdup(observer->selected);
@@ -169,7 +157,7 @@ void observer_action_answered(
 void observer_action_copied(struct observer *observer)
 {
 	struct observed *command, *move = NULL;
-	unsigned candidates = is_blind(observer);
+	unsigned candidates = 0;
 
 	DL_FOREACH (observer->in_flight, command) {
 		candidates += command->effect == EFFECT_MOVE || command->effect == EFFECT_UNKNOWN;

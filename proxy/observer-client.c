@@ -11,71 +11,23 @@
 #include "sync/base/xalloc.h"
 #include "sync/imap/slice.h"
 
-/* What is not listed may do anything. */
-static const struct verb verbs[] = {
-	{"APPEND", EFFECT_APPEND, 0, 1},
-	{"AUTHENTICATE", EFFECT_NONE, 0},
-	{"CAPABILITY", EFFECT_NONE, 0},
-	{"CHECK", EFFECT_NONE, 0},
-	{"CLOSE", EFFECT_CLOSE, 0},
-	{"COMPRESS", EFFECT_COMPRESS, 0},
-	{"COPY", EFFECT_COPY, 0, 2},
-	{"CREATE", EFFECT_CREATE, 1, 0},
-	{"DELETE", EFFECT_DELETE, 1, 0},
-	{"ENABLE", EFFECT_ENABLE, 0},
-	{"ESEARCH", EFFECT_NONE, 0},
-	{"EXAMINE", EFFECT_EXAMINE, 1, 0},
-	{"EXPUNGE", EFFECT_EXPUNGE, 0},
-	{"FETCH", EFFECT_FETCH, 0},
-	{"GETACL", EFFECT_NONE, 0},
-	{"GETMETADATA", EFFECT_NONE, 0},
-	{"GETQUOTA", EFFECT_NONE, 0},
-	{"GETQUOTAROOT", EFFECT_NONE, 0},
-	{"ID", EFFECT_NONE, 0},
-	{"IDLE", EFFECT_IDLE, 0},
-	{"LIST", EFFECT_NONE, 0},
-	{"LISTRIGHTS", EFFECT_NONE, 0},
-	{"LOGIN", EFFECT_NONE, 0},
-	{"LOGOUT", EFFECT_NONE, 0},
-	{"LSUB", EFFECT_NONE, 0},
-	{"MOVE", EFFECT_MOVE, 0, 2},
-	{"MYRIGHTS", EFFECT_NONE, 0},
-	{"NAMESPACE", EFFECT_NONE, 0},
-	{"NOOP", EFFECT_NONE, 0},
-	{"NOTIFY", EFFECT_NONE, 0},
-	{"RENAME", EFFECT_RENAME, 1, 2},
-	{"REPLACE", EFFECT_REPLACE, 0, 2}, /* RFC 8508: removes here, appends there */
-	{"SEARCH", EFFECT_NONE, 0},
-	{"SELECT", EFFECT_SELECT, 1, 0},
-	{"SETACL", EFFECT_NONE, 0},
-	{"SETMETADATA", EFFECT_NONE, 0},
-	{"SORT", EFFECT_NONE, 0},
-	{"STARTTLS", EFFECT_NONE, 0},
-	{"STATUS", EFFECT_NONE, 0},
-	{"STORE", EFFECT_STORE, 0},
-	{"SUBSCRIBE", EFFECT_SUBSCRIBE, 1, 0},
-	{"THREAD", EFFECT_NONE, 0},
-	{"UID", EFFECT_UID, 0},
-	{"UNSELECT", EFFECT_UNSELECT, 0},
-	{"UNSUBSCRIBE", EFFECT_UNSUBSCRIBE, 1, 0},
-	{"XLIST", EFFECT_NONE, 0},
-};
-
-static void start_command(struct client_scan *client)
+void observer_start_command(struct client_scan *client)
 {
 	free(client->mailbox);
 	free(client->target);
 	/* The word's bytes need no clearing, and there are many commands. */
 	client->mailbox = client->target = NULL;
-	client->state = CLIENT_TAG;
-	client->head = client->tag_len = client->word_len = 0;
+	client->state = CLIENT_HEAD;
+	client->spaces = 0;
+	client->tag_len = client->word_len = 0;
 	client->effect = EFFECT_NONE;
 	client->mailbox_argument = client->target_argument = client->argument = 0;
-	client->odd = client->returned = false;
+	client->refusal = NULL;
+	client->dropped = client->odd = client->unclear = client->returned = false;
 	client->by_uid = client->bad_set = client->names_deleted = false;
 	client->sign = '\0';
 	buf_clear(&client->set);
-	client->long_tag = client->bad_word = client->sets_seen = client->answered = false;
+	client->bad_word = client->sets_seen = client->answered = false;
 	client->announced = false;
 	client->word_state = WORD_BETWEEN;
 	client->tag[0] = '\0';
@@ -84,16 +36,21 @@ static void start_command(struct client_scan *client)
 static void end_command(struct observer *observer)
 {
 	struct client_scan *client = &observer->client;
+	bool quoted = client->word_state == WORD_QUOTED || client->word_state == WORD_ESCAPE;
 
 	if (client->effect == EFFECT_FETCH)
 		client->effect = client->sets_seen ? EFFECT_SEEN : EFFECT_NONE;
 	else if (client->effect == EFFECT_ENABLE)
 		client->effect = EFFECT_NONE;
-	else if (client->effect == EFFECT_UID || client->word_state == WORD_QUOTED ||
-		 client->word_state == WORD_ESCAPE)
+	if (client->effect == EFFECT_UID || client->unclear || quoted)
 		client->effect = EFFECT_UNKNOWN; /* a server may be more lenient than we are */
-	observer_command_sent(observer);
-	start_command(client);
+	if (client->refusal != NULL) {
+		observer->refusal = client->refusal;
+		memcpy(observer->refused_tag, client->tag, client->tag_len + 1);
+	} else if (!client->dropped) {
+		observer_command_sent(observer);
+	}
+	observer_start_command(client);
 }
 
 static void clear_word(struct client_scan *client)
@@ -119,17 +76,6 @@ static void add_to_word(struct client_scan *client, const char *data, size_t n)
 	}
 	memcpy(client->word + client->word_len, data, n);
 	client->word_len += n;
-}
-
-static void find_verb(struct client_scan *client)
-{
-	client->effect = EFFECT_UNKNOWN;
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		if (strcasecmp(verbs[i].name, client->word) == 0) {
-			client->effect = verbs[i].effect;
-			client->mailbox_argument = verbs[i].mailbox;
-			client->target_argument = verbs[i].target;
-		}
 }
 
 /* Items that set \Seen: BODY[…] and BINARY[…] without PEEK, RFC822, RFC822.TEXT. */
@@ -172,10 +118,7 @@ static void end_argument(struct observer *observer)
 
 	client->word[client->word_len] = '\0';
 	if (client->effect == EFFECT_UID) {
-		client->by_uid = true;
-		find_verb(client);
-		if (client->effect == EFFECT_UID)
-			client->effect = EFFECT_UNKNOWN;
+		observer_find_uid_verb(client);
 	} else if (++client->argument == client->mailbox_argument) {
 		client->mailbox = observer_name(observer);
 	} else if (client->argument == client->target_argument) {
@@ -190,7 +133,7 @@ static void end_argument(struct observer *observer)
 	clear_word(client);
 }
 
-/* Whether the atom announces a literal: {n}, {n+}, {n-}, with '~' before it for a literal8. */
+/* Whether the atom announces a literal: {n} or {n+}, with '~' before it for a literal8. */
 static bool read_announcement(struct client_scan *client)
 {
 	const char *at = client->word;
@@ -205,8 +148,7 @@ static bool read_announcement(struct client_scan *client)
 			return false;
 		size = size * 10 + (unsigned)(*at - '0');
 	}
-	client->synchronising = *at != '+' && *at != '-';
-	client->odd |= *at == '-'; /* in no RFC */
+	client->synchronising = *at != '+';
 	at += !client->synchronising;
 	client->literal = size;
 	return at[0] == '}' && at[1] == '\0';
@@ -227,6 +169,9 @@ static void end_atom(struct observer *observer)
 	client->announced = !client->bad_word && read_announcement(client);
 	if (client->announced)
 		return;
+	/* A literal, it might be thought. */
+	client->unclear |= memchr(client->word, '{', client->word_len) != NULL;
+	client->odd |= client->unclear;
 	if (is_name(client))
 		client->bad_word |= !observer_is_atom(client->word, client->word_len);
 	end_argument(observer);
@@ -243,20 +188,35 @@ static void begin_literal(struct observer *observer)
 	end_argument(observer);
 }
 
-static void end_line(struct observer *observer)
+/*
+ * A literal is announced.  Whether it is one is for the store to say: it may refuse the command
+ * before, or know no literals without waiting (RFC 7888), and then takes the bytes for commands.
+ * So it is asked each time.
+ */
+static void end_announcement(struct observer *observer)
 {
 	struct client_scan *client = &observer->client;
 
-	if (!client->announced) {
-		end_command(observer);
-		return;
-	}
 	client->announced = false;
 	clear_word(client);
-	if (client->synchronising)
+	if (client->answered && !client->dropped) {
+		observer_doubt(observer);
+		client->dropped = true;
+	}
+	if (!client->dropped)
 		client->state = CLIENT_WAITING;
+	else if (client->synchronising)
+		end_command(observer); /* it will not be sent */
 	else
 		begin_literal(observer);
+}
+
+static void end_line(struct observer *observer)
+{
+	if (observer->client.announced)
+		end_announcement(observer);
+	else
+		end_command(observer);
 }
 
 /* An argument that is a name, or one before it, is not whole. */
@@ -279,7 +239,7 @@ static void between_words(struct observer *observer, char c)
 	if (client->announced) {
 		/* It did not end the line: a word like any other. */
 		client->announced = false;
-		client->odd = client->bad_word = true;
+		client->odd = client->unclear = client->bad_word = true;
 		end_argument(observer);
 	}
 	/* Names are in no list, but what begins one may be taken for a part of the name. */
@@ -297,8 +257,6 @@ static void argument_byte(struct observer *observer, char c)
 	struct client_scan *client = &observer->client;
 	bool ends_line = c == '\r' || c == '\n';
 
-	if (client->returned && c != '\n')
-		client->effect = EFFECT_UNKNOWN; /* servers differ in where such a line ends */
 	client->returned = c == '\r';
 	switch (client->word_state) {
 	case WORD_BETWEEN:
@@ -306,9 +264,6 @@ static void argument_byte(struct observer *observer, char c)
 		break;
 	case WORD_ATOM:
 		if (!ends_line && c != ' ' && c != '(' && c != ')') {
-			/* A literal, it might be thought. */
-			client->odd |=
-				c == '{' && strncmp(client->word, "~", client->word_len) != 0;
 			add_to_word(client, &c, 1);
 			break;
 		}
@@ -355,140 +310,119 @@ static size_t scan_literal(struct observer *observer, const char *data, size_t n
 	return used;
 }
 
-/* Up to the end of the command, or of the bytes. */
-static size_t scan_body(struct observer *observer, const char *data, size_t n)
+/* How much of the word is "{n", or "~{n", with digits; 0: it does not begin so. */
+static size_t announcement_length(const struct client_scan *client)
 {
-	struct client_scan *client = &observer->client;
-	size_t at = 0;
+	size_t at = client->word_len > 0 && client->word[0] == '~';
 
-	while (at < n && client->state != CLIENT_TAG) {
-		if (client->state == CLIENT_WAITING) {
-			/* A client that does not wait.  The server most likely takes it all the
-			 * same. */
-			client->effect = EFFECT_UNKNOWN;
-			begin_literal(observer);
-		} else if (client->state == CLIENT_LITERAL) {
-			at += scan_literal(observer, data + at, n - at);
-		} else {
-			argument_byte(observer, data[at++]);
-		}
-	}
+	if (client->word_state != WORD_ATOM || client->bad_word || client->word_len < at + 2 ||
+		client->word[at++] != '{')
+		return 0;
+	while (at < client->word_len && client->word[at] >= '0' && client->word[at] <= '9')
+		at++;
 	return at;
 }
 
-/* The verb is whole, ended by c. */
-static void end_verb(struct observer *observer, char c)
+/* The byte is the '+' of {n+}. */
+static bool is_waiver(const struct client_scan *client, char c)
 {
-	struct client_scan *client = &observer->client;
-
-	client->word[client->word_len] = '\0';
-	find_verb(client);
-	clear_word(client);
-	client->returned = c == '\r';
-	if (client->effect == EFFECT_COMPRESS)
-		client->state = CLIENT_COMPRESS;
-	else if (c == '\n')
-		end_command(observer);
-	else
-		client->state = CLIENT_ARGUMENTS;
+	return c == '+' && client->word_len > 0 && announcement_length(client) == client->word_len;
 }
 
-/* Too long to be any command we look for: let it pass, and take it for one that may do anything. */
-static void give_up_on_head(struct client_scan *client)
+/*
+ * The byte is the '}' of {n} or {n+}, or the CR behind it.  Dovecot asks for the literal as soon as
+ * it has the '}': it gets it with the end of the line, or the "+" would come before we wait for it.
+ */
+static bool is_end_of_announcement(const struct client_scan *client, char c)
 {
-	client->effect = EFFECT_UNKNOWN;
-	client->long_tag |= client->state == CLIENT_TAG;
-	client->state = CLIENT_ARGUMENTS;
-	clear_word(client);
-}
+	size_t at = announcement_length(client);
 
-static void tag_byte(struct observer *observer, char c)
-{
-	struct client_scan *client = &observer->client;
-
-	client->odd |= c == '\r' || (c == ' ' && client->tag_len == 0);
-	if (c == '\r')
-		return;
-	if (c == '\n') {
-		observer_idle_ended(observer); /* DONE */
-		start_command(client);
-	} else if (c == ' ') {
-		if (client->tag_len > 0)
-			client->state = CLIENT_VERB;
-	} else if (client->tag_len == LIMIT_OBSERVED_TAG) {
-		give_up_on_head(client);
-	} else {
-		client->tag[client->tag_len++] = c;
-		client->tag[client->tag_len] = '\0';
-	}
-}
-
-static void verb_byte(struct observer *observer, char c)
-{
-	struct client_scan *client = &observer->client;
-	bool ends = c == ' ' || c == '\r' || c == '\n';
-
-	if (!ends)
-		add_to_word(client, &c, 1);
-	else if (client->word_len > 0)
-		end_verb(observer, c);
-	else if (c == '\n')
-		start_command(client);
-	else
-		client->odd = true;
-}
-
-/* True when it is no longer open whether this is COMPRESS. */
-static bool head_byte(struct observer *observer, char c)
-{
-	struct client_scan *client = &observer->client;
-
-	client->head++;
-	if (client->state == CLIENT_TAG)
-		tag_byte(observer, c);
-	else
-		verb_byte(observer, c);
-	if (c == '\n' || (client->state != CLIENT_TAG && client->state != CLIENT_VERB))
-		return true;
-	if (client->head < LIMIT_OBSERVED_HEAD)
+	if (at == 0 || (c != '}' && c != '\r'))
 		return false;
-	give_up_on_head(client);
-	return true;
+	if (at < client->word_len && client->word[at] == '+')
+		at++;
+	if (c == '\r' && at < client->word_len && client->word[at] == '}')
+		return at + 1 == client->word_len;
+	return c == '}' && at == client->word_len;
 }
 
-static size_t scan_compress(
-	struct client_scan *client, const char *data, size_t n, enum observer_verdict *ret_verdict)
+/* Servers differ in whether a CR ends a line that goes on, and then a command would follow. */
+static bool breaks_line(const struct client_scan *client, char c)
 {
-	const char *end = memchr(data, '\n', n);
-
-	*ret_verdict = end == NULL ? OBSERVER_DROP : OBSERVER_REFUSE;
-	if (end == NULL)
-		return n;
-	/* The tag is still asked for. */
-	client->state = CLIENT_TAG;
-	client->head = client->tag_len = 0;
-	return (size_t)(end - data) + 1;
+	return client->returned && c != '\r' && c != '\n';
 }
 
-static size_t scan_head(
+/* Up to the end of the command, or of the bytes. */
+static size_t scan_body(
 	struct observer *observer, const char *data, size_t n, enum observer_verdict *ret_verdict)
 {
 	struct client_scan *client = &observer->client;
+	bool dropped = client->dropped;
 	size_t at = 0;
 
-	while (at < n && !head_byte(observer, data[at++]))
-		;
-	if (client->state == CLIENT_COMPRESS) {
-		*ret_verdict = OBSERVER_DROP;
-		/* The line may have ended with the verb. */
-		if (data[at - 1] == '\n')
-			return at - 1 + scan_compress(client, data + at - 1, 1, ret_verdict);
-	} else {
-		*ret_verdict = client->state == CLIENT_ARGUMENTS || client->head == 0
-				       ? OBSERVER_PASS
-				       : OBSERVER_HOLD;
+	*ret_verdict = dropped ? OBSERVER_DROP : OBSERVER_PASS;
+	while (at < n && client->dropped == dropped) {
+		if (client->state == CLIENT_LITERAL) {
+			at += scan_literal(observer, data + at, n - at);
+			continue;
+		}
+		if (client->state != CLIENT_ARGUMENTS)
+			break;
+		if (!dropped && breaks_line(client, data[at]))
+			observer_fail(observer, "it sends a carriage return within a line");
+		if (!dropped && (observer->failure != NULL || is_waiver(client, data[at]))) {
+			if (at > 0)
+				break; /* what is before it passes */
+			*ret_verdict = OBSERVER_DROP;
+			argument_byte(observer, data[at]);
+			return 1;
+		}
+		if (!dropped && is_end_of_announcement(client, data[at])) {
+			if (at > 0)
+				break;
+			*ret_verdict = OBSERVER_HOLD;
+			argument_byte(observer, data[at]);
+			return 1;
+		}
+		argument_byte(observer, data[at++]);
 	}
+	if (observer->refusal != NULL)
+		*ret_verdict = OBSERVER_REFUSE;
 	return at;
+}
+
+void observer_head_passed(struct observer *observer)
+{
+	struct client_scan *client = &observer->client;
+	char last = client->word[client->word_len - 1];
+
+	clear_word(client);
+	if (last == '\n')
+		end_command(observer);
+}
+
+enum observer_verdict observer_head_refused(struct observer *observer)
+{
+	struct client_scan *client = &observer->client;
+	char head[LIMIT_OBSERVED_HEAD];
+	size_t len = client->word_len;
+
+	/* A literal may be announced in it. */
+	memcpy(head, client->word, len);
+	clear_word(client);
+	client->dropped = true;
+	for (size_t i = 0; i < len; i++)
+		argument_byte(observer, head[i]);
+	return observer->refusal != NULL ? OBSERVER_REFUSE : OBSERVER_DROP;
+}
+
+bool observer_is_ready(const struct observer *observer)
+{
+	const struct client_scan *client = &observer->client;
+	bool at_head = client->state == CLIENT_HEAD && client->word_len == 0;
+
+	return observer->failure == NULL && client->state != CLIENT_WAITING &&
+	       !(at_head && observer_is_blocked(observer));
 }
 
 size_t observer_client(
@@ -496,14 +430,18 @@ size_t observer_client(
 {
 	struct client_scan *client = &observer->client;
 
-	if (client->state == CLIENT_COMPRESS)
-		return scan_compress(client, data, n, ret_verdict);
-	if (client->state == CLIENT_TAG && client->head == 0)
-		start_command(client);
-	if (client->state == CLIENT_TAG || client->state == CLIENT_VERB)
-		return scan_head(observer, data, n, ret_verdict);
-	*ret_verdict = OBSERVER_PASS;
-	return scan_body(observer, data, n);
+	observer->refusal = NULL;
+	*ret_verdict = OBSERVER_WAIT;
+	if (!observer_is_ready(observer))
+		return 0;
+	if (client->state == CLIENT_HEAD)
+		return observer_head(observer, data, n, ret_verdict);
+	return scan_body(observer, data, n, ret_verdict);
+}
+
+bool client_scan_awaits_quietly(const struct observer *observer)
+{
+	return observer->client.state == CLIENT_WAITING && !observer->client.synchronising;
 }
 
 bool client_scan_continue(struct observer *observer)
@@ -514,15 +452,27 @@ bool client_scan_continue(struct observer *observer)
 	return true;
 }
 
-void client_scan_answered(struct observer *observer)
+void client_scan_answered(struct observer *observer, bool ok)
 {
 	struct client_scan *client = &observer->client;
 
-	if (client->state == CLIENT_WAITING) {
-		/* The literal is not wanted: the next byte begins a command. */
-		observer->sent++;
-		start_command(client);
-	} else {
+	switch (client->state) {
+	case CLIENT_WAITING:
+		/* The literal is not wanted.  Without it nothing was done, or who knows what. */
+		if (ok)
+			observer_doubt(observer);
+		if (client->synchronising) {
+			observer_start_command(client);
+		} else {
+			client->dropped = true;
+			begin_literal(observer);
+		}
+		break;
+	case CLIENT_LITERAL:
+		observer_fail(observer, "the store does not wait for the end of a literal");
+		break;
+	default:
 		client->answered = true;
+		break;
 	}
 }

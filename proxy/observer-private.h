@@ -18,7 +18,6 @@ enum effect {
 	EFFECT_UNKNOWN, /* a command we do not know or could not follow */
 	EFFECT_UID, /* the next word is the command */
 	EFFECT_ENABLE,
-	EFFECT_COMPRESS,
 	EFFECT_IDLE,
 	EFFECT_SELECT,
 	EFFECT_EXAMINE,
@@ -43,6 +42,7 @@ struct verb {
 	const char *name;
 	enum effect effect;
 	unsigned mailbox, target; /* which arguments name mailboxes; 0 for none */
+	const char *refusal; /* it must not reach the store, and this is what the client hears */
 };
 
 /* What a STORE does to \Deleted. */
@@ -65,23 +65,24 @@ struct observed {
 };
 
 enum client_state {
-	CLIENT_TAG, /* before or within the tag */
-	CLIENT_VERB, /* before or within the word after it */
+	CLIENT_HEAD, /* before or within tag and verb */
 	CLIENT_ARGUMENTS,
 	CLIENT_LITERAL, /* within a literal */
-	CLIENT_WAITING, /* a synchronising literal is announced, the server has not spoken yet */
-	CLIENT_COMPRESS, /* the rest of a command line that is not passed on */
+	CLIENT_WAITING, /* a literal is announced, the server has not spoken yet */
 };
 
 enum word_state { WORD_BETWEEN, WORD_ATOM, WORD_QUOTED, WORD_ESCAPE };
 
 struct client_scan {
 	enum client_state state;
-	size_t head; /* bytes of tag and verb so far */
-	char tag[LIMIT_OBSERVED_TAG + 1];
+	unsigned spaces; /* within the head */
+	char tag[LIMIT_OBSERVED_TAG + 1]; /* empty if it has none */
 	size_t tag_len;
-	bool long_tag;
+	const char *refusal; /* the command is refused with it */
+	bool dropped; /* nothing of it is passed on any more: the same, or the store has refused it
+		       */
 	bool odd; /* the server may not take the command for what it seems to be */
+	bool unclear; /* … nor its line for whole */
 
 	enum effect effect;
 	unsigned mailbox_argument, target_argument, argument;
@@ -95,7 +96,7 @@ struct client_scan {
 	bool answered; /* tagged response before the end of the command */
 
 	enum word_state word_state;
-	char word[LIMIT_OBSERVED_NAME + 1];
+	char word[LIMIT_OBSERVED_NAME + 1]; /* or the head */
 	size_t word_len;
 	bool bad_word; /* it is too long, or not as the grammar has it */
 	bool returned; /* the last byte was CR */
@@ -144,10 +145,11 @@ struct observer {
 
 	struct observed *in_flight;
 	unsigned in_flight_count;
-	uint64_t sent, answered; /* commands; tagged responses */
-	uint64_t untracked_until; /* value of `sent` at the last command that could not be kept */
+	const char *failure; /* why the connection cannot be followed any more, or NULL */
+	const char *refusal; /* of the last command that was refused, and its tag */
+	char refused_tag[LIMIT_OBSERVED_TAG + 1];
 
-	char idle_tag[LIMIT_OBSERVED_TAG + 1]; /* of the last command, if it is an IDLE, else "" */
+	char idle_tag[LIMIT_OBSERVED_TAG + 1]; /* of the IDLE that waits for DONE, or "" */
 	bool idling; /* the server has begun it */
 
 	char *selected; /* owned; NULL when none, or when it is not known */
@@ -160,6 +162,12 @@ struct observer {
 
 /* observer.c: the client has sent a whole command; takes client.mailbox. */
 void observer_command_sent(struct observer *observer);
+/* Something was done that is not known: it may have selected another mailbox, too. */
+void observer_doubt(struct observer *observer);
+/* "it …": the client has done what cannot be followed, or the store has. */
+void observer_fail(struct observer *observer, const char *reason);
+/* What the client sends now would be a new command, and has to wait. */
+bool observer_is_blocked(const struct observer *observer);
 /* The client has sent a line that ends an IDLE, if there is one. */
 void observer_idle_ended(struct observer *observer);
 /* A tagged response; status is "OK", "NO", "BAD" or anything else. */
@@ -172,7 +180,18 @@ bool observer_is_atom(const char *text, size_t n);
 /* Whether ENABLE of this makes names UTF-8. */
 bool observer_is_utf8_extension(const char *word);
 
-/* observer-client.c: which messages the whole command names, and what it does to \Deleted. */
+/* observer-head.c: bytes of a head; at least one is used. */
+size_t observer_head(
+	struct observer *observer, const char *data, size_t n, enum observer_verdict *ret_verdict);
+/* The word is the one behind UID. */
+void observer_find_uid_verb(struct client_scan *client);
+
+/* observer-client.c: the next byte begins a command. */
+void observer_start_command(struct client_scan *client);
+/* The head in `word` is whole, and part of a command that is followed, or refused. */
+void observer_head_passed(struct observer *observer);
+enum observer_verdict observer_head_refused(struct observer *observer);
+/* Which messages the whole command names, and what it does to \Deleted. */
 void observer_take_set(struct client_scan *client, struct observed *command);
 
 /* observer-action.c: a command that is kept, and may be announced. */
@@ -206,6 +225,8 @@ bool observer_code_parse(
 /* observer-client.c: the server sent "+ …".  False if it was not for a literal. */
 bool client_scan_continue(struct observer *observer);
 /* The server has answered the command that is still being sent. */
-void client_scan_answered(struct observer *observer);
+void client_scan_answered(struct observer *observer, bool ok);
+/* Its next "+ …" is for a literal of which the client does not know that it is waited with. */
+bool client_scan_awaits_quietly(const struct observer *observer);
 
 #endif

@@ -89,6 +89,18 @@ static void end_untagged(struct observer *observer)
 		observer_action_copied(observer);
 }
 
+/* "+": for a literal, or for IDLE; else it would be for what the client says next. */
+static void go_ahead(struct observer *observer)
+{
+	if (client_scan_continue(observer))
+		return;
+	if (observer->idle_tag[0] != '\0')
+		observer->idling = true;
+	else if (observer->in_flight != NULL && observer->in_flight->prev->effect == EFFECT_UNKNOWN)
+		observer_fail(
+			observer, "the store asks for more of a command that is not known here");
+}
+
 static void end_line(struct observer *observer)
 {
 	struct server_scan *server = &observer->server;
@@ -101,8 +113,7 @@ static void end_line(struct observer *observer)
 		return;
 	}
 	if (strcmp(server->tag, "+") == 0)
-		observer->idling |=
-			!client_scan_continue(observer) && observer->idle_tag[0] != '\0';
+		go_ahead(observer);
 	else if (strcmp(server->tag, "*") == 0)
 		end_untagged(observer);
 	else if (server->text)
@@ -224,17 +235,20 @@ static bool is_awaited(const struct observer *observer)
 {
 	const struct server_scan *server = &observer->server;
 
-	if (server->awaited == OBSERVER_IDLE_BEGUN)
+	if (server->awaited == OBSERVER_IDLE_BEGUN || client_scan_awaits_quietly(observer))
 		return strcmp(server->tag, "+") == 0;
 	return strcmp(server->tag, observer->idle_tag) == 0 && strcasecmp(server->word, "OK") == 0;
 }
 
 /* The awaited line is over, and was not for anybody. */
-static void end_awaited(struct server_scan *server)
+static void end_awaited(struct observer *observer)
 {
+	struct server_scan *server = &observer->server;
+
 	start_line(server);
 	server->dropping = false;
 	server->awaited = OBSERVER_NOTHING;
+	(void)client_scan_continue(observer);
 }
 
 /* The head of a line, until it is known whether it is the awaited one. */
@@ -249,7 +263,7 @@ static size_t scan_head(
 		char c = data[at++];
 
 		if (c == '\n' && is_awaited(observer)) {
-			end_awaited(server);
+			end_awaited(observer);
 			*ret_verdict = OBSERVER_DROP;
 			return at;
 		}
@@ -264,13 +278,13 @@ static size_t scan_head(
 }
 
 /* The rest of the line that was awaited. */
-static size_t scan_dropped(struct server_scan *server, const char *data, size_t n)
+static size_t scan_dropped(struct observer *observer, const char *data, size_t n)
 {
 	const char *end = memchr(data, '\n', n);
 
 	if (end == NULL)
 		return n;
-	end_awaited(server);
+	end_awaited(observer);
 	return (size_t)(end - data) + 1;
 }
 
@@ -278,14 +292,15 @@ size_t observer_server(struct observer *observer, const char *data, size_t n, bo
 	enum observer_verdict *ret_verdict)
 {
 	struct server_scan *server = &observer->server;
+	bool awaits = server->awaited != OBSERVER_NOTHING || client_scan_awaits_quietly(observer);
 	size_t at = 0;
 
 	if (server->dropping) {
 		*ret_verdict = OBSERVER_DROP;
-		return scan_dropped(server, data, n);
+		return scan_dropped(observer, data, n);
 	}
-	if (server->awaited != OBSERVER_NOTHING && server->state <= SERVER_WORD &&
-		!server->long_tag && server->head < LIMIT_OBSERVED_HEAD)
+	if (awaits && server->state <= SERVER_WORD && !server->long_tag &&
+		server->head < LIMIT_OBSERVED_HEAD)
 		return scan_head(observer, data, n, ret_verdict);
 	if (server->state == SERVER_LIST) {
 		*ret_verdict = OBSERVER_CAPABILITIES;
@@ -301,7 +316,7 @@ size_t observer_server(struct observer *observer, const char *data, size_t n, bo
 			at += observer_code_copyuid(observer, data + at, n - at);
 		else
 			scan_byte(observer, data[at++]);
-		if ((stop || server->awaited != OBSERVER_NOTHING) && observer_between(observer))
+		if ((stop || awaits) && observer_between(observer))
 			break;
 	}
 	return at;

@@ -104,6 +104,12 @@ static void settle_tree(struct observer *observer, const struct observed *comman
 		forget_selected(observer, command->mailbox);
 }
 
+void observer_doubt(struct observer *observer)
+{
+	hint(observer, HINT_UNKNOWN, NULL);
+	select_mailbox(observer, NULL, false);
+}
+
 /* The command has run, in whole (ok) or perhaps in part. */
 static void settle(struct observer *observer, struct observed *command, bool ok)
 {
@@ -153,10 +159,10 @@ static void settle(struct observer *observer, struct observed *command, bool ok)
 		settle_tree(observer, command, ok);
 		break;
 	case EFFECT_NONE:
+	case EFFECT_IDLE:
 		break;
 	default:
-		hint(observer, HINT_UNKNOWN, NULL);
-		select_mailbox(observer, NULL, false);
+		observer_doubt(observer);
 		break;
 	}
 }
@@ -164,8 +170,9 @@ static void settle(struct observer *observer, struct observed *command, bool ok)
 /* Its connection ended before it was answered: it may have changed something. */
 static bool may_have_changed(const struct observed *command)
 {
-	return command->effect != EFFECT_NONE && command->effect != EFFECT_SELECT &&
-	       command->effect != EFFECT_EXAMINE && command->effect != EFFECT_UNSELECT;
+	return command->effect != EFFECT_NONE && command->effect != EFFECT_IDLE &&
+	       command->effect != EFFECT_SELECT && command->effect != EFFECT_EXAMINE &&
+	       command->effect != EFFECT_UNSELECT;
 }
 
 struct observer *observer_free(struct observer *observer)
@@ -198,24 +205,12 @@ void observer_command_sent(struct observer *observer)
 	struct client_scan *client = &observer->client;
 	struct observed *command;
 
-	observer->sent++;
-	client->odd |= observer->idle_tag[0] != '\0'; /* the server waits for DONE */
-	observer_idle_ended(observer);
-	if (client->effect == EFFECT_IDLE) {
-		if (!client->long_tag && !client->answered)
-			memcpy(observer->idle_tag, client->tag, client->tag_len + 1);
-		return;
-	}
 	if (client->answered) {
-		/* Refused before its literal came, or a server that answers what it has not read.
+		/* Refused before its last byte came, or a server that answers what it has not read.
 		 */
 		hint(observer, HINT_UNKNOWN, NULL);
 		if (observer_changes_selection(client->effect))
 			select_mailbox(observer, NULL, false);
-		return;
-	}
-	if (client->long_tag || observer->in_flight_count >= LIMIT_OBSERVED_COMMANDS) {
-		observer->untracked_until = observer->sent;
 		return;
 	}
 	command = xcalloc(1, sizeof(*command));
@@ -224,9 +219,34 @@ void observer_command_sent(struct observer *observer)
 	command->target = take(client->target);
 	observer_take_set(client, command);
 	memcpy(command->tag, client->tag, client->tag_len + 1);
+	if (command->effect == EFFECT_IDLE)
+		memcpy(observer->idle_tag, client->tag, client->tag_len + 1);
 	DL_APPEND(observer->in_flight, command);
 	observer->in_flight_count++;
 	observer_action_sent(observer, command);
+}
+
+/*
+ * While IDLE goes on, and while a command runs that is not known or not clear, nothing else is
+ * sent: a "+" of the store, or what it skips, would have two meanings.
+ */
+bool observer_is_blocked(const struct observer *observer)
+{
+	enum effect last;
+
+	if (observer->idle_tag[0] != '\0')
+		return false; /* DONE is due */
+	if (observer->in_flight == NULL)
+		return false;
+	last = observer->in_flight->prev->effect;
+	return last == EFFECT_IDLE || last == EFFECT_UNKNOWN ||
+	       observer->in_flight_count >= LIMIT_OBSERVED_COMMANDS;
+}
+
+void observer_fail(struct observer *observer, const char *reason)
+{
+	if (observer->failure == NULL)
+		observer->failure = reason;
 }
 
 static struct observed *find(struct observer *observer, const char *tag)
@@ -245,7 +265,6 @@ void observer_command_answered(struct observer *observer, const char *tag, const
 	struct observed *command = find(observer, tag);
 	bool ok = strcasecmp(status, "OK") == 0;
 
-	observer->answered++;
 	if (strcmp(observer->idle_tag, tag) == 0)
 		observer_idle_ended(observer);
 	if (command != NULL) {
@@ -254,13 +273,9 @@ void observer_command_answered(struct observer *observer, const char *tag, const
 		if (ok || strcasecmp(status, "NO") == 0)
 			settle(observer, command, ok);
 		(void)forget(observer, command);
-	} else if (client->state >= CLIENT_ARGUMENTS && client->state <= CLIENT_WAITING &&
+	} else if (client->state != CLIENT_HEAD && !client->dropped &&
 		   strcmp(client->tag, tag) == 0) {
-		client_scan_answered(observer);
-	} else if (observer->answered <= observer->untracked_until) {
-		/* It may have selected another mailbox, too. */
-		hint(observer, HINT_UNKNOWN, NULL);
-		select_mailbox(observer, NULL, false);
+		client_scan_answered(observer, ok);
 	}
 }
 
@@ -284,7 +299,7 @@ static bool is_selected(const struct observer *observer, const char *mailbox)
 const char *observer_idle_tag(const struct observer *observer, const char *mailbox)
 {
 	const struct client_scan *client = &observer->client;
-	bool at_rest = client->state == CLIENT_TAG && client->head == 0 &&
+	bool at_rest = client->state == CLIENT_HEAD && client->word_len == 0 &&
 		       observer->server.awaited == OBSERVER_NOTHING && observer_between(observer);
 
 	return observer->idling && at_rest && is_selected(observer, mailbox) ? observer->idle_tag
@@ -298,5 +313,15 @@ bool observer_saw_bye(const struct observer *observer)
 
 const char *observer_refused_tag(const struct observer *observer)
 {
-	return observer->client.tag;
+	return observer->refused_tag[0] != '\0' ? observer->refused_tag : "*";
+}
+
+const char *observer_refusal(const struct observer *observer)
+{
+	return observer->refusal;
+}
+
+const char *observer_failure(const struct observer *observer)
+{
+	return observer->failure;
 }

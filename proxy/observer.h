@@ -7,10 +7,19 @@
  * It knows when the client idles (RFC 2177), and on which mailbox, and can wait for one line of the
  * server that is not for the client.
  *
- * It also says what the relay must not pass on as it is: lists of capabilities, from which some are
- * taken (capabilities.h), and a COMPRESS command (RFC 4978), which would blind it.  To catch that
- * one, the head of a command is held until its second word is whole: the store could do nothing
- * with less, so nobody waits.
+ * It also says what the relay must not pass on as it is.  From the server that is lists of
+ * capabilities, from which some are taken (capabilities.h).  From the client it is what would blind
+ * it, COMPRESS (RFC 4978) and whatever else changes what the streams are, and what it could not
+ * follow.  The rule is that the store and it agree on where each command begins:
+ *
+ *   - a command that does not begin as the grammar has it is refused.  The head is held until its
+ *     second word is whole: the store could do nothing with less, so nobody waits;
+ *   - no byte of a literal is passed on before the store has asked for it.  Of {n+} the '+' is left
+ *     out, and the store's "+" is not for the client.  A literal that the store does not want, of a
+ *     client that does not wait, goes nowhere;
+ *   - behind IDLE, and behind a command that is not known, nothing is passed on before that is
+ *     answered, and not more than LIMIT_OBSERVED_COMMANDS are under way;
+ *   - what then is still not clear ends the connection.
  */
 #ifndef INTERIMAP_PROXY_OBSERVER_H
 #define INTERIMAP_PROXY_OBSERVER_H
@@ -27,8 +36,9 @@ enum observer_verdict {
 	OBSERVER_PASS, /* forward it, after what is held */
 	OBSERVER_HOLD, /* hold it (never more than LIMIT_OBSERVED_HEAD bytes) */
 	OBSERVER_DROP, /* do not forward it, nor what is held */
-	OBSERVER_REFUSE, /* client: the same, and answer
-			    observer_refused_tag() with a NO */
+	OBSERVER_REFUSE, /* client: the same, and answer observer_refused_tag() with
+			    observer_refusal() */
+	OBSERVER_WAIT, /* client: nothing can be used before the server has spoken */
 	OBSERVER_CAPABILITIES, /* server: words of a list of capabilities; the next PASS ends it */
 };
 
@@ -37,12 +47,15 @@ struct observer *observer_new(struct hint_receiver *receiver, struct action_rece
 /* A connection that ends with commands unanswered may have changed anything they name. */
 struct observer *observer_free(struct observer *observer);
 
-/* Looks at bytes from the client; n > 0.  Returns how many of them the verdict is for, at least 1.
- */
+/* Looks at bytes from the client; n > 0.  Returns how many of them the verdict is for: at least 1,
+ * or 0 for OBSERVER_WAIT. */
 size_t observer_client(
 	struct observer *observer, const char *data, size_t n, enum observer_verdict *ret_verdict);
+/* Bytes from the client would not have to wait. */
+bool observer_is_ready(const struct observer *observer);
 /* Valid after OBSERVER_REFUSE until the next call. */
 const char *observer_refused_tag(const struct observer *observer);
+const char *observer_refusal(const struct observer *observer);
 
 /*
  * Looks at bytes from the server; n > 0.  With stop set, the run ends where observer_between() is
@@ -68,6 +81,11 @@ enum observer_awaited { OBSERVER_NOTHING, OBSERVER_IDLE_ENDED, OBSERVER_IDLE_BEG
 void observer_await(struct observer *observer, enum observer_awaited awaited);
 enum observer_awaited observer_awaits(const struct observer *observer);
 
+/*
+ * NULL, or why the streams cannot be followed any more; then the client has to wait for good, and
+ * the connection must be ended.  Goes behind "since".
+ */
+const char *observer_failure(const struct observer *observer);
 /* The server has said BYE. */
 bool observer_saw_bye(const struct observer *observer);
 

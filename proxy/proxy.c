@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,7 +12,9 @@
 #include "proxy/listener.h"
 #include "proxy/session.h"
 #include "proxy/terms.h"
+#include "sync/base/limits.h"
 #include "sync/base/log.h"
+#include "sync/base/loop.h"
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
 #include "sync/engine/hint.h"
@@ -35,6 +38,7 @@ struct proxy {
 	struct hint_receiver *engine;
 	struct client *clients;
 	unsigned client_count;
+	struct loop_check waits;
 };
 
 static const struct log_context *context = &(const struct log_context){.side = "proxy"};
@@ -56,6 +60,22 @@ static void on_ended(struct proxy_session_handler *handler, struct proxy_session
 	proxy->client_count--;
 	free_client(client);
 	listener_resume(proxy->listener);
+}
+
+/* Each client's session has something to wait for; see engine-waits.h. */
+static void check(struct loop_check *check)
+{
+	struct proxy *proxy = container_of(check, struct proxy, waits);
+	const struct client *client;
+
+	DL_FOREACH (proxy->clients, client) {
+		if (proxy_session_is_attended(client->session))
+			continue;
+		(void)fprintf(
+			stderr, "interimap: about to sleep, and a client waits for nothing:\n");
+		proxy_session_say_state(client->session);
+		abort();
+	}
 }
 
 void proxy_nudge(struct proxy *proxy, const char *mailbox)
@@ -88,12 +108,33 @@ static void turn_away(const struct proxy_client *client)
 	(void)close(client->own_fd);
 }
 
+/* Whoever connects and does not log in must not keep out who does.  False if nobody is like that.
+ */
+static bool make_room(struct proxy *proxy)
+{
+	struct client *client, *oldest = NULL;
+	unsigned guests = 0, clients = 0;
+
+	DL_FOREACH (proxy->clients, client) {
+		if (proxy_session_is_guest(client->session)) {
+			oldest = oldest != NULL ? oldest : client;
+			guests++;
+		}
+		clients += !proxy_session_has_ended(client->session);
+	}
+	if (clients < terms_account(proxy->terms)->proxy.max_clients && guests < LIMIT_GUESTS)
+		return true;
+	if (oldest != NULL)
+		proxy_session_give_way(oldest->session);
+	return oldest != NULL;
+}
+
 static void on_accepted(struct listener_handler *handler, const struct proxy_client *accepted)
 {
 	struct proxy *proxy = container_of(handler, struct proxy, handler);
 	struct client *client;
 
-	if (proxy->client_count >= terms_account(proxy->terms)->proxy.max_clients) {
+	if (!make_room(proxy)) {
 		turn_away(accepted);
 		return;
 	}
@@ -164,6 +205,8 @@ struct proxy *proxy_new(
 	proxy->shared.receiver = &proxy->receiver;
 	proxy->shared.actions = options->actions;
 	proxy->handler.accepted = on_accepted;
+	proxy->waits.check = check;
+	loop_add_check(options->loop, &proxy->waits);
 	return proxy_change(proxy, account, ret_reason) ? proxy : proxy_free(proxy);
 }
 
@@ -171,6 +214,7 @@ struct proxy *proxy_free(struct proxy *proxy)
 {
 	if (proxy == NULL)
 		return NULL;
+	loop_remove_check(proxy->shared.loop, &proxy->waits);
 	end_clients(proxy);
 	listener_free(proxy->listener);
 	terms_free(proxy->terms);

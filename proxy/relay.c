@@ -8,6 +8,7 @@
  *   the store ends     the client gets what came before, a BYE if there was none, and the end. Then
  *                      we read on for a moment: closing with unread input would reset the
  *                      connection, and the client might never see the last bytes.
+ *   neither            they cannot be followed any more: as if the store had ended.
  */
 #include "proxy/relay.h"
 
@@ -16,6 +17,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proxy/capabilities.h"
 #include "proxy/observer.h"
@@ -42,11 +44,13 @@ struct relay {
 	struct stream *client, *store;
 	struct observer *observer;
 	struct pump up, down;
-	struct buf held; /* head of a client's command that may be COMPRESS */
+	struct buf unread; /* of the client: the store has to speak first */
+	struct buf held; /* head of a client's command that may have to be refused */
 	struct buf head; /* of a line from the store that may be the answer to a nudge */
 	bool nudging, idle_ended; /* a nudge is under way; its first answer has come */
 	bool nudge_again;
 	struct ev_timer nudge_pause; /* many changes in a row are told together */
+	bool overrun; /* the client goes on asking without reading what it is told */
 	struct buf answers; /* ours, to go between two of the store's responses */
 	struct capability_filter filter;
 	struct ev_timer timer; /* patience with the side that is left */
@@ -80,13 +84,19 @@ static bool is_deaf(const struct relay *relay, const struct pump *pump)
 	return pump == &relay->down ? relay->client_lost : relay->store_gone;
 }
 
+/* Nothing is read from the client for now. */
+static bool is_paused(const struct relay *relay)
+{
+	return relay->nudging || buf_len(&relay->unread) > 0;
+}
+
 static void pump_settle(struct relay *relay, struct pump *pump)
 {
 	bool waiting = buf_len(&pump->pending) > 0;
 
 	stream_want_write(pump->to, waiting);
 	if (!pump->ended)
-		stream_want_read(pump->from, !waiting && !(relay->nudging && pump == &relay->up));
+		stream_want_read(pump->from, !waiting && !(pump == &relay->up && is_paused(relay)));
 	if (waiting)
 		return;
 	buf_done(&pump->pending); /* most connections are idle most of the time */
@@ -154,8 +164,9 @@ static void client_ended(struct relay *relay)
 	stream_want_read(relay->client, false);
 	if (!up->ended) {
 		up->ended = true;
-		pump_add(relay, up, buf_data(&relay->held), buf_len(&relay->held), false);
-		buf_clear(&relay->held);
+		/* A store might take the beginning of a line for all of it. */
+		buf_done(&relay->held);
+		buf_done(&relay->unread);
 		pump_flush(relay, up);
 	}
 	if (relay->store_gone)
@@ -176,41 +187,74 @@ static void client_lost(struct relay *relay)
 	be_patient(relay, LIMIT_STORE_END_SECONDS);
 }
 
-static void refuse_compression(struct relay *relay)
+static bool refuse(struct relay *relay)
 {
-	if (!buf_printf(&relay->answers, "%s NO [CANNOT] compression is not available here\r\n",
-		    observer_refused_tag(relay->observer)))
-		client_lost(relay); /* it goes on asking without reading what it is told */
+	return buf_printf(&relay->answers, "%s %s\r\n", observer_refused_tag(relay->observer),
+		observer_refusal(relay->observer));
 }
 
-static void pass_up(struct relay *relay, const char *data, size_t n)
+/* What the observer lets pass of it now; returns how much has been used. */
+static size_t feed_up(struct relay *relay, const char *data, size_t n)
 {
-	size_t whole = n;
+	size_t at = 0;
 
-	while (n > 0) {
+	while (at < n && !relay->overrun) {
 		enum observer_verdict verdict;
-		size_t used = observer_client(relay->observer, data, n, &verdict);
+		size_t used = observer_client(relay->observer, data + at, n - at, &verdict);
 
+		if (verdict == OBSERVER_WAIT)
+			break;
 		if (verdict == OBSERVER_HOLD) {
-			(void)buf_append(&relay->held, data, used);
+			(void)buf_append(&relay->held, data + at, used);
 		} else if (verdict == OBSERVER_PASS) {
 			pump_add(relay, &relay->up, buf_data(&relay->held), buf_len(&relay->held),
 				false);
 			buf_clear(&relay->held);
-			pump_add(relay, &relay->up, data, used, used == whole);
+			pump_add(relay, &relay->up, data + at, used, used == n);
 		} else {
 			buf_clear(&relay->held);
 		}
 		if (verdict == OBSERVER_REFUSE)
-			refuse_compression(relay);
-		data += used;
-		n -= used;
+			relay->overrun = !refuse(relay);
+		at += used;
+	}
+	return at;
+}
+
+static void flush_up(struct relay *relay)
+{
+	if (relay->overrun) {
+		client_lost(relay);
+		return;
 	}
 	if (buf_len(&relay->answers) > 0) {
 		insert_answers(relay);
 		pump_flush(relay, &relay->down);
 	}
 	pump_flush(relay, &relay->up);
+}
+
+static void pass_up(struct relay *relay, const char *data, size_t n)
+{
+	size_t used = feed_up(relay, data, n);
+
+	(void)buf_append(
+		&relay->unread, data + used, n - used); /* it was empty: nothing was read */
+	flush_up(relay);
+}
+
+/* The store has spoken: what had to wait for that may pass now. */
+static void resume_up(struct relay *relay)
+{
+	size_t used;
+
+	if (buf_len(&relay->unread) == 0 || !observer_is_ready(relay->observer))
+		return;
+	used = feed_up(relay, buf_data(&relay->unread), buf_len(&relay->unread));
+	buf_consume(&relay->unread, used);
+	if (buf_len(&relay->unread) == 0)
+		buf_done(&relay->unread);
+	flush_up(relay);
 }
 
 static void pass_capabilities(
@@ -298,8 +342,8 @@ static void pass_down(struct relay *relay, const char *data, size_t n)
 
 	while (n > 0) {
 		enum observer_verdict verdict;
-		size_t used = observer_server(
-			relay->observer, data, n, buf_len(&relay->answers) > 0, &verdict);
+		bool stop = buf_len(&relay->answers) > 0 || buf_len(&relay->unread) > 0;
+		size_t used = observer_server(relay->observer, data, n, stop, &verdict);
 
 		pass_capabilities(relay, verdict, data, used);
 		if (verdict == OBSERVER_HOLD)
@@ -311,30 +355,24 @@ static void pass_down(struct relay *relay, const char *data, size_t n)
 		if (relay->nudging && observer_awaits(relay->observer) == OBSERVER_NOTHING)
 			advance_nudge(relay);
 		insert_answers(relay);
+		resume_up(relay);
 		data += used;
 		n -= used;
 	}
 	pump_flush(relay, &relay->down);
 }
 
-/* The store will send no more. */
-static void store_gone(struct relay *relay, const char *reason)
+/* The client hears it, if it can be said now, and nothing after it. */
+static void end_down(struct relay *relay, const char *bye)
 {
 	struct pump *down = &relay->down;
-	bool expected = relay->up.ended || observer_saw_bye(relay->observer);
 
-	if (relay->store_gone)
-		return;
-	relay->store_gone = true;
 	stream_want_read(relay->store, false);
 	stream_want_write(relay->store, false);
-	if (!expected)
-		relay->reason = xstrdup(reason);
+	relay->store_gone = true;
 	if (!observer_saw_bye(relay->observer) && observer_between(relay->observer)) {
-		static const char bye[] = "* BYE The mail store has closed the connection\r\n";
-
 		buf_clear(&relay->answers);
-		pump_add(relay, down, bye, sizeof(bye) - 1, false);
+		pump_add(relay, down, bye, strlen(bye), false);
 	}
 	down->ended = true;
 	pump_flush(relay, down);
@@ -348,6 +386,31 @@ static void store_gone(struct relay *relay, const char *reason)
 	}
 }
 
+/* The store will send no more. */
+static void store_gone(struct relay *relay, const char *reason)
+{
+	bool expected = relay->up.ended || observer_saw_bye(relay->observer);
+
+	if (relay->store_gone)
+		return;
+	if (!expected)
+		relay->reason = xasprintf("the local store: %s", reason);
+	end_down(relay, "* BYE The mail store has closed the connection\r\n");
+}
+
+/* What cannot be followed must not go on: it might be anything. */
+static void check(struct relay *relay)
+{
+	const char *failure = observer_failure(relay->observer);
+
+	if (failure == NULL || relay->store_gone)
+		return;
+	relay->reason = xasprintf("its connection is ended, since %s", failure);
+	buf_done(&relay->up.pending);
+	buf_done(&relay->unread);
+	end_down(relay, "* BYE What was sent cannot be followed here\r\n");
+}
+
 static void read_client(struct relay *relay)
 {
 	ssize_t n = stream_recv(relay->client, scratch, sizeof(scratch));
@@ -356,6 +419,7 @@ static void read_client(struct relay *relay)
 		client_ended(relay);
 	else if (n > 0 && !relay->store_gone)
 		pass_up(relay, scratch, (size_t)n);
+	check(relay);
 }
 
 static void read_store(struct relay *relay)
@@ -366,6 +430,7 @@ static void read_store(struct relay *relay)
 		store_gone(relay, "the mail store has closed the connection");
 	else if (n > 0)
 		pass_down(relay, scratch, (size_t)n);
+	check(relay);
 }
 
 static void write_client(struct relay *relay)
@@ -450,6 +515,7 @@ struct relay *relay_new(struct loop *loop, const struct relay_start *start,
 	relay->observer = observer_new(receiver, actions);
 	pump_init(&relay->up, relay->client, relay->store);
 	pump_init(&relay->down, relay->store, relay->client);
+	buf_init(&relay->unread, LIMIT_RELAY);
 	buf_init(&relay->held, LIMIT_OBSERVED_HEAD);
 	buf_init(&relay->head, LIMIT_OBSERVED_HEAD);
 	buf_init(&relay->answers, LIMIT_RELAY_ANSWERS);
@@ -463,10 +529,51 @@ struct relay *relay_new(struct loop *loop, const struct relay_start *start,
 		&relay->down.pending, buf_data(start->to_client), buf_len(start->to_client));
 	pass_down(relay, buf_data(start->from_store), buf_len(start->from_store));
 	pass_up(relay, buf_data(start->from_client), buf_len(start->from_client));
+	check(relay);
 	buf_done(start->to_client);
 	buf_done(start->from_store);
 	buf_done(start->from_client);
 	return relay;
+}
+
+/* What was read is taken by the other side; else there is more to read, or nothing will come. */
+static bool pump_is_attended(const struct relay *relay, const struct pump *pump)
+{
+	if (buf_len(&pump->pending) > 0)
+		return stream_awaits_room(pump->to);
+	if (pump->ended)
+		return pump->shut;
+	if (relay->nudging && pump == &relay->up)
+		return stream_is_listening(relay->store);
+	if (pump == &relay->up && buf_len(&relay->unread) > 0)
+		return !observer_is_ready(relay->observer); /* the other pump brings the answer */
+	return stream_is_listening(pump->from);
+}
+
+bool relay_is_attended(const struct relay *relay)
+{
+	if (relay->task.queued || ev_is_active(&relay->timer))
+		return true;
+	return pump_is_attended(relay, &relay->up) && pump_is_attended(relay, &relay->down);
+}
+
+static void say_pump(const char *way, const struct pump *pump)
+{
+	(void)fprintf(stderr, "    %s: %zu bytes wait%s%s%s%s\n", way, buf_len(&pump->pending),
+		stream_is_listening(pump->from) ? ", listening" : "",
+		stream_awaits_room(pump->to) ? ", awaits room" : "", pump->ended ? ", ended" : "",
+		pump->shut ? ", shut" : "");
+}
+
+void relay_say_state(const struct relay *relay)
+{
+	say_pump("to the store", &relay->up);
+	say_pump("to the client", &relay->down);
+	(void)fprintf(
+		stderr, "    %zu bytes wait for the store to speak\n", buf_len(&relay->unread));
+	(void)fprintf(stderr, "    %zu bytes of answers of ours%s%s%s\n", buf_len(&relay->answers),
+		relay->nudging ? ", nudging" : "", relay->client_lost ? ", client lost" : "",
+		relay->store_gone ? ", store gone" : "");
 }
 
 struct relay *relay_free(struct relay *relay)
@@ -481,6 +588,7 @@ struct relay *relay_free(struct relay *relay)
 	stream_free(relay->store);
 	buf_done(&relay->up.pending);
 	buf_done(&relay->down.pending);
+	buf_done(&relay->unread);
 	buf_done(&relay->held);
 	buf_done(&relay->head);
 	buf_done(&relay->answers);

@@ -11,6 +11,8 @@
 #ifndef INTERIMAP_PROXY_RELAY_H
 #define INTERIMAP_PROXY_RELAY_H
 
+#include <stdbool.h>
+
 struct action_receiver;
 struct buf;
 struct hint_receiver;
@@ -21,7 +23,7 @@ struct stream;
 struct relay_handler {
 	/*
 	 * Once, from the loop; frees the relay.  The reason is a sentence without a full stop if
-	 * the store has failed, or NULL.
+	 * the store has failed, or what was said cannot be followed (observer.h); or NULL.
 	 */
 	void (*ended)(struct relay_handler *handler, const char *reason);
 };
@@ -39,6 +41,12 @@ struct relay *relay_new(struct loop *loop, const struct relay_start *start,
 	struct relay_handler *handler);
 /* Closes both sides at once.  Accepts NULL. */
 struct relay *relay_free(struct relay *relay);
+
+/* Each of its ways waits for bytes, for room, or for the store's answers to a nudge; or its time is
+ * measured. */
+bool relay_is_attended(const struct relay *relay);
+/* For a developer, to stderr. */
+void relay_say_state(const struct relay *relay);
 
 /*
  * Something has changed in the mailbox with this name (as on the wire; NULL: in any).  A client

@@ -206,6 +206,18 @@ static void complain(struct proxy_session *session, const char *text)
 	session->bad_commands++;
 }
 
+/* "GET / HTTP/1.1" has a tag, and the end of a line, too.  All commands are words of letters. */
+static bool is_imap(const struct login_command *command)
+{
+	for (size_t i = 0; i < command->name.len; i++) {
+		char lower = (char)(command->name.data[i] | 0x20);
+
+		if (lower < 'a' || lower > 'z')
+			return false;
+	}
+	return command->name.len > 0;
+}
+
 void proxy_session_run_command(struct proxy_session *session)
 {
 	struct login_command command;
@@ -213,6 +225,11 @@ void proxy_session_run_command(struct proxy_session *session)
 
 	if (command.tag.len == 0 && login_line(&session->reader).len == 0)
 		return; /* an empty line */
+	if (!session->known && !is_imap(&command)) {
+		proxy_session_say_bye(session, "This is no IMAP.");
+		return;
+	}
+	session->known = true;
 	free(session->tag);
 	session->tag = command.tag.len > 0 ? slice_dup(command.tag) : NULL;
 	if (!is_command) {

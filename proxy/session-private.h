@@ -44,6 +44,7 @@ struct proxy_session {
 
 	char *tag; /* of the LOGIN or AUTHENTICATE under way */
 	unsigned failures, bad_commands;
+	bool known; /* what it has said so far was IMAP */
 	struct auth_check *check;
 	struct auth_handler auth_handler;
 	struct backend *backend;

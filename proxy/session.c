@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,13 +80,32 @@ static void write_output(struct proxy_session *session)
 		stream_shutdown(session->stream);
 }
 
+/*
+ * What no client of IMAP begins with: a ClientHello of TLS, say.  The end of its line, if it has
+ * one, may be far.
+ */
+static bool begins_oddly(const struct proxy_session *session)
+{
+	unsigned char first = (unsigned char)*buf_data(&session->in);
+
+	return !session->known && buf_len(&session->reader.text) == 0 &&
+	       (first < ' ' || first >= 0x7f) && first != '\r' && first != '\n';
+}
+
 /* Uses what was read, as far as commands may run now. */
 static void use_input(struct proxy_session *session)
 {
 	write_output(session);
 	while (is_listening(session) && buf_len(&session->in) > 0 && buf_len(&session->out) == 0) {
 		size_t used = 0;
-		enum login_result result = login_reader_feed(
+		enum login_result result;
+
+		if (begins_oddly(session)) {
+			proxy_session_say_bye(session, "This is no IMAP.");
+			write_output(session);
+			break;
+		}
+		result = login_reader_feed(
 			&session->reader, buf_data(&session->in), buf_len(&session->in), &used);
 
 		buf_consume(&session->in, used);
@@ -238,7 +258,7 @@ static void on_relay_ended(struct relay_handler *handler, const char *reason)
 	struct proxy_session *session = container_of(handler, struct proxy_session, relay_handler);
 
 	if (reason != NULL)
-		log_warning(context, "client %s: the local store: %s", session->name, reason);
+		log_warning(context, "client %s: %s", session->name, reason);
 	session->relay = relay_free(session->relay);
 	proxy_session_enter(session, STATE_ENDED);
 }
@@ -266,9 +286,10 @@ void proxy_session_enter(struct proxy_session *session, enum session_state state
 		stream_start_tls_server(session->stream, shared->tls);
 		break;
 	case STATE_DELAYED:
-		log_warning(context, "client %s: wrong user name or password", session->name);
 		start_timer(session, &session->delay,
 			auth_delay(shared->auth, ev_now(shared->loop->ev)));
+		log_warning(context, "client %s: wrong user name or password (%u lately)",
+			session->name, auth_failures(shared->auth));
 		break;
 	case STATE_CONNECTING:
 		/* The store has its own patience. */
@@ -342,6 +363,72 @@ struct proxy_session *proxy_session_new(const struct proxy_context *shared,
 	if (!client->implicit_tls)
 		flush(session);
 	return session;
+}
+
+/* What it waits for in each state. */
+bool proxy_session_is_attended(const struct proxy_session *session)
+{
+	if (session->task.queued)
+		return true;
+	switch (session->state) {
+	case STATE_HANDSHAKE: /* the greeting waits for its end */
+		return ev_is_active(&session->deadline) && stream_is_listening(session->stream);
+	case STATE_COMMAND:
+	case STATE_ANSWER:
+	case STATE_STARTTLS:
+		return ev_is_active(&session->deadline) &&
+		       (buf_len(&session->out) > 0 ? stream_awaits_room(session->stream)
+						   : stream_is_listening(session->stream));
+	case STATE_CHECKING:
+		return session->check != NULL;
+	case STATE_DELAYED:
+		return ev_is_active(&session->delay);
+	case STATE_CONNECTING:
+		return backend_is_attended(session->backend);
+	case STATE_RELAYING:
+		return relay_is_attended(session->relay);
+	case STATE_CLOSING:
+		return ev_is_active(&session->deadline);
+	case STATE_ENDED:
+		break;
+	}
+	return false;
+}
+
+void proxy_session_say_state(const struct proxy_session *session)
+{
+	(void)fprintf(stderr, "  client %s: %s, %zu bytes read, %zu to write\n", session->name,
+		state_names[session->state], buf_len(&session->in), buf_len(&session->out));
+	if (session->relay != NULL)
+		relay_say_state(session->relay);
+}
+
+bool proxy_session_is_guest(const struct proxy_session *session)
+{
+	switch (session->state) {
+	case STATE_CHECKING:
+	case STATE_CONNECTING:
+	case STATE_RELAYING:
+	case STATE_ENDED:
+		return false;
+	default:
+		return true;
+	}
+}
+
+bool proxy_session_has_ended(const struct proxy_session *session)
+{
+	return session->state == STATE_ENDED;
+}
+
+void proxy_session_give_way(struct proxy_session *session)
+{
+	if (is_listening(session)) {
+		proxy_session_reply(session, "* BYE Others want to log in.");
+		flush(session);
+	}
+	abandon(session);
+	proxy_session_enter(session, STATE_ENDED);
 }
 
 void proxy_session_nudge(struct proxy_session *session, const char *mailbox)

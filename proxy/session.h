@@ -37,9 +37,20 @@ struct proxy_session_handler {
 	void (*ended)(struct proxy_session_handler *handler, struct proxy_session *session);
 };
 
+/* It has not logged in, nor given a password that is being looked at. */
+bool proxy_session_is_guest(const struct proxy_session *session);
+/* It is over, and its handler will hear of that. */
+bool proxy_session_has_ended(const struct proxy_session *session);
+/* Another client needs its place: it is told so, as far as that goes at once, and ends. */
+void proxy_session_give_way(struct proxy_session *session);
+
 /* Never calls back before it returns.  `client` is only read during the call. */
 struct proxy_session *proxy_session_new(const struct proxy_context *context,
 	const struct proxy_client *client, struct proxy_session_handler *handler);
+/* It waits for the client, the store, the password check or a timer. */
+bool proxy_session_is_attended(const struct proxy_session *session);
+/* For a developer, to stderr. */
+void proxy_session_say_state(const struct proxy_session *session);
 /* See relay_nudge(). */
 void proxy_session_nudge(struct proxy_session *session, const char *mailbox);
 /* Closes at once, with a BYE if it can be said now.  Accepts NULL. */

@@ -15,6 +15,7 @@ static const char *const events[] = {
 	[FAULT_DATABASE_SYNC] = "database-sync",
 	[FAULT_SPOOL] = "spool",
 	[FAULT_SEND] = "send",
+	[FAULT_WAKE] = "wake",
 };
 _Static_assert(ARRAY_LEN(events) == FAULT_EVENTS, "every event has a name");
 

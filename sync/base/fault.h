@@ -5,8 +5,8 @@
  * N-th to the M-th.
  *
  * EVENT is "turn" (of the event loop), "answer" (of a server to a command), "database-write" and
- * "database-sync" (of its files), "spool" (what is done to a temporary file), or "send" (to a
- * connection of any kind).  ACT is TERM, HUP or
+ * "database-sync" (of its files), "spool" (what is done to a temporary file), "send" (to a
+ * connection of any kind), or "wake" (of a task that waits).  ACT is TERM, HUP or
  * KILL, a signal that the program sends to itself; or "fail", which is up to the place (see each
  * fault_due()).
  */
@@ -22,6 +22,7 @@ enum fault_event {
 	FAULT_DATABASE_SYNC, /* fail: EIO */
 	FAULT_SPOOL, /* fail: the disk is full */
 	FAULT_SEND, /* fail: EPIPE */
+	FAULT_WAKE, /* fail: it is lost */
 	FAULT_EVENTS,
 };
 

@@ -7,6 +7,7 @@ enum {
 	/* Wire: from a server */
 	LIMIT_RESPONSE = 16 << 20, /* bytes of one response, small literals included, bodies not */
 	LIMIT_LITERAL_INLINE = 1 << 20, /* bytes of one literal that is kept within its response */
+	LIMIT_EMPTY_LINES = 100, /* between two responses: there should be none */
 	LIMIT_LIST_DEPTH = 64, /* nesting of parenthesised lists that are skipped over */
 	LIMIT_ATOMS = 10000, /* capabilities or flags in one response */
 	LIMIT_CAPABILITIES = 1000, /* distinct capabilities remembered of one server */
@@ -28,8 +29,12 @@ enum {
 		256 << 10, /* bytes of a command, literals of its own included, spools not */
 	LIMIT_IN_FLIGHT =
 		32 << 10, /* bytes of commands sent and not answered, spools not counted */
-	LIMIT_SILENCE_SECONDS =
-		120, /* without a byte either way while an answer is due: the line is dead */
+	LIMIT_SILENCE_SECONDS = 120, /* of waiting for the answer to the oldest command, whose bytes
+					earn more: a SELECT of a million messages takes a minute */
+	LIMIT_SLOW_RATE = 64, /* so many bytes of an answer, either way, earn a second */
+	LIMIT_PROGRESS_SECONDS =
+		15 * 60, /* that a server may say that it works on a command, and answer nothing:
+			    it searches, or copies, a large mailbox */
 	LIMIT_UNACKNOWLEDGED_SECONDS =
 		45, /* the peer's machine acknowledges nothing, data or keep-alive: likewise */
 
@@ -48,6 +53,11 @@ enum {
 	LIMIT_DELTA_CHANGES =
 		1 << 20, /* messages with changed flags that one pass over a mailbox holds */
 	LIMIT_UID_RANGES = 1 << 20, /* ranges of one UID set */
+	LIMIT_QUARANTINE =
+		10000, /* messages and the like of an account that are remembered as left alone … */
+	LIMIT_QUARANTINE_TEXT = 500, /* … and bytes of each text that is kept with one */
+	LIMIT_SUSPICIONS = 100, /* things over which connections were lost, as remembered … */
+	LIMIT_SUSPECT_RANGES = 1000, /* … and ranges of UIDs of each */
 	LIMIT_MOVED = 50000, /* messages of one mailbox that are compared, to see what was moved */
 
 	/* Connections */
@@ -66,12 +76,18 @@ enum {
 	LIMIT_LOGIN_FAILURES = 3, /* wrong passwords on one connection */
 	LIMIT_LOGIN_DELAY_MS = 8000, /* longest delay of the answer to a wrong password */
 	LIMIT_BAD_COMMANDS = 10, /* commands before login that are none */
+	LIMIT_GUESTS = 200, /* clients that have not logged in; the oldest gives way */
 	LIMIT_CLIENTS = 10000, /* highest max-clients */
 	LIMIT_RELAY = 64 << 10, /* bytes on their way in one direction */
 	LIMIT_RELAY_ANSWERS = 8192, /* bytes of our own answers that wait for a gap */
 	LIMIT_LINGER_SECONDS = 2, /* wait for a client to close after the last byte to it */
 	LIMIT_STORE_END_SECONDS = 60, /* wait for the store to end after its client was lost */
+	LIMIT_STORE_ROOM = 1 << 20, /* bytes beside a message, and … */
+	LIMIT_STORE_FILES = 16, /* … files: less is no room in a folder of the store */
 	LIMIT_STORE_LOG = 1 << 20, /* bytes of the embedded store's log before it is emptied */
+	LIMIT_STORE_MOVE_MS =
+		5000, /* wait for those who use a mail folder that is to be moved to a new layout */
+	LIMIT_STORE_SUBSCRIPTIONS = 64 << 20, /* bytes of the list of subscriptions in it */
 	LIMIT_INHERITED = 64, /* listening sockets handed over by systemd */
 	LIMIT_OBSERVED_HEAD = 128, /* bytes of tag and verb */
 	LIMIT_OBSERVED_TAG = 64, /* bytes of a tag; what is longer is not followed */
@@ -89,6 +105,8 @@ enum {
 	LIMIT_CONTROL_LINES = 1 << 20, /* bytes of log lines that wait for their caller */
 	LIMIT_CONTROL_OUTPUT = 64 << 20, /* bytes of all that does: the status of every mailbox */
 
+	LIMIT_STATUS_WAITS = 100, /* of what waits, so many are told */
+
 	/* Configuration */
 	LIMIT_CONFIG_FILE = 1 << 20, /* bytes of the file */
 	LIMIT_CONFIG_LINE = 16 << 10, /* bytes of a line */
@@ -97,6 +115,7 @@ enum {
 	/* Accounts */
 	LIMIT_MAILBOXES = 100000, /* mailboxes listed by one server */
 	LIMIT_MAILBOX_NAME = 4096, /* bytes of a mailbox name */
+	LIMIT_ADVICE = 32 << 10, /* bytes of a command that names mailboxes, by and large */
 	LIMIT_DEEDS = 100000, /* actions of mail clients that wait for the remote side */
 };
 

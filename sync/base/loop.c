@@ -39,6 +39,16 @@ static void run_one(struct loop *loop)
 	}
 }
 
+static void check_all(struct loop *loop)
+{
+	struct loop_check *check;
+
+	if (!INTERIMAP_CHECKS)
+		return;
+	DL_FOREACH (loop->checks, check)
+		check->check(check);
+}
+
 static void prepare(struct ev_loop *ev, struct ev_prepare *watcher, int revents)
 {
 	struct loop *loop = container_of(watcher, struct loop, prepare);
@@ -46,10 +56,12 @@ static void prepare(struct ev_loop *ev, struct ev_prepare *watcher, int revents)
 	(void)fault_due(FAULT_TURN);
 	for (int steps = 0; loop->queue != NULL && steps < STEPS_PER_TURN; steps++)
 		run_one(loop);
-	if (loop->queue == NULL)
+	if (loop->queue == NULL) {
 		ev_idle_stop(loop->ev, &loop->idle);
-	else
+		check_all(loop);
+	} else {
 		ev_idle_start(loop->ev, &loop->idle);
+	}
 }
 
 void loop_init(struct loop *loop)
@@ -81,6 +93,16 @@ void loop_stop(struct loop *loop)
 	ev_break(loop->ev, EVBREAK_ALL);
 }
 
+void loop_add_check(struct loop *loop, struct loop_check *check)
+{
+	DL_APPEND(loop->checks, check);
+}
+
+void loop_remove_check(struct loop *loop, struct loop_check *check)
+{
+	DL_DELETE(loop->checks, check);
+}
+
 void task_init(struct task *task, struct loop *loop, enum step (*step)(struct task *),
 	void (*finished)(struct task *, enum step))
 {
@@ -89,7 +111,7 @@ void task_init(struct task *task, struct loop *loop, enum step (*step)(struct ta
 
 void task_wake(struct task *task)
 {
-	if (task->queued || task->over)
+	if (task->queued || task->over || fault_due(FAULT_WAKE))
 		return;
 	task->queued = true;
 	DL_APPEND(task->loop->queue, task);

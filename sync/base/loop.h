@@ -9,6 +9,9 @@
  *
  * The queue is drained from an ev_prepare watcher, a bounded number of steps a turn; an ev_idle
  * watcher keeps the loop from blocking while tasks are queued.
+ *
+ * A task that waits and is never woken is waited for in vain, and nobody would notice.  So whoever
+ * has tasks can have it checked, in builds for tests, that each of them has something to wait for.
  */
 #ifndef INTERIMAP_BASE_LOOP_H
 #define INTERIMAP_BASE_LOOP_H
@@ -25,9 +28,17 @@ enum step {
 
 struct task;
 
+/* Looks whether all is as it must be before the loop sleeps: no task is queued.  It changes
+ * nothing, and aborts if not. */
+struct loop_check {
+	void (*check)(struct loop_check *check);
+	struct loop_check *prev, *next; /* utlist */
+};
+
 struct loop {
 	struct ev_loop *ev;
 	struct task *queue; /* woken, in order (utlist) */
+	struct loop_check *checks; /* utlist */
 	struct ev_prepare prepare;
 	struct ev_idle idle;
 };
@@ -48,6 +59,10 @@ void loop_done(struct loop *loop);
 /* Runs until loop_stop(). */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
+
+/* From here on, before each sleep; in builds with a sanitizer only, since it may take long. */
+void loop_add_check(struct loop *loop, struct loop_check *check);
+void loop_remove_check(struct loop *loop, struct loop_check *check);
 
 void task_init(struct task *task, struct loop *loop, enum step (*step)(struct task *),
 	void (*finished)(struct task *, enum step));

@@ -18,6 +18,7 @@ struct spool {
 	size_t allocated;
 	int fd; /* -1 while in memory */
 	bool aborted;
+	int failure;
 	void (*growth)(void *reader);
 	void *reader;
 };
@@ -55,6 +56,11 @@ uint64_t spool_written(const struct spool *spool)
 bool spool_complete(const struct spool *spool)
 {
 	return spool->written == spool->size;
+}
+
+int spool_failure(const struct spool *spool)
+{
+	return spool->failure;
 }
 
 static int open_temporary(void)
@@ -114,6 +120,38 @@ static int move_to_file(struct spool *spool)
 	return 0;
 }
 
+/* Not posix_fallocate(), which writes all of it where the file system cannot do better. */
+static int reserve(int fd, uint64_t size)
+{
+	int r;
+
+	do
+		r = fallocate(fd, 0, 0, (off_t)size);
+	while (r < 0 && errno == EINTR);
+	if (r < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
+		return 1;
+	return r < 0 ? -errno : 0;
+}
+
+int spool_reserve(struct spool *spool)
+{
+	int r;
+
+	if (spool->size <= LIMIT_SPOOL_MEMORY)
+		return 0;
+	r = move_to_file(spool);
+	return r < 0 ? r : reserve(spool->fd, spool->size);
+}
+
+int spool_probe(uint64_t size)
+{
+	struct spool *spool = spool_new(size);
+	int r = spool_reserve(spool);
+
+	spool_free(spool);
+	return r < 0 ? r : 0;
+}
+
 static void write_memory(struct spool *spool, const void *data, size_t n)
 {
 	size_t want = (size_t)spool->written + n;
@@ -146,8 +184,10 @@ int spool_write(struct spool *spool, const void *data, size_t n)
 		r = write_all(spool->fd, data, n, spool->written);
 	else if (r == 0)
 		write_memory(spool, data, n);
-	if (r < 0)
+	if (r < 0) {
+		spool->failure = r;
 		return r;
+	}
 	spool->written += n;
 	if (spool->growth != NULL)
 		spool->growth(spool->reader);

@@ -22,10 +22,20 @@ struct spool *spool_free(struct spool *spool);
 uint64_t spool_size(const struct spool *spool); /* as announced */
 uint64_t spool_written(const struct spool *spool); /* so far */
 
+/*
+ * Makes room for all of it on the disk where it does not stay in memory.  0: it will find room; 1:
+ * that is not known, since the file system cannot say; or -errno.  Before the first write.
+ */
+int spool_reserve(struct spool *spool);
+/* Whether a spool of that size could be reserved now: 0, or -errno. */
+int spool_probe(uint64_t size);
+
 /* Appends.  0, or -errno (no space for the temporary file), or -EFBIG for more than was announced.
  */
 int spool_write(struct spool *spool, const void *data, size_t n);
 bool spool_complete(const struct spool *spool);
+/* What the last write that failed returned; 0: none did. */
+int spool_failure(const struct spool *spool);
 
 /* Marks that the rest will never come; a reader then gets -EPIPE. */
 void spool_abort(struct spool *spool);

@@ -139,6 +139,27 @@ static void show_work(const json_t *status)
 		(void)printf("commands that wait: %" PRId64 "\n", waiting);
 }
 
+static void show_waits(const json_t *status)
+{
+	const json_t *waits = json_object_get(status, "waits");
+
+	for (size_t i = 0; i < json_array_size(waits); i++) {
+		const json_t *wait = json_array_get(waits, i);
+		_cleanup_free_ char *what = text_of(wait, "what");
+		_cleanup_free_ char *name = text_of(wait, "name");
+		_cleanup_free_ char *reason = text_of(wait, "for");
+		char since[TIME_SIZE];
+
+		(void)printf(
+			"waiting: %s%s%s, for %s", what, name[0] != '\0' ? " " : "", name, reason);
+		if (has(wait, "since")) {
+			format_time(number_of(wait, "since"), since);
+			(void)printf(", since %s", since);
+		}
+		(void)printf("\n");
+	}
+}
+
 /* --- Mailboxes --- */
 
 static void show_waiting(const json_t *mailbox)
@@ -183,6 +204,64 @@ static void show_mailboxes(const json_t *status)
 	(void)printf("clean: %zu mailbox%s\n", clean, plural((int64_t)clean));
 }
 
+/* --- What is left out of them --- */
+
+static void show_next(const json_t *row)
+{
+	char duration[DURATION_SIZE];
+
+	if (!has(row, "next_try")) {
+		(void)printf("; not tried again by itself\n");
+		return;
+	}
+	format_duration(number_of(row, "next_try") - time(NULL), duration);
+	(void)printf(
+		"; tried %" PRId64 " time(s), again in %s\n", number_of(row, "tries"), duration);
+}
+
+static void show_row(const json_t *row)
+{
+	_cleanup_free_ char *mailbox = text_of(row, "mailbox");
+	_cleanup_free_ char *kind = text_of(row, "kind");
+	_cleanup_free_ char *side = text_of(row, "side");
+	_cleanup_free_ char *message = text_of(row, "message");
+	_cleanup_free_ char *words = text_of(row, "words");
+
+	(void)printf("left out (%s): ", kind);
+	if (mailbox[0] != '\0')
+		(void)printf("%s, ", mailbox);
+	if (has(row, "uid"))
+		(void)printf("UID %" PRId64 " of the %s side", number_of(row, "uid"), side);
+	else
+		(void)printf("%s side", side);
+	if (has(row, "size"))
+		(void)printf(", %" PRId64 " bytes", number_of(row, "size"));
+	if (message[0] != '\0')
+		(void)printf(", %s", message);
+	(void)printf(": %s", words);
+	show_next(row);
+}
+
+static void show_left_out(const json_t *status)
+{
+	enum { SHOWN = 100 }; /* --status=json has all of them */
+	const json_t *rows = json_object_get(status, "left_out");
+	size_t count = json_array_size(rows);
+
+	for (size_t i = 0; i < count && i < SHOWN; i++)
+		show_row(json_array_get(rows, i));
+	if (count > SHOWN)
+		(void)printf("left out: %zu others, see --status=json\n", count - SHOWN);
+}
+
+static void show_resolve(const json_t *status)
+{
+	_cleanup_free_ char *resolve = text_of(status, "resolve_all");
+
+	if (resolve[0] != '\0')
+		(void)printf("to resolve all of them without losing a message: `%s`\n", resolve);
+}
+
 /* --- All of it --- */
 
 static void show_alone(const json_t *status)
@@ -201,6 +280,7 @@ static void show_alone(const json_t *status)
 		return;
 	(void)printf("known: %zu mailbox%s\n", count, plural((int64_t)count));
 	show_work(status);
+	show_left_out(status);
 }
 
 static void show(const json_t *status)
@@ -217,7 +297,10 @@ static void show(const json_t *status)
 		number_of(status, "pid"));
 	show_connections(status);
 	show_work(status);
+	show_waits(status);
 	show_mailboxes(status);
+	show_left_out(status);
+	show_resolve(status);
 }
 
 void control_status_print(const json_t *status, bool as_json)

@@ -137,6 +137,7 @@ void sync_start(struct sync *sync, struct sync *own_before)
 		sync_free(own_before);
 	}
 	sync->engine_options.db = sync->db;
+	sync->engine_options.local_folders = server_folders(sync->local);
 	sync->engine =
 		engine_new(sync->loop, sync->worker, &sync->engine_options, &sync->engine_owner);
 	if (sync->engine_options.stay)

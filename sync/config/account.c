@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "sync/base/xalloc.h"
 #include "sync/config/ini.h"
@@ -459,4 +460,11 @@ int account_load(const char *file, struct account **ret, char **ret_reason)
 	if (file != NULL)
 		(*ret)->config_given = keep(*ret, xstrdup(file));
 	return 0;
+}
+
+bool account_has_default(void)
+{
+	_cleanup_free_ char *path = path_in_config("config");
+
+	return path != NULL && (access(path, F_OK) == 0 || errno != ENOENT);
 }

@@ -75,6 +75,8 @@ struct account {
  * Everything in the account is borrowed from it.
  */
 int account_load(const char *path, struct account **ret, char **ret_reason);
+/* Whether the default one is there. */
+bool account_has_default(void);
 /* The same from text; `path` is for messages. */
 int account_parse(
 	const char *path, const char *text, size_t len, struct account **ret, char **ret_reason);

@@ -10,7 +10,6 @@
  */
 #include "sync/config/embedded.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -29,149 +28,27 @@
 #include "sync/base/folder.h"
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
+#include "sync/config/dovecot.h"
+#include "sync/config/mailfolder.h"
 #include "sync/config/paths.h"
 
-enum { ARGUMENTS = 12, VARIABLES = 4, CONFIGURATION_MAX = 64 << 10 };
+enum { ARGUMENTS = 12, VARIABLES = 4, FOLDERS = 3, CONFIGURATION_MAX = 64 << 10 };
 
 struct embedded {
-	char *program, *configuration, *log;
+	struct dovecot dovecot;
+	struct mailfolder folder;
+	char *configuration, *other_configuration, *log;
 	char *home, *user, *log_variable;
 	const char *argv[ARGUMENTS];
 	const char *environment[VARIABLES];
+	char *path, *run;
+	const char *folders[FOLDERS];
 };
 
 static int refuse(int error, char **ret_reason, char *own_reason)
 {
 	*ret_reason = own_reason;
 	return error;
-}
-
-/* --- Dovecot --- */
-
-static char *find_program(void)
-{
-	static const char *const paths[] = {"/usr/lib/dovecot/imap", "/usr/libexec/dovecot/imap",
-		"/usr/local/libexec/dovecot/imap", "/usr/local/lib/dovecot/imap"};
-
-	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
-		if (access(paths[i], X_OK) == 0)
-			return xstrdup(paths[i]);
-	return NULL;
-}
-
-/* "2.3.19.1 (9b53102964)": false if nobody says. */
-static bool read_version(unsigned *ret_major, unsigned *ret_minor)
-{
-	static const char command[] =
-		"PATH=/usr/sbin:/usr/local/sbin:/usr/bin dovecot --version 2>/dev/null";
-	FILE *pipe = popen(command, "re");
-	char text[64] = "";
-	unsigned major, minor;
-	bool good;
-
-	if (pipe == NULL)
-		return false;
-	good = fgets(text, sizeof(text), pipe) != NULL;
-	(void)pclose(pipe);
-	if (!good || sscanf(text, "%u.%u", &major, &minor) != 2)
-		return false;
-	*ret_major = major;
-	*ret_minor = minor;
-	return true;
-}
-
-/* --- Configuration --- */
-
-/*
- * A path within mail_location, which is in double quotes: '%' begins a variable, and ':' an option.
- * The caller has refused control characters.
- */
-static void put_path(struct buf *text, const char *path)
-{
-	for (const char *at = path; *at != '\0'; at++) {
-		if (*at == '%' || *at == ':')
-			(void)buf_putc(text, *at);
-		if (*at == '"' || *at == '\\')
-			(void)buf_putc(text, '\\');
-		(void)buf_putc(text, *at);
-	}
-}
-
-/* Maildir++ keeps all folders beside each other, as ".A.B"; a folder that has those stays so. */
-static bool is_maildir_plus_plus(const char *path)
-{
-	DIR *directory = opendir(path);
-	struct dirent *entry;
-	bool found = false;
-
-	if (directory == NULL)
-		return false;
-	while (!found && (entry = readdir(directory)) != NULL) {
-		_cleanup_free_ char *cur = xasprintf("%s/cur", entry->d_name);
-		struct stat st;
-
-		if (entry->d_name[0] != '.' || strcmp(entry->d_name, ".") == 0 ||
-			strcmp(entry->d_name, "..") == 0)
-			continue;
-		found = fstatat(dirfd(directory), cur, &st, 0) == 0 && S_ISDIR(st.st_mode);
-	}
-	(void)closedir(directory);
-	return found;
-}
-
-/*
- * Folders as directories within each other, so that a name may be as long as a file name on every
- * level; listescape lets a name hold what is special in the file system.  The list index is what
- * NOTIFY stands on.  With no master process there is nobody to count a user's connections.
- */
-static void write_2_3(struct buf *text, const char *path, const char *run)
-{
-	(void)buf_printf(text,
-		"# Written by interimap; changes are lost.\n"
-		"base_dir = %s/none\n"
-		"ssl = no\n"
-		"first_valid_uid = 1\n"
-		"first_valid_gid = 1\n"
-		"mail_location = \"maildir:",
-		run);
-	put_path(text, path);
-	(void)buf_puts(text, is_maildir_plus_plus(path) ? "\"\n" : ":LAYOUT=fs\"\n");
-	(void)buf_puts(text, "mailbox_list_index = yes\n"
-			     "mailbox_idle_check_interval = 5 secs\n"
-			     "mail_plugins = listescape\n"
-			     "namespace inbox {\n"
-			     "  inbox = yes\n"
-			     "  separator = /\n");
-	for (size_t i = 0; i < 4; i++) {
-		static const char *const names[] = {"Drafts", "Sent", "Trash", "Junk"};
-
-		(void)buf_printf(text,
-			"  mailbox %s {\n    special_use = \\%s\n    auto = no\n  }\n", names[i],
-			names[i]);
-	}
-	(void)buf_puts(text, "}\n"
-			     "protocol imap {\n"
-			     "  mail_max_userip_connections = 0\n"
-			     "  imap_idle_notify_interval = 2 mins\n"
-			     "}\n");
-}
-
-/* One function a version: their languages differ. */
-static int write_configuration(
-	struct buf *text, const char *path, const char *run, char **ret_reason)
-{
-	unsigned major = 2, minor = 3;
-
-	/* Without the main program, which nobody needs here, it is taken for the one we know. */
-	(void)read_version(&major, &minor);
-	if (major == 2 && minor == 3) {
-		write_2_3(text, path, run);
-		return 0;
-	}
-	return refuse(-ENOTSUP, ret_reason,
-		xasprintf("the embedded store needs Dovecot 2.3, and this machine has %u.%u; "
-			  "give a [local] section with another local IMAP server",
-			major, minor));
 }
 
 /* --- Files --- */
@@ -190,24 +67,40 @@ static int put_file(const char *path, const struct buf *text, char **ret_reason)
 	return r;
 }
 
-static int write_files(struct embedded *embedded, const char *path, char **ret_reason)
+/* One set of files a mail folder, so that accounts do not get in each other's way. */
+static int name_files(
+	struct embedded *embedded, const char *path, const char *run, char **ret_reason)
 {
-	_cleanup_free_ char *run = path_runtime_directory();
-	struct buf text;
-	int r;
+	_cleanup_free_ char *lasting = path_lasting_directory();
 
-	if (run == NULL)
+	if (run == NULL || lasting == NULL)
 		return refuse(-ENOENT, ret_reason, xstrdup("there is no home directory"));
 	if (strpbrk(run, "\n\r#\"\\%") != NULL)
 		return refuse(-EINVAL, ret_reason,
 			xasprintf("the embedded store cannot keep its files in %s", run));
-	/* One set of files a folder, so that accounts do not get in each other's way. */
 	embedded->configuration = xasprintf("%s/dovecot-%016" PRIx64 ".conf", run, path_hash(path));
+	embedded->other_configuration =
+		xasprintf("%s/dovecot-%016" PRIx64 ".conf", lasting, path_hash(path));
 	embedded->log = xasprintf("%s/dovecot-%016" PRIx64 ".log", run, path_hash(path));
-	buf_init(&text, CONFIGURATION_MAX);
-	r = write_configuration(&text, path, run, ret_reason);
+	return 0;
+}
+
+static int write_files(struct embedded *embedded, const char *path, char **ret_reason)
+{
+	const char *run = embedded->run = path_runtime_directory();
+	struct buf text;
+	int r = name_files(embedded, path, run, ret_reason);
+
 	if (r == 0)
-		r = put_file(embedded->configuration, &text, ret_reason);
+		r = mailfolder_open(path,
+			(const char *const[]){
+				embedded->configuration, embedded->other_configuration, NULL},
+			&embedded->folder, ret_reason);
+	if (r < 0)
+		return r;
+	buf_init(&text, CONFIGURATION_MAX);
+	dovecot_configure(&embedded->dovecot, &text, path, embedded->folder.layout, run);
+	r = put_file(embedded->configuration, &text, ret_reason);
 	buf_done(&text);
 	return r;
 }
@@ -235,7 +128,7 @@ static void put_arguments(struct embedded *embedded, bool in_namespace)
 		"/bin/sh", "-c", "exec \"$@\" 2>>\"$INTERIMAP_STORE_LOG\"", "sh", NULL};
 	static const char *const namespace[] = {
 		"/usr/bin/unshare", "--user", "--map-user=1000", "--map-group=1000", NULL};
-	const char *const program[] = {embedded->program, "-c", embedded->configuration, NULL};
+	const char *const program[] = {embedded->dovecot.imap, "-c", embedded->configuration, NULL};
 	const char *const *const parts[] = {shell, in_namespace ? namespace : shell + 4, program};
 	size_t n = 0;
 
@@ -244,22 +137,11 @@ static void put_arguments(struct embedded *embedded, bool in_namespace)
 			embedded->argv[n++] = parts[i][j];
 }
 
-static int put_command(struct embedded *embedded, const char *path, char **ret_reason)
+static void put_command(struct embedded *embedded, const char *path)
 {
 	_cleanup_free_ char *login = path_login_name();
-	bool is_root = geteuid() == 0;
 
-	embedded->program = find_program();
-	if (embedded->program == NULL)
-		return refuse(-ENOENT, ret_reason,
-			xstrdup("the embedded store is Dovecot, which is not installed: install "
-				"the package dovecot-imapd, or give a [local] section with "
-				"another local IMAP server"));
-	if (is_root && !can_have_namespace())
-		return refuse(-EPERM, ret_reason,
-			xstrdup("Dovecot serves no mail to root, and this system allows no user "
-				"namespace: run interimap as an ordinary user"));
-	put_arguments(embedded, is_root);
+	put_arguments(embedded, geteuid() == 0);
 	embedded->user = xasprintf("USER=%s", login);
 	/* Nothing is kept there, but it must be a directory that exists. */
 	embedded->home = xasprintf("HOME=%s", path);
@@ -267,7 +149,18 @@ static int put_command(struct embedded *embedded, const char *path, char **ret_r
 	embedded->environment[0] = embedded->user;
 	embedded->environment[1] = embedded->home;
 	embedded->environment[2] = embedded->log_variable;
-	return 0;
+}
+
+/* What needs no look at the mail folder comes first: nothing is written if it fails. */
+static int check_system(struct embedded *embedded, char **ret_reason)
+{
+	int r = dovecot_find(&embedded->dovecot, ret_reason);
+
+	if (r == 0 && geteuid() == 0 && !can_have_namespace())
+		r = refuse(-EPERM, ret_reason,
+			xstrdup("Dovecot serves no mail to root, and this system allows no user "
+				"namespace: run interimap as an ordinary user"));
+	return r;
 }
 
 int embedded_prepare(const char *maildir_path, struct embedded **ret, char **ret_reason)
@@ -283,17 +176,18 @@ int embedded_prepare(const char *maildir_path, struct embedded **ret, char **ret
 		return refuse(-EINVAL, ret_reason,
 			xstrdup("the path of the mail folder must be absolute"));
 	embedded = xcalloc(1, sizeof(*embedded));
-	r = folder_open(maildir_path, FOLDER_OF_USER, ret_reason);
-	if (r >= 0)
-		r = close(r);
+	embedded->folder.lock = -1;
+	r = check_system(embedded, ret_reason);
 	if (r == 0)
 		r = write_files(embedded, maildir_path, ret_reason);
-	if (r == 0)
-		r = put_command(embedded, maildir_path, ret_reason);
 	if (r < 0) {
 		embedded_free(embedded);
 		return r;
 	}
+	put_command(embedded, maildir_path);
+	embedded->path = xstrdup(maildir_path);
+	embedded->folders[0] = embedded->path;
+	embedded->folders[1] = embedded->run;
 	embedded_trim_log(embedded);
 	*ret = embedded;
 	return 0;
@@ -303,12 +197,16 @@ struct embedded *embedded_free(struct embedded *embedded)
 {
 	if (embedded == NULL)
 		return NULL;
-	free(embedded->program);
+	dovecot_done(&embedded->dovecot);
+	mailfolder_close(&embedded->folder);
 	free(embedded->configuration);
+	free(embedded->other_configuration);
 	free(embedded->log);
 	free(embedded->home);
 	free(embedded->user);
 	free(embedded->log_variable);
+	free(embedded->path);
+	free(embedded->run);
 	free(embedded);
 	return NULL;
 }
@@ -321,6 +219,11 @@ const char *const *embedded_argv(const struct embedded *embedded)
 const char *const *embedded_environment(const struct embedded *embedded)
 {
 	return embedded->environment;
+}
+
+const char *const *embedded_folders(const struct embedded *embedded)
+{
+	return embedded->folders;
 }
 
 const char *embedded_log(const struct embedded *embedded)

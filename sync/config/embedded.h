@@ -22,6 +22,9 @@ struct embedded *embedded_free(struct embedded *embedded);
 const char *const *embedded_argv(const struct embedded *embedded);
 const char *const *embedded_environment(const struct embedded *embedded);
 
+/* The mail, and the run folder; NULL-terminated, borrowed. */
+const char *const *embedded_folders(const struct embedded *embedded);
+
 /* What the processes have to say goes to this file. */
 const char *embedded_log(const struct embedded *embedded);
 /* Empties it when it has grown large. */

@@ -79,6 +79,11 @@ char *path_runtime_directory(void)
 
 	if (run != NULL && run[0] == '/' && access(run, W_OK | X_OK) == 0)
 		return xasprintf("%s/interimap", run);
+	return path_lasting_directory();
+}
+
+char *path_lasting_directory(void)
+{
 	return path_in_data("store");
 }
 

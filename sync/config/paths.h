@@ -18,6 +18,8 @@ char *path_in_home(const char *path);
 /* Where files are that matter to running processes only: $XDG_RUNTIME_DIR/interimap if that
  * directory can be used, else below path_in_data().  It need not exist. */
 char *path_runtime_directory(void);
+/* The latter, which is the same for all processes of a user. */
+char *path_lasting_directory(void);
 /* Tells paths apart in file names of bounded length. */
 uint64_t path_hash(const char *path);
 

@@ -81,6 +81,11 @@ const struct session_options *server_session_options(const struct server *server
 	return &server->options;
 }
 
+const char *const *server_folders(const struct server *server)
+{
+	return server->embedded != NULL ? embedded_folders(server->embedded) : NULL;
+}
+
 void server_trim_log(const struct server *server)
 {
 	if (server->embedded != NULL)

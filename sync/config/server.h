@@ -20,6 +20,10 @@ struct server *server_free(struct server *server);
  * Valid as long as the server. */
 const struct session_options *server_session_options(const struct server *server);
 
+/* The folders that the embedded store writes to, NULL-terminated; NULL for other servers.  Valid as
+ * long as the server. */
+const char *const *server_folders(const struct server *server);
+
 /* Empties what the embedded store had to say when it has grown large; for each new connection. */
 void server_trim_log(const struct server *server);
 

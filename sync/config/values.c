@@ -237,8 +237,9 @@ char *value_check_log_prefix(const char *value)
 			at++;
 			wrong = check_specifier(&at, in_else, &depth);
 		} else if (*at == '\\') {
-			if (*++at == '\0')
+			if (at[1] == '\0')
 				return xstrdup("there is a lone \\ at the end");
+			at += strchr("&?\\", at[1]) != NULL; /* else it stands for itself */
 		} else if (*at == '&') {
 			if (depth == 0 || in_else[depth - 1])
 				return xstrdup("a literal & must be written \\&");
@@ -323,11 +324,12 @@ static bool is_literal(const char *text, size_t len)
 char *value_check_host(const char *value)
 {
 	size_t len = strlen(value);
+	const char *bracket = strpbrk(value, "[]");
 
 	if (strpbrk(value, " \t/\"'") != NULL)
 		return xstrdup("it must be a host name or an IP address");
-	if (value[0] == '[' &&
-		(value[len - 1] != ']' || len < 3 || !is_literal(value + 1, len - 2)))
+	if (bracket != NULL && (bracket != value || strpbrk(value + 1, "[]") != value + len - 1 ||
+				       value[len - 1] != ']' || !is_literal(value + 1, len - 2)))
 		return xstrdup("between square brackets there must be an IP address");
 	return NULL;
 }

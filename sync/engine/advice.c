@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/engine/advice.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "sync/base/buf.h"
+#include "sync/base/limits.h"
 #include "sync/base/shell.h"
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
@@ -16,7 +18,16 @@ static void put_word(struct buf *out, const char *word)
 	(void)buf_printf(out, " %s", quoted);
 }
 
-char *advice(const struct engine *engine, const char *options, const char *name, const char *other)
+static bool has_option_name(const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (names[i][0] == '-')
+			return true;
+	return false;
+}
+
+char *advice_for_all(const struct engine *engine, const char *options, const char *const *names,
+	size_t count, size_t *ret_named)
 {
 	const char *config = engine->options->account->config_given;
 	struct buf out;
@@ -30,11 +41,18 @@ char *advice(const struct engine *engine, const char *options, const char *name,
 	}
 	(void)buf_printf(&out, " %s", options);
 	/* A mailbox may be called like an option. */
-	if ((name != NULL && name[0] == '-') || (other != NULL && other[0] == '-'))
+	if (has_option_name(names, count))
 		(void)buf_puts(&out, " --");
-	if (name != NULL)
-		put_word(&out, name);
-	if (other != NULL)
-		put_word(&out, other);
+	*ret_named = 0;
+	while (*ret_named < count && (*ret_named == 0 || buf_len(&out) < LIMIT_ADVICE))
+		put_word(&out, names[(*ret_named)++]);
 	return buf_steal(&out);
+}
+
+char *advice(const struct engine *engine, const char *options, const char *name, const char *other)
+{
+	const char *const names[] = {name, other};
+	size_t named;
+
+	return advice_for_all(engine, options, names, (name != NULL) + (other != NULL), &named);
 }

@@ -7,6 +7,8 @@
 #ifndef INTERIMAP_ENGINE_ADVICE_H
 #define INTERIMAP_ENGINE_ADVICE_H
 
+#include <stddef.h>
+
 struct engine;
 
 /*
@@ -14,5 +16,9 @@ struct engine;
  * caller's.
  */
 char *advice(const struct engine *engine, const char *options, const char *name, const char *other);
+/* Likewise for as many of the names as a command line should hold (LIMIT_ADVICE), at least one:
+ * *ret_named. */
+char *advice_for_all(const struct engine *engine, const char *options, const char *const *names,
+	size_t count, size_t *ret_named);
 
 #endif

@@ -78,6 +78,18 @@ const struct flags *changes_find(const struct changes *changes, uint32_t uid)
 	return found != NULL ? found->flags : NULL;
 }
 
+void changes_remove(struct changes *changes, uint32_t uid)
+{
+	size_t kept = 0;
+
+	if (changes_find(changes, uid) == NULL)
+		return;
+	for (size_t i = 0; i < changes->count; i++)
+		if (changes->list[i].uid != uid)
+			changes->list[kept++] = changes->list[i];
+	changes->count = kept;
+}
+
 void changes_drop_echoes(struct changes *changes, const struct changes *expected)
 {
 	size_t kept = 0;

@@ -20,6 +20,8 @@ bool changes_add(struct changes *changes, uint32_t uid, const struct flags *flag
 void changes_settle(struct changes *changes);
 /* NULL if there is none.  Settled ones only. */
 const struct flags *changes_find(const struct changes *changes, uint32_t uid);
+/* No error when it is not there; settled ones only. */
+void changes_remove(struct changes *changes, uint32_t uid);
 /* Drops the entries that stand in `expected` with the same flags: echoes of our own commands.  Both
  * settled. */
 void changes_drop_echoes(struct changes *changes, const struct changes *expected);

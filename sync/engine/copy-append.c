@@ -9,6 +9,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/engine/copy-private.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/quarantine.h"
 #include "sync/engine/run.h"
 #include "sync/imap/flags.h"
 
@@ -85,6 +86,20 @@ static void release_append(struct request *request)
 		release_message(message);
 }
 
+/* Which of them the target was at cannot be told. */
+static void name_messages(const struct request *request, struct suspect *suspect)
+{
+	const struct append_request *append =
+		container_of(container_of(request, const struct run_request, request),
+			const struct append_request, run);
+	const struct copy_message *message;
+
+	suspect->kind = SUSPECT_APPEND;
+	suspect->remote = append->copier->source->side->remote;
+	DL_FOREACH (append->messages, message)
+		(void)seqset_add(&suspect->uids, message->item->uid);
+}
+
 /* As the original says it: local UIDs first, and an arrow to where the copies are. */
 static void log_added(struct append_request *append, const char *uids)
 {
@@ -110,6 +125,14 @@ static void log_added(struct append_request *append, const char *uids)
 	seqset_done(&sources);
 }
 
+/* What was refused with keywords may have been refused for anything else, and for the moment: the
+ * next pass stores them, as if they had been set at the source meanwhile. */
+static void keywords_follow(struct run_side *source, const struct item *item)
+{
+	if (!changes_add(&source->carried, item->uid, item->flags))
+		source->overflow = true;
+}
+
 static int settle(struct append_request *append, const uint32_t *uids)
 {
 	struct run_side *target = append->run.side;
@@ -123,12 +146,16 @@ static int settle(struct append_request *append, const uint32_t *uids)
 		if (!target->side->remote)
 			pair = (struct uid_pair){.local = uids[i], .remote = message->item->uid};
 		r = intents_settle(target->run->engine->db, &message->intent, pair);
+		if (r == 0)
+			r = run_quarantine_release(append->copier->source, message->item->uid);
 		if (r == 0 && !target->side->remote)
 			r = emails_insert(target->run->engine->db, target->run->mailbox->idx,
 				message->item->uid, &message->item->email);
 		if (r < 0)
 			return r;
 		(void)changes_add(&target->expected, uids[i], message->flags);
+		if (message->plain)
+			keywords_follow(append->copier->source, message->item);
 		i++;
 	}
 	return 0;
@@ -150,17 +177,37 @@ static void appended(struct append_request *append, const uint32_t *uids)
 		return;
 	append->copier->copied += append->count;
 	run->engine->copied += append->count;
+	mailbox_side(run->mailbox, append->run.side->side->remote)->refusals = 0;
+}
+
+static int note_doubt(struct append_request *append)
+{
+	struct copy_message *message;
+	int r = 0;
+
+	DL_FOREACH (append->messages, message)
+		if (r == 0)
+			r = run_quarantine_doubt(append->copier->source, message->item);
+	return r;
 }
 
 /* Accepted, but which UIDs they have is unknown: the next pass finds them by their identity. */
 static void in_doubt(struct append_request *append)
 {
+	struct run *run = append->run.side->run;
+	struct db *db = run->engine->db;
 	struct copy_message *message;
 
 	DL_FOREACH (append->messages, message)
 		copier_leave(append->copier, message->item->uid);
 	append->copier->copied += append->count;
-	append->run.side->run->doubt = true;
+	run->doubt = true;
+	if (run_database_failed(run, db_begin(db)))
+		return;
+	if (run_database_failed(run, note_doubt(append)))
+		db_rollback(db);
+	else
+		(void)run_database_failed(run, db_commit(db));
 }
 
 static void accepted(struct append_request *append)
@@ -169,6 +216,8 @@ static void accepted(struct append_request *append)
 	_cleanup_free_ uint32_t *uids = NULL;
 	size_t count = 0;
 
+	append->run.side->appended += append->count;
+	append->run.side->run->copies_made += append->count;
 	if (command->code == CODE_APPENDUID && command->uids != NULL &&
 		command->uidvalidity == append->run.side->snapshot.uidvalidity &&
 		seqset_expand((struct slice){.data = command->uids, .len = strlen(command->uids)},
@@ -203,6 +252,50 @@ static bool retry_plain(struct append_request *append)
 	return true;
 }
 
+/* An APPEND has little else to fail for by a bug of the server than its disk: a FETCH has the
+ * message itself. */
+static bool is_general(const struct command *command)
+{
+	return command->code == CODE_SERVERBUG || refusal_is_general(command);
+}
+
+/* The message is left alone from now on; false if it cannot be. */
+static bool leave_out(struct append_request *append, const char *reason)
+{
+	struct copy_message *message = append->messages;
+	struct run_side *source = append->copier->source;
+	struct run *run = source->run;
+	struct db *db = run->engine->db;
+	bool left;
+
+	if (run_database_failed(run, db_begin(db)))
+		return false;
+	left = run_quarantine(source, QUARANTINE_APPEND, message->item->uid, message->item, reason);
+	if (run->failure != NULL || run_database_failed(run, intents_drop(db, &message->intent))) {
+		db_rollback(db);
+		return false;
+	}
+	return !run_database_failed(run, db_commit(db)) && left;
+}
+
+/* It stays where it is, and UIDNEXT behind it: it is tried again with the next run, but not with
+ * each that a service begins. */
+static void keep(struct append_request *append, const char *reason)
+{
+	struct run_side *target = append->run.side;
+	struct run *run = target->run;
+	struct copy_message *message = append->messages;
+
+	(void)seqset_add(&append->copier->source->refused, message->item->uid);
+	log_error(SIDE_CONTEXT(target->side, run->mailbox->display),
+		"the server refused the message with UID %" PRIu32 " of the %s side, %" PRIu64
+		" bytes (%s)",
+		message->item->uid, append->copier->source->side->name, spool_size(message->spool),
+		reason);
+	run_note_problem(run, "the %s server refused messages (%s)", target->side->name, reason);
+	run_note_refusal(target);
+}
+
 /* One message that the target refuses stays where it is; a group is tried one by one, since one bad
  * message refuses all. */
 static void refused(struct append_request *append)
@@ -224,16 +317,13 @@ static void refused(struct append_request *append)
 	}
 	if (retry_plain(append))
 		return;
-	(void)run_database_failed(run, intents_drop(run->engine->db, &message->intent));
-	(void)seqset_add(&append->copier->source->refused, message->item->uid);
-	log_error(SIDE_CONTEXT(target->side, run->mailbox->display),
-		"the server refused the message with UID %" PRIu32 " of the %s side, %" PRIu64
-		" bytes (%s)",
-		message->item->uid, append->copier->source->side->name, spool_size(message->spool),
-		reason);
-	run_note_problem(run, "the %s server refused messages (%s)", target->side->name, reason);
-	if (command->code == CODE_OVERQUOTA)
+	if (is_general(command)) {
+		(void)run_database_failed(run, intents_drop(run->engine->db, &message->intent));
+		keep(append, reason);
 		append->copier->stopped = true;
+	} else if (!leave_out(append, reason) && run->failure == NULL) {
+		keep(append, reason);
+	}
 }
 
 static bool on_appended(struct request *request)
@@ -263,7 +353,7 @@ static void put_message(struct append_request *append, struct copy_message *mess
 		message->flags = flags_storable(engine->flags, flags, target->permanent);
 	if (message->plain)
 		message->flags = flags_system(engine->flags, message->flags);
-	if (message->flags != flags)
+	if (message->flags != flags && !message->plain)
 		engine_warn_dropped(engine, target->side->remote, target->run->mailbox,
 			flags_minus(engine->flags, flags, message->flags));
 	command_printf(
@@ -283,6 +373,7 @@ static void submit(struct copier *copier, struct copy_message *messages)
 	append->run.side = target;
 	append->copier = copier;
 	append->run.request.release = release_append;
+	append->run.request.name = name_messages;
 	command_puts(&append->run.request.command, "APPEND ");
 	command_mailbox(&append->run.request.command, target->wire_name);
 	DL_FOREACH_SAFE (messages, message, next) {

@@ -14,6 +14,7 @@ struct copy_message {
 	struct intent intent;
 	const struct flags *flags; /* as appended */
 	bool plain; /* without keywords, since it was refused with them */
+	bool reserved; /* there is room for all of it here */
 	bool appending; /* an APPEND has it */
 	bool append_over; /* that was answered, while the body still arrives */
 	bool body_over; /* the body has arrived, or never will */

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "sync/base/limits.h"
@@ -12,6 +13,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/engine/copy-private.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/quarantine.h"
 #include "sync/engine/run.h"
 
 struct fetch_request {
@@ -22,6 +24,9 @@ struct fetch_request {
 
 void copier_leave(struct copier *copier, uint32_t uid)
 {
+	/* What the quarantine has is found again wherever UIDNEXT is. */
+	if (seqset_contains(&copier->source->quarantined, uid))
+		return;
 	if (copier->lowest_left == 0 || uid < copier->lowest_left)
 		copier->lowest_left = uid;
 }
@@ -86,16 +91,43 @@ static void put_off(struct copier *copier, struct item *item)
 	copier->source->run->again = true;
 }
 
-static void refuse_body(struct copier *copier, struct item *item, uint64_t size)
+/* The server does not give it: left alone, by name. */
+static void leave_unread(struct copier *copier, struct item *item, const char *words)
 {
 	struct run_side *source = copier->source;
 
-	run_note_problem(source->run,
-		"the %s server sends %" PRIu64 " bytes for the message with UID %" PRIu32
-		", which has %" PRIu64 " as it says itself: not copied",
-		source->side->name, size, item->uid, item->identity.size);
-	(void)seqset_add(&source->refused, item->uid);
 	pass_over(copier, item);
+	if (!run_quarantine(source, QUARANTINE_FETCH, item->uid, item, words))
+		run_note_problem(source->run,
+			"the %s server does not give the message with UID %" PRIu32 " (%s)",
+			source->side->name, item->uid, words);
+}
+
+/* There is no room here for it while it is on its way: other messages are smaller. */
+static void leave_without_room(struct copier *copier, struct item *item, int error)
+{
+	struct run_side *source = copier->source;
+
+	pass_over(copier, item);
+	(void)seqset_add(&source->refused, item->uid);
+	log_error(SIDE_CONTEXT(source->side, source->run->mailbox->display),
+		"there is no room in the folder for temporary files (TMPDIR) for the message with "
+		"UID %" PRIu32 ", %" PRIu64 " bytes%s%s (%s): it is left out for now",
+		item->uid, item->identity.size, item->message_id[0] != '\0' ? ", Message-ID " : "",
+		item->message_id, strerror(-error));
+	run_note_problem(source->run,
+		"messages are left out for want of room for temporary files (%s)",
+		strerror(-error));
+}
+
+static void refuse_body(struct copier *copier, struct item *item, uint64_t size)
+{
+	struct run_side *source = copier->source;
+	_cleanup_free_ char *words =
+		xasprintf("it sends %" PRIu64 " bytes, and says that it has %" PRIu64, size,
+			item->identity.size);
+
+	leave_unread(copier, item, words);
 	if (size > LIMIT_BODY_SKIPPED)
 		client_fail(side_client(source->side),
 			"the server sends %" PRIu64 " bytes for the message with UID %" PRIu32
@@ -132,6 +164,23 @@ static bool may_be_asked_for(const struct copier *copier, uint64_t size)
 	return false;
 }
 
+/* A body that does not fit into memory has its room before any of it arrives.  False: it has none.
+ */
+static bool reserve(struct copier *copier, struct copy_message *message, uint64_t size)
+{
+	int r = size > LIMIT_SPOOL_MEMORY ? spool_reserve(message->spool) : 0;
+
+	message->reserved = r == 0;
+	if (r >= 0)
+		return true;
+	copier->spool_error = r;
+	if (message->item != NULL) {
+		leave_without_room(copier, message->item, r);
+		message->item = NULL;
+	}
+	return false;
+}
+
 static struct spool *on_body_begun(struct side_view *view, uint32_t uid, uint64_t size)
 {
 	struct run_side *source = container_of(view, struct run_side, view);
@@ -145,10 +194,16 @@ static struct spool *on_body_begun(struct side_view *view, uint32_t uid, uint64_
 		return NULL; /* not asked for, or here already */
 	if (item != NULL ? !accept_body(copier, item, size) : !may_be_asked_for(copier, size))
 		return NULL;
+	copier->spool_error = 0;
 	copier->arriving = message_new(copier, item, size);
+	if (!reserve(copier, copier->arriving, size)) {
+		copier->arriving = copy_message_free(copier->arriving);
+		return NULL;
+	}
 	if (item != NULL)
 		item->arrived = true;
-	if (item != NULL && size > LIMIT_SPOOL_MEMORY) {
+	/* What may yet find no room must not keep the target waiting for the rest of it. */
+	if (item != NULL && size > LIMIT_SPOOL_MEMORY && copier->arriving->reserved) {
 		copier_append_arrived(copier);
 		copier_append_now(copier, copier->arriving);
 	}
@@ -159,13 +214,24 @@ static void on_body_ended(struct side_view *view, struct spool *spool)
 {
 	struct run_side *source = container_of(view, struct run_side, view);
 
+	struct copier *copier = &source->copier;
+	struct copy_message *message = copier->arriving;
+
 	/* Stored or not is decided when the response has come to its end. */
-	if (source->copier.arriving != NULL && !spool_complete(source->copier.arriving->spool))
-		drop_arriving(&source->copier);
+	if (message == NULL || spool_complete(message->spool))
+		return;
+	copier->spool_error = spool_failure(message->spool);
+	if (message->item != NULL && !message->appending)
+		leave_without_room(copier, message->item, copier->spool_error);
+	drop_arriving(copier);
 }
 
 static void skip_empty(struct copier *copier, struct item *item)
 {
+	if (item->identity.size > 0) {
+		leave_unread(copier, item, "it answers with an empty message");
+		return;
+	}
 	pass_over(copier, item);
 	log_warning(SIDE_CONTEXT(copier->source->side, copier->source->run->mailbox->display),
 		"the message with UID %" PRIu32 " is empty: not copied", item->uid);
@@ -180,6 +246,14 @@ static struct item *find_asked(const struct fetch_request *fetch, uint32_t uid)
 	if (item == NULL || item < &items->list[fetch->first] || item > &items->list[fetch->last])
 		return NULL;
 	return item;
+}
+
+static int take_error(struct copier *copier)
+{
+	int error = copier->spool_error;
+
+	copier->spool_error = 0;
+	return error;
 }
 
 static bool on_body(struct command *command, struct response *response)
@@ -202,6 +276,8 @@ static bool on_body(struct command *command, struct response *response)
 	if (message == NULL || (message->item != NULL && message->item != item)) {
 		if (!item->arrived && response->fetch.items & FETCH_BODY_EMPTY)
 			skip_empty(copier, item);
+		else if (!item->arrived && message == NULL && copier->spool_error != 0)
+			leave_without_room(copier, item, take_error(copier));
 		drop_arriving(copier);
 		return true;
 	}
@@ -222,41 +298,110 @@ static bool on_body(struct command *command, struct response *response)
 	return true;
 }
 
+/*
+ * A body did not come.  One message that cannot be read may be why others did not come either: each
+ * is asked for once more by itself.
+ */
+static void miss(struct copier *copier, struct item *item, const struct command *command)
+{
+	struct run_side *source = copier->source;
+
+	if (seqset_contains(&source->expunged, item->uid)) {
+		pass_over(copier, item);
+	} else if (seqset_contains(&source->missed, item->uid)) {
+		pass_over(copier, item);
+		run_refuse_fetch(
+			source, item->uid, item, command, "it answers without the message");
+	} else {
+		(void)seqset_add(&source->missed, item->uid);
+		put_off(copier, item);
+	}
+}
+
+/* Whether the answer says something about the messages that were asked for. */
+static bool is_about_messages(const struct command *command)
+{
+	switch (command->outcome) {
+	case OUTCOME_OK:
+		return true;
+	case OUTCOME_NO:
+	case OUTCOME_BAD:
+		return !refusal_is_general(command);
+	default:
+		return false;
+	}
+}
+
+/* The one whose body is arriving, or those that did not. */
+static void name_messages(const struct request *request, struct suspect *suspect)
+{
+	const struct fetch_request *fetch =
+		container_of(container_of(request, const struct run_request, request),
+			const struct fetch_request, run);
+	const struct items *items = &fetch->copier->source->items;
+	const struct copy_message *arriving = fetch->copier->arriving;
+
+	suspect->kind = SUSPECT_FETCH;
+	if (arriving != NULL && arriving->item != NULL)
+		(void)seqset_add(&suspect->uids, arriving->item->uid);
+	if (!seqset_is_empty(&suspect->uids))
+		return;
+	for (size_t i = fetch->first; i <= fetch->last; i++)
+		if (!items->list[i].arrived)
+			(void)seqset_add(&suspect->uids, items->list[i].uid);
+}
+
 static bool on_fetched(struct request *request)
 {
 	struct fetch_request *fetch = container_of(
 		container_of(request, struct run_request, request), struct fetch_request, run);
 	struct copier *copier = fetch->copier;
 	struct items *items = &copier->source->items;
+	bool told = is_about_messages(&request->command);
+	bool ending = copier->source->run->ending;
 
 	copier->fetches--;
 	drop_arriving(copier);
 	for (size_t i = fetch->first; i <= fetch->last; i++) {
 		struct item *item = &items->list[i];
 
-		if (!item->arrived)
+		if (!item->arrived && told && !ending)
+			miss(copier, item, &request->command);
+		else if (!item->arrived)
 			put_off(copier, item);
 	}
 	if (request->command.outcome == OUTCOME_OK)
 		copier_append_arrived(copier);
-	return false;
+	return told;
 }
 
 /* What the target will not take for its size is not asked for. */
 static bool is_too_large(struct copier *copier, const struct item *item)
 {
-	struct run_side *target = copier->source->other;
+	struct run_side *source = copier->source, *target = source->other;
 	uint64_t limit = engine_append_limit(target->side);
+	_cleanup_free_ char *words = NULL;
 
 	if (item->identity.size <= limit)
 		return false;
-	run_note_problem(copier->source->run,
-		"the message with UID %" PRIu32 " on the %s side has %" PRIu64
-		" bytes, the %s server takes at most %" PRIu64,
-		item->uid, copier->source->side->name, item->identity.size, target->side->name,
-		limit);
-	(void)seqset_add(&copier->source->refused, item->uid);
+	words = xasprintf("it takes at most %" PRIu64 " bytes", limit);
+	if (!run_quarantine(source, QUARANTINE_APPEND, item->uid, item, words))
+		run_note_problem(source->run,
+			"the message with UID %" PRIu32 " on the %s side has %" PRIu64
+			" bytes, the %s server takes at most %" PRIu64,
+			item->uid, source->side->name, item->identity.size, target->side->name,
+			limit);
 	return true;
+}
+
+/* What there is no room for here is not asked for either. */
+static bool has_no_room(struct copier *copier, struct item *item)
+{
+	int r = item->identity.size > LIMIT_SPOOL_MEMORY ? spool_probe(item->identity.size) : 0;
+
+	if (r < 0)
+		leave_without_room(copier, item, r);
+	return r < 0;
 }
 
 /* Items that need no body are passed over. */
@@ -269,10 +414,15 @@ static void skip(struct copier *copier)
 
 		if (item->identity.size == 0)
 			skip_empty(copier, item);
-		else if (!is_too_large(copier, item))
+		else if (!is_too_large(copier, item) && !has_no_room(copier, item))
 			return;
 		item->arrived = true;
 	}
+}
+
+static bool is_alone(const struct copier *copier, uint32_t uid)
+{
+	return seqset_contains(&copier->source->missed, uid);
 }
 
 /* Adds the next item to the set; false when the group is full or the credit used up. */
@@ -288,6 +438,9 @@ static bool add_to_group(
 		return false;
 	item = &items->list[copier->next];
 	if (*messages > 0 && *bytes + item->identity.size > COPY_GROUP_BYTES)
+		return false;
+	if (*messages > 0 &&
+		(is_alone(copier, item->uid) || is_alone(copier, set->ranges[0].first)))
 		return false;
 	if (!credit_covers(credit, item->identity.size)) {
 		copier->waits_for_credit = *messages == 0;
@@ -328,6 +481,7 @@ static bool fetch_group(struct copier *copier)
 	fetch->last = copier->next - 1;
 	command = &fetch->run.request.command;
 	command->untagged = on_body;
+	fetch->run.request.name = name_messages;
 	command_puts(command, "UID FETCH ");
 	command_set(command, &set, &index);
 	command_puts(command, " (UID BODY.PEEK[])");
@@ -361,9 +515,8 @@ static void give_up(struct copier *copier)
 {
 	const struct items *items = &copier->source->items;
 
-	if (copier->next < items->count)
+	for (; copier->next < items->count; copier->next++)
 		copier_leave(copier, items->list[copier->next].uid);
-	copier->next = items->count;
 }
 
 bool copier_advance(struct copier *copier)

@@ -40,6 +40,7 @@ struct copier {
 	uint32_t lowest_left; /* lowest UID that stays uncopied, 0 if none */
 	bool stopped; /* the target takes no more for now */
 	bool waits_for_credit;
+	int spool_error; /* of a body whose UID is not known yet */
 };
 
 /* A copier in the side whose new messages it copies; the items must be settled. */

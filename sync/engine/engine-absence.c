@@ -120,3 +120,25 @@ void absence_wait(struct engine *engine)
 	if (local != NULL || remote != NULL)
 		watch_look_in(engine, ABSENCE_SECONDS);
 }
+
+/* A mailbox that this connection listed before, and that nobody deleted. */
+static bool is_unexplained(struct engine *engine, const struct plan_mailbox *operation)
+{
+	const struct mailbox *mailbox;
+
+	if (!is_absence(operation) || !side_of_absence(engine, operation)->believed)
+		return false;
+	mailbox = engine_find_mailbox(engine, operation->name, operation->len);
+	return mailbox != NULL && mailbox->listed && !mailbox->missing_said;
+}
+
+bool absence_is_doubtful(struct engine *engine)
+{
+	unsigned count = 0;
+
+	if (!engine->options->reconnect || engine->order != NULL)
+		return false;
+	for (size_t i = 0; i < engine->tree_count; i++)
+		count += is_unexplained(engine, &engine->tree[i]);
+	return count > 1;
+}

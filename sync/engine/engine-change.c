@@ -62,6 +62,14 @@ static bool on_deleted(struct request *request)
 	if (request->command.outcome == OUTCOME_OK) {
 		engine->change.done[index] = true;
 		log_notice(SIDE_CONTEXT(request->side, NULL), "Deleted mailbox %s", name);
+		loss_say(request->side, index);
+		return true;
+	}
+	if (command_names_nothing(&request->command)) {
+		/* Gone since it was listed: by somebody else, or by the same command over a
+		 * connection that was lost before the answer. */
+		engine->change.done[index] = true;
+		log_notice(SIDE_CONTEXT(request->side, NULL), "Mailbox %s is gone already", name);
 		return true;
 	}
 	reason = command_reason(&request->command);
@@ -73,12 +81,17 @@ static bool on_deleted(struct request *request)
 
 /* Not recursive (RFC 3501 section 6.3.4); what cannot be selected is only a place for its children.
  */
-static void delete_on(struct side *side, size_t index, const struct mailbox_name *name)
+static void delete_on(
+	struct side *side, size_t index, const struct mailbox_name *name, enum change_stage stage)
 {
 	const struct listed *listed = change_find_listed(side, name);
 	_cleanup_free_ char *wire = side_wire_name(side, name->data, name->len);
 
-	if (listed != NULL && wire != NULL && listed_is_selectable(listed))
+	if (listed == NULL || wire == NULL || !listed_is_selectable(listed))
+		return;
+	if (stage == CHANGE_COUNT)
+		loss_ask(side, index, wire);
+	else
 		change_submit(side, index, "DELETE", wire, NULL, on_deleted);
 }
 
@@ -87,8 +100,9 @@ static int delete_known(struct engine *engine, size_t index, const struct mailbo
 	struct mailbox *mailbox = engine_find_mailbox(engine, name->data, name->len);
 	int r;
 
-	if (mailbox == NULL)
-		return 0;
+	r = journal_drop(&engine->journal, name);
+	if (mailbox == NULL || r < 0)
+		return r;
 	r = mailboxes_delete(engine->db, mailbox->idx);
 	if (r < 0)
 		return r;
@@ -129,11 +143,11 @@ static int delete_at(struct engine *engine, enum change_stage stage)
 
 		if (engine->change.failed[i] || !change_name(engine, i, &name))
 			continue;
-		if (stage == CHANGE_LOCAL && change->local)
-			delete_on(&engine->local, i, &name);
-		else if (stage == CHANGE_REMOTE && change->remote)
-			delete_on(&engine->remote, i, &name);
-		else if (stage == CHANGE_DATABASE && change->database)
+		if ((stage == CHANGE_COUNT || stage == CHANGE_LOCAL) && change->local)
+			delete_on(&engine->local, i, &name, stage);
+		if ((stage == CHANGE_COUNT || stage == CHANGE_REMOTE) && change->remote)
+			delete_on(&engine->remote, i, &name, stage);
+		if (stage == CHANGE_DATABASE && change->database)
 			r = delete_known(engine, i, &name);
 		free(name.data);
 	}
@@ -171,8 +185,10 @@ static int change_database(struct engine *engine)
 	if (r >= 0)
 		r = change_at(engine, CHANGE_DATABASE);
 	if (r >= 0)
-		return db_commit(engine->db);
-	db_rollback(engine->db);
+		r = db_commit(engine->db);
+	if (r < 0)
+		db_rollback(engine->db);
+	journal_dropped(&engine->journal, r >= 0);
 	return r;
 }
 
@@ -191,6 +207,7 @@ void engine_change_begin(struct engine *engine)
 		.stage = CHANGE_CHECK,
 		.failed = xcalloc(count, sizeof(*engine->change.failed)),
 		.done = xcalloc(count, sizeof(*engine->change.done)),
+		.losses = xcalloc(2 * count, sizeof(*engine->change.losses)),
 	};
 }
 
@@ -219,5 +236,11 @@ void engine_change_done(struct engine *engine)
 {
 	free(take(engine->change.failed));
 	free(take(engine->change.done));
+	free(take(engine->change.losses));
+	for (size_t i = 0; i < ARRAY_LEN(engine->change.views); i++) {
+		side_forget_view(
+			i == 0 ? &engine->local : &engine->remote, &engine->change.views[i]);
+		view_done(&engine->change.views[i].view);
+	}
 	engine_verify_done(engine);
 }

@@ -22,6 +22,16 @@ enum {
 	RING_MAX = 16, /* mailboxes that have each other's names */
 };
 
+/* What gives way in a ring is called so until its name is free. */
+static const char makeshift[] = "-interimap-renaming";
+
+bool is_makeshift(const struct mailbox_name *name)
+{
+	size_t len = sizeof(makeshift) - 1;
+
+	return name->len > len && memcmp(name->data + name->len - len, makeshift, len) == 0;
+}
+
 struct look {
 	struct engine *engine;
 	struct side *side, *other; /* where it was renamed, and where it is to be */
@@ -174,8 +184,6 @@ static bool note_first_free(const struct look *look)
 
 static void break_ring(const struct look *look)
 {
-	static const char suffix[] = "-interimap-renaming";
-
 	index_renames(look);
 	for (size_t i = 0; i < look->count; i++) {
 		const struct plan_place *from = look->renames[i].from;
@@ -184,10 +192,11 @@ static void break_ring(const struct look *look)
 
 		if (!is_ring(look, &look->renames[i]))
 			continue;
-		bytes = xmalloc(from->len + sizeof(suffix));
+		bytes = xmalloc(from->len + sizeof(makeshift));
 		memcpy(bytes, from->name, from->len);
-		memcpy(bytes + from->len, suffix, sizeof(suffix));
-		name = (struct mailbox_name){.data = bytes, .len = from->len + sizeof(suffix) - 1};
+		memcpy(bytes + from->len, makeshift, sizeof(makeshift));
+		name = (struct mailbox_name){
+			.data = bytes, .len = from->len + sizeof(makeshift) - 1};
 		if (!is_free(look, &name))
 			continue;
 		note(look, &look->renames[i], &name);
@@ -209,11 +218,24 @@ static void look_at(struct engine *engine, struct side *side, struct side *other
 	free(look.listed);
 }
 
+/* A ring was broken, and the program ended, or was refused something, before it was closed. */
+static bool is_begun(const struct engine *engine)
+{
+	const struct mailbox *mailbox;
+
+	for (mailbox = engine->mailboxes; mailbox != NULL; mailbox = mailbox->hh.next)
+		if (is_makeshift(&(const struct mailbox_name){
+			    .data = mailbox->name, .len = mailbox->len}))
+			return true;
+	return false;
+}
+
 void identity_note_renamed(struct engine *engine)
 {
 	/* A list of named mailboxes says nothing of others. */
-	if (!engine->options->follow || engine->asked.mailboxes != NULL ||
-		engine->asked.change != NULL)
+	if (engine->asked.mailboxes != NULL || engine->asked.change != NULL)
+		return;
+	if (!engine->options->follow && !is_begun(engine))
 		return;
 	look_at(engine, &engine->remote, &engine->local);
 	look_at(engine, &engine->local, &engine->remote);

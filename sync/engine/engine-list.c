@@ -9,6 +9,7 @@
 #include "sync/config/values.h"
 #include "sync/engine/ask.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/quarantine.h"
 #include "sync/imap/mailbox.h"
 
 /*
@@ -225,7 +226,7 @@ static int load_known(struct engine *engine)
 		mailbox->subscribed = rows[i].subscribed;
 	}
 	mailbox_rows_free(rows, count);
-	return 0;
+	return quarantine_refresh(engine);
 }
 
 /* RFC 3501 knows flat name spaces; a hierarchy cannot be told in one. */
@@ -320,6 +321,19 @@ bool engine_is_in_scope(const struct engine *engine, const struct mailbox_name *
 	       !is_foreign(engine, name);
 }
 
+static bool prepare_schema(struct engine *engine)
+{
+	int r = 0;
+
+	if (!engine->schema_ready)
+		r = db_prepare_schema(
+			engine->db, engine->local.delimiter, engine->remote.delimiter);
+	if (r > 0)
+		log_info(DATABASE_CONTEXT(engine), "Upgraded from version 0");
+	engine->schema_ready |= r >= 0;
+	return r >= 0;
+}
+
 bool engine_prepare(struct engine *engine)
 {
 	const char *ignore = engine->options->account->ignore_mailbox;
@@ -334,12 +348,10 @@ bool engine_prepare(struct engine *engine)
 	}
 	say_unusable(engine, &engine->local, engine->local_listing.unusable);
 	say_unusable(engine, &engine->remote, engine->remote_listing.unusable);
-	if (!engine->schema_ready && db_prepare_schema(engine->db, engine->local.delimiter,
-					     engine->remote.delimiter) < 0) {
+	if (!prepare_schema(engine)) {
 		engine_database_failed(engine);
 		return false;
 	}
-	engine->schema_ready = true;
 	if (engine->asked.mailboxes == NULL && ignore != NULL &&
 		(!listing_ignore(&engine->local_listing, ignore) ||
 			!listing_ignore(&engine->remote_listing, ignore))) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
 #include "sync/engine/backoff.h"
 #include "sync/engine/engine-private.h"
@@ -17,17 +18,27 @@ enum {
 	BACKOFF_REFUSED = 60, /* a person must act before it can work again */
 	/* While no connection can be made, and for so long; then as for all else. */
 	BACKOFF_UNREACHABLE = 5,
+	BACKOFF_SHARE = 4, /* of the time that there is no connection: the wait is no longer */
 	UNREACHABLE_LONG = 10 * 60,
 	CLOCK_CHECK = 5,
 	PROBE_SECONDS = 4, /* to hear from both servers after addresses changed */
+	SILENCES = 2, /* in a row that a server gets full time for; then … */
+	PATIENCE_LESS = 30, /* … so many seconds, three times of … */
+	PATIENCE_ROUND = 4, /* … as many */
 };
 
+/* A server that is being started ends connections too, and is soon back; one that is away for long
+ * is not asked more often for that. */
 static double backoff_max(const struct engine *engine)
 {
-	if (engine->lost_as == SESSION_FAILURE_UNREACHABLE &&
-		time(NULL) - engine->outage.since < UNREACHABLE_LONG)
+	double lasted = (double)(time(NULL) - engine->outage.since);
+	double most = lasted / BACKOFF_SHARE;
+
+	if (engine->lost_as == SESSION_FAILURE_UNREACHABLE && lasted < UNREACHABLE_LONG)
 		return BACKOFF_UNREACHABLE;
-	return BACKOFF_MAX;
+	if (most < BACKOFF_UNREACHABLE)
+		return BACKOFF_UNREACHABLE;
+	return most < BACKOFF_MAX ? most : BACKOFF_MAX;
 }
 
 void network_reconnect_later(struct engine *engine)
@@ -73,6 +84,11 @@ void network_stop_waiting(struct engine *engine)
 	ev_timer_stop(engine->loop->ev, &engine->network.probe);
 }
 
+bool network_is_in_doubt(const struct engine *engine)
+{
+	return ev_is_active(&engine->network.probe);
+}
+
 time_t network_next_try(const struct engine *engine)
 {
 	const ev_timer *backoff = &engine->network.backoff;
@@ -82,6 +98,41 @@ time_t network_next_try(const struct engine *engine)
 		return 0;
 	left = ev_timer_remaining(engine->loop->ev, (ev_timer *)backoff);
 	return time(NULL) + (time_t)(left + 0.5);
+}
+
+/*
+ * A server that is silent at the same point of each connection must not cost two minutes each time:
+ * what has come meanwhile on either side waits as long.  But one that is honest and slower than
+ * that must get to answer again, so the wait is a long one now and then.
+ */
+unsigned network_patience(const struct side *side)
+{
+	if (side->silences < SILENCES || side->silences % PATIENCE_ROUND == SILENCES - 1)
+		return LIMIT_SILENCE_SECONDS;
+	return PATIENCE_LESS;
+}
+
+bool network_was_hasty(
+	const struct engine *engine, const struct side *side, enum session_failure failure)
+{
+	return failure == SESSION_FAILURE_SILENT && engine->options->reconnect &&
+	       network_patience(side) < LIMIT_SILENCE_SECONDS;
+}
+
+void network_note_lost(struct side *side, enum session_failure failure)
+{
+	if (failure == SESSION_FAILURE_SILENT)
+		side->silences++;
+}
+
+void network_works(struct engine *engine)
+{
+	struct side *sides[] = {&engine->local, &engine->remote};
+
+	for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
+		sides[i]->silences = 0;
+		client_set_patience(side_client(sides[i]), network_patience(sides[i]));
+	}
 }
 
 /* How far the clock that counts suspended time is ahead of the one that does not. */
@@ -95,10 +146,11 @@ static double suspended_seconds(void)
 	       (double)(with.tv_nsec - without.tv_nsec) / 1e9;
 }
 
-static void connect_anew(struct engine *engine, const char *why)
+void network_connect_anew(struct engine *engine, const char *why)
 {
 	log_notice(ENGINE_CONTEXT(engine), "%s: connecting anew", why);
 	engine->failures = 0;
+	suspects_excuse(engine);
 	engine_reset(engine);
 }
 
@@ -108,7 +160,7 @@ static void on_clock(struct ev_loop *ev, ev_timer *timer, int revents)
 	double now = suspended_seconds();
 
 	if (now - engine->network.clock_offset > CLOCK_CHECK)
-		connect_anew(engine, "the machine was suspended");
+		network_connect_anew(engine, "the machine was suspended");
 	engine->network.clock_offset = now;
 }
 
@@ -134,7 +186,8 @@ static void on_probe(struct ev_loop *ev, ev_timer *timer, int revents)
 		return;
 	if (is_silent(&engine->local, engine->network.local_heard) ||
 		is_silent(&engine->remote, engine->network.remote_heard))
-		connect_anew(engine, "no answer since the addresses of this machine changed");
+		network_connect_anew(
+			engine, "no answer since the addresses of this machine changed");
 }
 
 /* To look at everything asks both servers something, whatever they were doing. */
@@ -164,6 +217,7 @@ static void on_addresses(struct addresses_handler *handler)
 {
 	struct engine *engine = container_of(handler, struct engine, network.handler);
 
+	suspects_excuse(engine);
 	switch (engine->phase) {
 	case ENGINE_OVER:
 		break;

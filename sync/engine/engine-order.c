@@ -187,7 +187,7 @@ enum step engine_order_changed(struct engine *engine)
 	struct mailbox_row *rows = NULL;
 	size_t count = 0;
 
-	if (mailboxes_load(engine->db, &rows, &count) < 0) {
+	if (suspects_retry_deeds(engine) < 0 || mailboxes_load(engine->db, &rows, &count) < 0) {
 		engine_database_failed(engine); /* what we know of the mailboxes is wrong now */
 		return STEP_WAIT;
 	}
@@ -211,8 +211,11 @@ bool engine_order_wants(struct engine *engine, struct mailbox *mailbox)
 	mailbox->ordered = engine->order != NULL;
 	mailbox->deletions_ordered |= asked->allow_deletions;
 	mailbox->repair |= asked->repair;
+	/* A command that names mailboxes also tries what is left out of them. */
 	return asked->allow_deletions || asked->repair ||
-	       (engine->order != NULL && asked->mailboxes != NULL);
+	       (asked->mailboxes != NULL &&
+		       (engine->order != NULL ||
+			       (!engine->first_done && mailbox->left_out.rows > 0)));
 }
 
 void engine_note_failed(struct engine *engine, struct mailbox *mailbox)
@@ -287,6 +290,7 @@ static void await_connection(struct engine *engine)
 
 void engine_order_submit(struct engine *engine, struct engine_order *order)
 {
+	order->since = time(NULL);
 	DL_APPEND(engine->orders, order);
 	if (is_connected(engine))
 		task_wake(&engine->task);

@@ -20,6 +20,7 @@
 #include "sync/engine/meeting.h"
 #include "sync/engine/request.h"
 #include "sync/engine/side.h"
+#include "sync/engine/suspects.h"
 #include "sync/net/addresses.h"
 #include "sync/plan/brake.h"
 #include "sync/plan/messages.h"
@@ -27,6 +28,7 @@
 
 struct engine_order;
 struct flag_pool;
+struct mailbox_name;
 struct replay;
 struct run;
 struct verification;
@@ -47,6 +49,7 @@ enum engine_phase {
 /* The stages of --delete and --rename; each waits for the answers to the one before. */
 enum change_stage {
 	CHANGE_CHECK,
+	CHANGE_COUNT, /* of a deletion: what goes with it */
 	CHANGE_LOCAL,
 	CHANGE_REMOTE,
 	CHANGE_SUBSCRIPTIONS,
@@ -54,10 +57,17 @@ enum change_stage {
 	CHANGE_OVER,
 };
 
+/* The messages of a mailbox that is deleted, and those that the other side does not have. */
+struct change_loss {
+	uint64_t messages, alone;
+};
+
 struct change_progress {
 	unsigned stage;
 	bool *failed; /* by the index of the name */
 	bool *done; /* likewise: anywhere */
+	struct change_loss *losses; /* likewise, local and remote */
+	struct side_view views[2]; /* local, remote: of what is counted */
 	bool local_renamed, remote_renamed;
 	bool local_was_renamed, remote_was_renamed; /* before */
 };
@@ -125,14 +135,19 @@ struct engine {
 	struct mailbox *queue; /* to be run (utlist) */
 	struct run *runs; /* under way (utlist) */
 	unsigned runs_count;
+	struct loop_check waits; /* see engine-waits.h */
 	struct meeting meeting; /* of runs, about what was moved between their mailboxes */
 	struct journal journal; /* what mail clients do */
 	struct replay *replay; /* under way */
+	struct suspects suspects; /* what may cost the connections */
 	bool replayed; /* something was, so that the lists are out of date */
 	bool schema_ready;
 	bool database_failed; /* since it was last at rest */
 	bool relist; /* look at both lists again */
 	bool incomplete; /* something was left undone */
+	bool incomplete_at_loss; /* … before the connection was lost */
+	bool retries; /* a program that runs once connects once more after this loss */
+	char *unresolved_said; /* unresolved.c: the command that was advised last, or NULL */
 	bool first_done; /* all was looked at once */
 	bool complete; /* how it ended */
 	enum session_failure lost_as; /* how a connection went last */
@@ -143,6 +158,7 @@ struct engine {
 	/* engine-watch.c */
 	struct hint_receiver hints;
 	ev_timer sweep, settle, verify;
+	ev_timer quarantine; /* until something that is left alone is due (quarantine.c) */
 
 	unsigned failures; /* connections in a row that came to nothing */
 	struct engine_network network;
@@ -178,6 +194,8 @@ void engine_queue_mailbox(struct engine *engine, struct mailbox *mailbox);
 int engine_add_mailbox(struct engine *engine, const char *name, size_t len, bool subscribed);
 /* A client has opened it: it comes before all that waits. */
 void engine_prefer_mailbox(struct engine *engine, struct mailbox *mailbox);
+/* Runs work on mailboxes that it is about. */
+bool engine_deed_is_in_use(const struct engine *engine, const struct deed *deed);
 /* It is not in the database any more; no run works on it. */
 void engine_forget_mailbox(struct engine *engine, struct mailbox *mailbox);
 void engine_over(struct engine *engine, bool complete);
@@ -206,8 +224,9 @@ bool engine_list_on(struct engine *engine);
  * nothing to ask. */
 bool engine_doubt(struct engine *engine);
 /* engine-tree.c: */
-/* Both lists are there, and prepared: decides, and submits what is to be created and subscribed. */
-void engine_tree_begin(struct engine *engine);
+/* Both lists are there, and prepared: decides, and submits what is to be created and subscribed.
+ * False: one of them is not believed, and both connections are made anew. */
+bool engine_tree_begin(struct engine *engine);
 /* It is done: mailboxes become known, and those that are not up to date are queued; false: the
  * database failed. */
 bool engine_tree_end(struct engine *engine);
@@ -227,6 +246,13 @@ void absence_note_levels(struct engine *engine);
  * would come of it if not: the absence, and what is new on that side.
  */
 void absence_wait(struct engine *engine);
+/*
+ * Several known mailboxes are absent from what a server lists, and it told nothing of them.  Its
+ * process may be at its wits' end: Dovecot's lists little more than INBOX for as long as it lives,
+ * when many have renamed mailboxes at once and its index of them broke.  Another connection has
+ * another process.
+ */
+bool absence_is_doubtful(struct engine *engine);
 
 /* engine-objectid.c: 0 (or 1), or -errno of the database. */
 /* Asks for the identifiers that are needed and not known; 1 if it has asked. */
@@ -235,6 +261,8 @@ int objectid_ask(struct engine *engine);
 int objectid_note_renamed(struct engine *engine);
 /* engine-identity.c: notes a renaming that the lists show by UIDVALIDITY, if any. */
 void identity_note_renamed(struct engine *engine);
+/* It gave way to another one, and is to be renamed again. */
+bool is_makeshift(const struct mailbox_name *name);
 /* Which identifiers the known mailboxes have; within a transaction. */
 int objectid_remember(struct engine *engine);
 
@@ -256,7 +284,6 @@ static inline bool engine_verifies(const struct engine *engine)
 }
 
 /* For engine-rename.c: */
-struct mailbox_name;
 /* A command of the change; `index` is the mailbox's among the names given. */
 struct change_request {
 	struct request request;
@@ -270,6 +297,10 @@ void change_refuse(struct engine *engine, size_t index);
 /* "VERB wire" or "VERB wire to_wire". */
 void change_submit(struct side *side, size_t index, const char *verb, const char *wire,
 	const char *to_wire, bool (*completed)(struct request *));
+
+/* engine-loss.c: asks what the mailbox holds; and says what was lost with it, if anything. */
+void loss_ask(struct side *side, size_t index, const char *wire);
+void loss_say(struct side *side, size_t index);
 
 /* engine-rename.c: one stage; 0 (or more), or -errno of the database. */
 int engine_rename_at(struct engine *engine, enum change_stage stage);
@@ -300,10 +331,25 @@ void network_init(struct engine *engine);
 void network_done(struct engine *engine);
 /* Both connections were given up: they are made again after a while. */
 void network_reconnect_later(struct engine *engine);
+/* Gives both connections up, for a reason that is no failure; they are made again at once. */
+void network_connect_anew(struct engine *engine, const char *why);
 /* The next connection is tried now.  False if it is on its way already. */
 bool network_connect_now(struct engine *engine);
 /* Nothing is waited for any more: both connections are being given up. */
 void network_stop_waiting(struct engine *engine);
+/* For how many seconds that side's answers are waited for. */
+unsigned network_patience(const struct side *side);
+/* The connection is being lost, and to silence, before an honest server must have answered: that
+ * proves nothing against what was asked, and a service goes on to wait longer.  A program that runs
+ * once has no time for that.  Before network_note_lost(). */
+bool network_was_hasty(
+	const struct engine *engine, const struct side *side, enum session_failure failure);
+/* A connection was lost like that. */
+void network_note_lost(struct side *side, enum session_failure failure);
+/* All was looked at: both servers answer. */
+void network_works(struct engine *engine);
+/* The addresses of this machine have just changed. */
+bool network_is_in_doubt(const struct engine *engine);
 /* When the next connection will be tried; 0: none is waited for. */
 time_t network_next_try(const struct engine *engine);
 

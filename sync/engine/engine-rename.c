@@ -351,6 +351,7 @@ static int rename_at(const struct rename *rename, enum change_stage stage)
 		return 0;
 	case CHANGE_DATABASE:
 		return rename->change->database ? rename_known(rename) : 0;
+	case CHANGE_COUNT:
 	case CHANGE_SUBSCRIPTIONS:
 	case CHANGE_OVER:
 		break;

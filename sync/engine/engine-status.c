@@ -6,10 +6,14 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
 #include "sync/engine/advice.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/engine-waits.h"
 #include "sync/engine/order.h"
+#include "sync/engine/unresolved.h"
+#include "sync/imap/mailbox.h"
 
 const char *status_push_name(enum status_push push)
 {
@@ -112,12 +116,6 @@ static int64_t messages_beyond(const struct mailbox_side *side)
 	return side->seen.uidnext > done ? (int64_t)side->seen.uidnext - done : 0;
 }
 
-static bool is_invalid(const struct mailbox_side *side)
-{
-	return side->base.uidvalidity != 0 && side->seen.uidvalidity != 0 &&
-	       side->base.uidvalidity != side->seen.uidvalidity;
-}
-
 static char *command_for(
 	const struct engine *engine, const struct mailbox *mailbox, enum status_state state)
 {
@@ -125,24 +123,20 @@ static char *command_for(
 
 	if (state == MAILBOX_HELD && mailbox->missing == NULL)
 		options = "--allow-deletions";
-	else if (mailbox->missing != NULL && strcmp(mailbox->name, "INBOX") != 0)
+	else if ((state == MAILBOX_FAILED || mailbox->missing != NULL) &&
+		 is_unresolved(engine, mailbox))
 		options = "--target=database --delete"; /* loses nothing */
-	else if (state == MAILBOX_FAILED &&
-		 (is_invalid(&mailbox->local) || is_invalid(&mailbox->remote)))
-		options = "--target=database --delete";
 	return options != NULL ? advice(engine, options, mailbox->display, NULL) : NULL;
 }
 
 static char *missing_reason(const struct engine *engine, const struct mailbox *mailbox)
 {
-	_cleanup_free_ char *command = NULL;
+	_cleanup_free_ char *what_to_do =
+		is_unresolved(engine, mailbox) ? missing_advice(engine, mailbox) : NULL;
 
-	if (strcmp(mailbox->name, "INBOX") == 0)
-		return xasprintf("the %s server does not list it any more", mailbox->missing);
-	command = advice(engine, "--delete", mailbox->display, NULL);
-	return xasprintf("the %s server does not list it any more; if it was deleted there on "
-			 "purpose, `%s` deletes it here as well",
-		mailbox->missing, command);
+	return xasprintf("the %s server does not list it any more%s%s",
+		mailbox->missing->remote ? "remote" : "local", what_to_do != NULL ? ". " : "",
+		what_to_do != NULL ? what_to_do : "");
 }
 
 static char *reason_for(
@@ -192,6 +186,40 @@ static void take_mailboxes(const struct engine *engine, struct engine_status *re
 	qsort(ret->mailboxes, ret->mailbox_count, sizeof(*ret->mailboxes), by_name);
 }
 
+/* --- Waits --- */
+
+static void take_wait(const struct wait *wait, void *context)
+{
+	struct engine_status *ret = context;
+	const char *reason = wait_reason_text(wait->reason);
+
+	if (reason == NULL || ret->wait_count >= LIMIT_STATUS_WAITS)
+		return;
+	ret->waits[ret->wait_count++] = (struct status_wait){
+		.what = waiter_text(wait->waiter),
+		.name = wait->name != NULL ? xstrdup(wait->name) : NULL,
+		.reason = reason,
+		.since = wait->since,
+	};
+}
+
+/* A database that cannot be read is told of otherwise. */
+static void take_left_out(const struct engine *engine, struct engine_status *ret)
+{
+	if (!engine->schema_ready ||
+		quarantine_load(engine->db, 0, &ret->rows, &ret->left_out_count) < 0)
+		return;
+	ret->left_out = xcalloc(ret->left_out_count + 1, sizeof(*ret->left_out));
+	for (size_t i = 0; i < ret->left_out_count; i++) {
+		struct quarantine *row = &ret->rows[i];
+
+		ret->left_out[i].row = row;
+		if (row->mailbox_name != NULL)
+			ret->left_out[i].mailbox = mailbox_for_person(
+				row->mailbox_name, row->mailbox_len, engine->local.delimiter);
+	}
+}
+
 void engine_status_take(struct engine *engine, struct engine_status *ret)
 {
 	struct engine_order *order;
@@ -207,7 +235,11 @@ void engine_status_take(struct engine *engine, struct engine_status *ret)
 	take_side(engine, &engine->remote, &ret->remote);
 	DL_FOREACH (engine->orders, order)
 		ret->orders_waiting++;
+	ret->resolve = unresolved_advice(engine);
 	take_mailboxes(engine, ret);
+	ret->waits = xcalloc(LIMIT_STATUS_WAITS, sizeof(*ret->waits));
+	engine_waits_visit(engine, take_wait, ret);
+	take_left_out(engine, ret);
 }
 
 void engine_status_done(struct engine_status *status)
@@ -218,7 +250,17 @@ void engine_status_done(struct engine_status *status)
 		free(status->mailboxes[i].resolve);
 	}
 	free(take(status->mailboxes));
+	free(take(status->resolve));
 	status->mailbox_count = 0;
+	for (size_t i = 0; i < status->wait_count; i++)
+		free(status->waits[i].name);
+	free(take(status->waits));
+	status->wait_count = 0;
+	for (size_t i = 0; i < status->left_out_count; i++)
+		free(status->left_out[i].mailbox);
+	free(take(status->left_out));
+	quarantine_free(take(status->rows), status->left_out_count);
+	status->left_out_count = 0;
 	free(take(status->local.reason));
 	free(take(status->remote.reason));
 }

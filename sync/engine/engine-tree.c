@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "sync/base/xalloc.h"
-#include "sync/engine/advice.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/quarantine.h"
+#include "sync/engine/unresolved.h"
 #include "sync/imap/mailbox.h"
 #include "sync/plan/mailboxes.h"
 
@@ -145,20 +146,14 @@ static bool lacks_inbox(struct side *side)
 	       listing_find(side_listing(other), "INBOX", 5) != NULL;
 }
 
-/* What loses nothing comes first. */
 static void say_gone(struct engine *engine, struct side *side, const struct mailbox *mailbox)
 {
-	const char *other = side->remote ? "local" : "remote";
-	_cleanup_free_ char *restore =
-		advice(engine, "--target=database --delete", mailbox->display, NULL);
-	_cleanup_free_ char *give_up = advice(engine, "--delete", mailbox->display, NULL);
+	_cleanup_free_ char *what_to_do = missing_advice(engine, mailbox);
 
 	log_error(SIDE_CONTEXT(side, mailbox->display),
 		"the mailbox disappeared from the %s server; the %s server still has it, and "
-		"nothing is deleted. To get it back, run `%s`: the next run makes it again from "
-		"the %s server. Only if it is meant to be gone, run `%s`, which deletes it on the "
-		"%s server as well",
-		side->remote ? "remote" : "local", other, restore, other, give_up, other);
+		"nothing is deleted. %s",
+		side->name, side->remote ? "local" : "remote", what_to_do);
 }
 
 static void say_missing(
@@ -171,7 +166,7 @@ static void say_missing(
 	if (mailbox != NULL) {
 		mailbox->listed = false;
 		mailbox->absent_since = 0;
-		mailbox->missing = side->name;
+		mailbox->missing = side;
 	}
 	if (mailbox == NULL || (!is_inbox && lacks_inbox(side)) ||
 		(mailbox->missing_said && engine->order == NULL))
@@ -230,15 +225,21 @@ static void forget_missing(struct engine *engine)
 			mailbox->missing = NULL;
 }
 
-void engine_tree_begin(struct engine *engine)
+bool engine_tree_begin(struct engine *engine)
 {
 	make_plan(engine);
 	absence_wait(engine);
+	if (absence_is_doubtful(engine)) {
+		network_connect_anew(engine, "several mailboxes are not listed any more");
+		return false;
+	}
+	engine->local.believed = engine->remote.believed = true;
 	forget_missing(engine);
 	free(engine->tree_failed);
 	engine->tree_failed = xcalloc(engine->tree_count, sizeof(*engine->tree_failed));
 	for (size_t i = 0; i < engine->tree_count; i++)
 		begin_operation(engine, &engine->tree[i]);
+	return true;
 }
 
 int engine_add_mailbox(struct engine *engine, const char *name, size_t len, bool subscribed)
@@ -288,24 +289,36 @@ static void sync_mailbox(struct engine *engine, const struct plan_mailbox *opera
 	mailbox->listed = true;
 	mailbox->noted = false;
 	mailbox->absent_since = 0;
-	if (mailbox->missing != NULL)
-		mailbox->held = false; /* it is back */
+	if (mailbox->missing != NULL) { /* it is back */
+		mailbox->held = false;
+		mailbox->held_since = 0;
+	}
 	mailbox->missing = NULL;
 	mailbox->missing_said = false;
 	note_listed(&mailbox->local, mailbox, &engine->local_listing);
 	note_listed(&mailbox->remote, mailbox, &engine->remote_listing);
 	if (mailbox_is_clean(mailbox))
 		mailbox_note_in_step(mailbox);
-	if (engine_order_wants(engine, mailbox) || !mailbox_is_clean(mailbox))
+	if (engine_order_wants(engine, mailbox) || !mailbox_is_clean(mailbox) ||
+		quarantine_calls(mailbox))
 		engine_queue_mailbox(engine, mailbox);
+}
+
+static int remember(struct engine *engine, const struct plan_mailbox *operation)
+{
+	_cleanup_free_ char *name = display_name(engine, operation);
+	int r = engine_add_mailbox(engine, operation->name, operation->len, operation->subscribed);
+
+	if (r == 0)
+		log_info(DATABASE_CONTEXT(engine), "Created mailbox %s", name);
+	return r;
 }
 
 static int end_operation(struct engine *engine, const struct plan_mailbox *operation)
 {
 	switch (operation->action) {
 	case MAILBOX_REMEMBER:
-		return engine_add_mailbox(
-			engine, operation->name, operation->len, operation->subscribed);
+		return remember(engine, operation);
 	case MAILBOX_SET_SUBSCRIBED:
 		return set_subscribed(engine, operation);
 	case MAILBOX_SYNC:

@@ -15,8 +15,10 @@
 #include "sync/base/xalloc.h"
 #include "sync/engine/ask.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/quarantine.h"
 #include "sync/engine/run.h"
 #include "sync/engine/subtree.h"
+#include "sync/engine/unresolved.h"
 #include "sync/imap/mailbox.h"
 #include "sync/imap/utf7.h"
 
@@ -403,8 +405,12 @@ enum step watch_checked(struct engine *engine)
 		engine->phase = ENGINE_WORK;
 		return STEP_AGAIN;
 	}
+	quarantine_sum_up(engine);
 	say_up_to_date(engine);
+	if (engine->order != NULL || !watch_looks_soon(engine))
+		unresolved_say(engine);
 	engine_failure_over(engine);
+	network_works(engine);
 	engine->phase = ENGINE_REST;
 	engine_order_rested(engine);
 	if (engine->options->push) {
@@ -412,6 +418,7 @@ enum step watch_checked(struct engine *engine)
 		begin_push(&engine->remote);
 	}
 	arm_sweep(engine);
+	quarantine_wait(engine);
 	return STEP_AGAIN;
 }
 

@@ -10,8 +10,11 @@
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/engine-waits.h"
+#include "sync/engine/quarantine.h"
 #include "sync/engine/replay.h"
 #include "sync/engine/run.h"
+#include "sync/engine/unresolved.h"
 #include "sync/imap/flags.h"
 
 struct mailbox *engine_find_mailbox(struct engine *engine, const char *name, size_t len)
@@ -29,6 +32,7 @@ void engine_queue_mailbox(struct engine *engine, struct mailbox *mailbox)
 	if (mailbox->running || mailbox->queued || !mailbox->listed)
 		return;
 	mailbox->queued = true;
+	mailbox->queued_since = time(NULL);
 	if (mailbox->preferred)
 		DL_PREPEND(engine->queue, mailbox);
 	else
@@ -112,6 +116,8 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 	mailbox->check = !run->put_off;
 	mailbox->preferred &= run->straddled;
 	mailbox_note_problem(mailbox, ok || run->straddled ? NULL : reason);
+	if (run->quarantine_changed && quarantine_refresh(engine) < 0)
+		engine_database_failed(engine);
 	if (run->put_off) {
 		mailbox->again = false; /* the lists will tell that it is not up to date */
 	} else if (run->straddled) {
@@ -121,6 +127,7 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 		mailbox->replayed = false;
 		mailbox->rename_attempts = 0;
 		mailbox->failed = false;
+		mailbox->held_since = 0;
 		mailbox_note_reached(mailbox);
 		mailbox_note_in_step(mailbox);
 	} else if (run->database_failed) {
@@ -131,6 +138,8 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 		if (reason != NULL)
 			log_error(RUN_CONTEXT(run), "%s", reason);
 	}
+	if (!run->barrier.lost)
+		suspects_note_run(engine, mailbox, run->probed || (ok && !run->straddled));
 	if (mailbox->again && ok && engine->phase == ENGINE_WORK)
 		engine_queue_mailbox(engine, mailbox);
 	mailbox->again = false;
@@ -144,6 +153,25 @@ static void leave_refused(struct engine *engine, struct mailbox *mailbox)
 	mailbox_note_problem(mailbox, journal_refusal(&engine->journal, mailbox));
 	mailbox->again = false;
 	engine_note_failed(engine, mailbox);
+}
+
+/* What may cost the connection waits until all else is done, and then has it for itself; or it is
+ * given up for a while, unless a person asks for it. */
+static bool is_left_out(struct engine *engine, struct mailbox *mailbox)
+{
+	bool asked = mailbox->repair || engine->asked.mailboxes != NULL;
+	_cleanup_free_ char *words = NULL;
+
+	if (suspects_hold(engine, mailbox, SUSPECT_MAILBOX)) {
+		mailbox->again = false;
+		return true;
+	}
+	if (asked || suspects_find_given_up(engine, mailbox, &words) <= 0)
+		return false;
+	mailbox_note_problem(mailbox, words);
+	mailbox->again = false;
+	engine_note_failed(engine, mailbox);
+	return true;
 }
 
 static void start_runs(struct engine *engine)
@@ -166,6 +194,8 @@ static void start_runs(struct engine *engine)
 			leave_refused(engine, mailbox);
 			continue;
 		}
+		if (is_left_out(engine, mailbox))
+			continue;
 		mailbox->running = true;
 		mailbox->held = false;
 		run = run_new(engine, mailbox, run_finished);
@@ -202,20 +232,18 @@ static void queue_named(struct engine *engine, const struct mailbox_name *name)
 		engine_queue_mailbox(engine, mailbox);
 }
 
-static bool is_about_messages(const struct deed *deed)
-{
-	return deed->kind == ACTION_MOVE || deed->kind == ACTION_COPY;
-}
-
 static void replay_finished(struct engine *engine, struct deed *deed, enum replay_end end)
 {
 	engine->replay = NULL;
 	task_wake(&engine->task);
+	if (end != REPLAY_LOST)
+		suspects_note_replay(engine, deed);
 	switch (end) {
 	case REPLAY_DONE:
 		/* Of the lists that are about to be compared; or of their names. */
-		engine->replayed |= engine->phase == ENGINE_REPLAY || !is_about_messages(deed);
-		if (is_about_messages(deed) && deed->from.data != NULL && deed->to.data != NULL) {
+		engine->replayed |= engine->phase == ENGINE_REPLAY || !deed_is_about_messages(deed);
+		if (deed_is_about_messages(deed) && deed->from.data != NULL &&
+			deed->to.data != NULL) {
 			queue_named(engine, &deed->from);
 			queue_named(engine, &deed->to);
 		}
@@ -233,7 +261,7 @@ static void replay_finished(struct engine *engine, struct deed *deed, enum repla
 }
 
 /* A run that is in the middle of its mailboxes is waited for; it goes no further than its pass. */
-static bool is_in_use(const struct engine *engine, const struct deed *deed)
+bool engine_deed_is_in_use(const struct engine *engine, const struct deed *deed)
 {
 	const struct run *run;
 
@@ -251,7 +279,7 @@ static bool replay(struct engine *engine)
 	if (engine->replay != NULL)
 		return true;
 	deed = journal_next(&engine->journal, engine->phase == ENGINE_REPLAY);
-	if (deed != NULL && !is_in_use(engine, deed))
+	if (deed != NULL && !engine_deed_is_in_use(engine, deed))
 		engine->replay = replay_new(engine, deed, replay_finished);
 	return deed != NULL;
 }
@@ -260,8 +288,8 @@ static enum step begin_tree(struct engine *engine)
 {
 	if (engine->asked.change != NULL)
 		engine_change_begin(engine);
-	else
-		engine_tree_begin(engine);
+	else if (!engine_tree_begin(engine))
+		return STEP_WAIT;
 	engine->phase = ENGINE_TREE;
 	return engine->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
 }
@@ -295,6 +323,8 @@ static int prepare(struct engine *engine)
 		if (!engine_prepare(engine))
 			return -EIO;
 		r = journal_load(&engine->journal);
+		if (r >= 0)
+			r = suspects_judge(engine);
 		if (r < 0) {
 			engine_database_failed(engine);
 			return r;
@@ -411,10 +441,14 @@ static enum step work(struct engine *engine)
 		return relist(engine);
 	if (engine->queue != NULL)
 		return STEP_WAIT; /* for the clients */
+	if (suspects_try(engine))
+		return STEP_AGAIN;
 	renew_flags(engine);
-	if (!engine->options->stay)
-		return log_out(engine);
-	return watch_check(engine);
+	if (engine->options->stay)
+		return watch_check(engine);
+	quarantine_sum_up(engine);
+	unresolved_say(engine);
+	return log_out(engine);
 }
 
 static enum step rest(struct engine *engine)
@@ -436,6 +470,8 @@ static enum step logging_out(struct engine *engine)
 	if (!client_is_flushed(side_client(&engine->local)) ||
 		!client_is_flushed(side_client(&engine->remote)))
 		return STEP_WAIT;
+	side_say_traffic(&engine->local);
+	side_say_traffic(&engine->remote);
 	engine_over(engine, !engine->incomplete);
 	return STEP_AGAIN;
 }
@@ -491,6 +527,7 @@ void engine_connect(struct engine *engine)
 	engine->lost_as = SESSION_FAILURE_NETWORK; /* unless it is said to be something else */
 	engine->relist = engine->replayed = false;
 	journal_retry(&engine->journal);
+	suspects_connect(engine);
 	barrier_reset(&engine->barrier);
 	side_connect(&engine->local);
 	side_connect(&engine->remote);
@@ -500,6 +537,12 @@ void engine_side_ready(struct engine *engine, struct side *side)
 {
 	engine_list(engine, side);
 	task_wake(&engine->task);
+}
+
+/* After the loss that is being dealt with. */
+static bool reconnects(const struct engine *engine)
+{
+	return engine->options->reconnect || engine->retries;
 }
 
 /* The same reason again and again is said once. */
@@ -512,7 +555,7 @@ static void say_lost(struct engine *engine, struct side *side, const char *reaso
 		return;
 	}
 	log_error(SIDE_CONTEXT(side, NULL), "%s%s", reason,
-		engine->options->reconnect ? " (trying again)" : "");
+		reconnects(engine) ? " (trying again)" : "");
 }
 
 /* Both connections are given up with either: the lists are compared anew on the next ones, and
@@ -527,10 +570,17 @@ void engine_side_lost(
 		engine_over(engine, !engine->incomplete);
 		return;
 	}
+	if (engine->phase == ENGINE_CONNECT || network_is_in_doubt(engine) ||
+		network_was_hasty(engine, side, failure))
+		suspects_excuse(engine); /* nothing could be reached after the loss, say */
+	suspects_note_loss(engine, reason);
+	engine->retries = !engine->options->reconnect && suspects_are_worth_a_retry(engine);
 	say_lost(engine, side, reason);
 	engine_outage_note(engine, side, reason);
-	engine->incomplete = true;
+	engine->incomplete |= !engine->retries;
+	engine->incomplete_at_loss = engine->incomplete;
 	engine->lost_as = failure;
+	network_note_lost(side, failure);
 	engine_reset(engine);
 }
 
@@ -538,6 +588,7 @@ void engine_reset(struct engine *engine)
 {
 	network_stop_waiting(engine);
 	watch_stop(engine);
+	quarantine_stop(engine);
 	engine->phase = ENGINE_DOWN;
 	task_wake(&engine->fall);
 }
@@ -563,10 +614,15 @@ static enum step fall(struct task *task)
 	}
 	engine_forget_unwritten(engine);
 	engine_orders_fail(engine);
-	if (engine->options->reconnect)
-		network_reconnect_later(engine);
-	else
+	if (!reconnects(engine)) {
 		engine_over(engine, false);
+		return STEP_WAIT;
+	}
+	/* What was cut off is looked at once more. */
+	if (!engine->options->reconnect)
+		engine->incomplete = engine->incomplete_at_loss;
+	engine->retries = false;
+	network_reconnect_later(engine);
 	return STEP_WAIT;
 }
 
@@ -595,13 +651,17 @@ struct engine *engine_new(struct loop *loop, struct worker *worker,
 	task_init(&engine->fall, loop, fall, NULL);
 	barrier_init(&engine->barrier, &engine->task);
 	ev_timer_init(&engine->poll_logout, on_poll_logout, 0.02, 0.02);
-	side_init(&engine->local, engine, false, options->local, &account->local);
-	side_init(&engine->remote, engine, true, options->remote, &account->remote);
+	side_init(&engine->local, engine, false, options->local, &account->local,
+		options->local_folders);
+	side_init(&engine->remote, engine, true, options->remote, &account->remote, NULL);
 	watch_init(engine);
+	quarantine_init(engine);
 	network_init(engine);
 	journal_init(&engine->journal, engine);
+	suspects_init(&engine->suspects, engine);
 	meeting_init(&engine->meeting, engine);
 	engine_orders_init(engine);
+	engine_waits_watch(engine);
 	engine_connect(engine);
 	return engine;
 }
@@ -625,7 +685,11 @@ struct engine *engine_free(struct engine *engine)
 	if (engine == NULL)
 		return NULL;
 	engine->phase = ENGINE_OVER;
+	engine_waits_unwatch(engine);
 	watch_done(engine);
+	quarantine_stop(engine);
+	room_stop(&engine->local.room);
+	room_stop(&engine->remote.room);
 	network_done(engine);
 	engine_orders_drop(engine);
 	engine_outage_clear(engine);
@@ -640,6 +704,7 @@ struct engine *engine_free(struct engine *engine)
 		mailbox_free(mailbox);
 	}
 	journal_done(&engine->journal);
+	suspects_done(&engine->suspects);
 	meeting_done(&engine->meeting);
 	listing_clear(&engine->local_listing);
 	listing_clear(&engine->remote_listing);
@@ -647,6 +712,7 @@ struct engine *engine_free(struct engine *engine)
 	flag_pool_free(engine->flags);
 	free(engine->tree);
 	free(engine->tree_failed);
+	free(engine->unresolved_said);
 	engine_change_done(engine);
 	free(engine);
 	return NULL;

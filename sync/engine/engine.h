@@ -22,6 +22,8 @@ struct worker;
 struct engine_options {
 	const struct account *account;
 	const struct session_options *local, *remote;
+	const char *const *local_folders; /* what the embedded store writes to, NULL-terminated; or
+					     NULL */
 	struct db *db; /* open and locked */
 	const char *const *mailboxes; /* names on the command line, NULL-terminated, or NULL for the
 					 configured ones */

@@ -20,6 +20,9 @@ enum evidence {
 	/* It has no pair: it is a copy of ours that arrived after the message had been copied anew
 	 * (run-late.c). */
 	EVIDENCE_COPY,
+	/* There was evidence before, and the server refused; a row of the quarantine remembers it,
+	 * and its pair does not answer when asked once more (run-refused.c). */
+	EVIDENCE_REMEMBERED,
 	EVIDENCE_COUNT,
 };
 

@@ -79,6 +79,30 @@ bool identity_may_be_same(const struct identity *one, const struct identity *oth
 	return apart(one->size, other->size) <= one->size / 16;
 }
 
+static void take_date(struct item *item, const struct response *response)
+{
+	struct slice date = response->fetch.internaldate;
+
+	if (date.len == 0 || date.len > INTERNALDATE_LEN)
+		date = (struct slice){
+			.data = INTERNALDATE_UNKNOWN, .len = strlen(INTERNALDATE_UNKNOWN)};
+	memcpy(item->internaldate, date.data, date.len);
+}
+
+static void take_message_id(struct item *item, const struct response *response)
+{
+	struct buf value;
+	size_t len;
+
+	if (response->fetch.header.data == NULL)
+		return;
+	buf_init(&value, response->fetch.header.len);
+	put_message_id(&value, response->fetch.header.data, response->fetch.header.len);
+	len = buf_len(&value) < MESSAGE_ID_SHOWN ? buf_len(&value) : MESSAGE_ID_SHOWN;
+	memcpy(item->message_id, buf_data(&value), len);
+	buf_done(&value);
+}
+
 bool identity_from_fetch(const struct response *response, struct identity *ret)
 {
 	const unsigned needed = FETCH_UID | FETCH_SIZE | FETCH_INTERNALDATE | FETCH_HEADER;
@@ -92,27 +116,28 @@ bool identity_from_fetch(const struct response *response, struct identity *ret)
 	return true;
 }
 
-bool items_add(struct items *items, struct flag_pool *pool, const struct response *response)
+enum item_result items_add(
+	struct items *items, struct flag_pool *pool, const struct response *response)
 {
 	struct item item = {.uid = response->fetch.uid};
 
 	if (!identity_from_fetch(response, &item.identity) ||
-		!(response->fetch.items & FETCH_FLAGS) ||
-		response->fetch.internaldate.len > INTERNALDATE_LEN)
-		return false;
-	memcpy(item.internaldate, response->fetch.internaldate.data,
-		response->fetch.internaldate.len);
+		!(response->fetch.items & FETCH_FLAGS))
+		return ITEM_LACKS;
+	take_date(&item, response);
+	take_message_id(&item, response);
 	if ((response->fetch.items & FETCH_EMAILID) && response->fetch.email_id.len <= EMAIL_ID_LEN)
 		memcpy(item.email.id, response->fetch.email_id.data, response->fetch.email_id.len);
-	item.flags = flags_intern(pool, response->atoms, response->atoms_count);
+	item.flags = flags_intern_usable(
+		pool, response->atoms, response->atoms_count, &item.flags_left_out);
 	if (item.flags == NULL)
-		return false;
+		return ITEM_TOO_MUCH;
 	if (items->count == items->size) {
 		items->size = items->size > 0 ? 2 * items->size : 16;
 		items->list = xreallocarray(items->list, items->size, sizeof(*items->list));
 	}
 	items->list[items->count++] = item;
-	return true;
+	return ITEM_TAKEN;
 }
 
 static int by_uid(const void *one, const void *other)

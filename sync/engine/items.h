@@ -18,7 +18,13 @@ struct response;
 #define FETCH_IDENTITY "UID INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
 #define FETCH_METADATA "UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"
 
-enum { INTERNALDATE_LEN = 26 }; /* RFC 3501 section 9: date-time without its quotes */
+enum {
+	INTERNALDATE_LEN = 26, /* RFC 3501 section 9: date-time without its quotes */
+	MESSAGE_ID_SHOWN = 100, /* bytes */
+};
+
+/* What a message gets whose server has no date for it, or one that is none. */
+#define INTERNALDATE_UNKNOWN "01-Jan-1970 00:00:00 +0000"
 
 struct item {
 	uint32_t uid;
@@ -26,8 +32,10 @@ struct item {
 	struct charge charge; /* against the credit, while it is asked for */
 	char internaldate[INTERNALDATE_LEN + 1];
 	const struct flags *flags;
+	size_t flags_left_out; /* that no message may have, or too many of them */
 	struct identity identity;
 	struct email email; /* if the server tells it */
+	char message_id[MESSAGE_ID_SHOWN + 1]; /* for a person: cut, and as the server wrote it */
 };
 
 struct items {
@@ -53,8 +61,14 @@ bool identity_may_be_same(const struct identity *one, const struct identity *oth
 /* Digest of the bytes as they are. */
 void identity_digest_whole(const char *header, size_t len, uint8_t ret_digest[16]);
 
-/* From a FETCH of FETCH_METADATA; false if it is not one, or has what no message may have. */
-bool items_add(struct items *items, struct flag_pool *pool, const struct response *response);
+enum item_result {
+	ITEM_TAKEN,
+	ITEM_LACKS, /* not all of what was asked for */
+	ITEM_TOO_MUCH, /* there is no room for its flags, or for those of any other message */
+};
+/* From a FETCH of FETCH_METADATA. */
+enum item_result items_add(
+	struct items *items, struct flag_pool *pool, const struct response *response);
 /* Sorts, and drops repeated UIDs. */
 void items_settle(struct items *items);
 struct item *items_find(const struct items *items, uint32_t uid);

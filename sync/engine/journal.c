@@ -122,14 +122,16 @@ bool journal_holds_tree(const struct journal *journal)
 	return false;
 }
 
-static bool is_about_messages(const struct deed *deed)
+/* It is not done for now, and what it names is left as it is on both sides. */
+static bool is_held(const struct deed *deed)
 {
-	return deed->kind == ACTION_MOVE || deed->kind == ACTION_COPY;
+	return deed->refused || deed->apart;
 }
 
-static bool waits(const struct journal *journal, const struct deed *deed)
+bool journal_is_held_up(const struct journal *journal, const struct deed *deed)
 {
-	return deed->refused || (!is_about_messages(deed) && journal_is_blocked(journal, deed));
+	return is_held(deed) ||
+	       (!deed_is_about_messages(deed) && journal_is_blocked(journal, deed));
 }
 
 enum journal_hold journal_hold(const struct journal *journal, const struct mailbox *mailbox)
@@ -146,7 +148,7 @@ enum journal_hold journal_hold(const struct journal *journal, const struct mailb
 	DL_FOREACH (journal->deeds, deed) {
 		if (!journal_deed_concerns(deed, mailbox->name, mailbox->len))
 			continue;
-		if (!waits(journal, deed))
+		if (!journal_is_held_up(journal, deed))
 			return HOLD_DEED;
 		hold = HOLD_REFUSED;
 	}
@@ -163,7 +165,7 @@ const char *journal_refusal(const struct journal *journal, const struct mailbox 
 	const struct deed *deed;
 
 	DL_FOREACH (journal->deeds, deed)
-		if (deed->refused && deed->refusal != NULL &&
+		if (is_held(deed) && deed->refusal != NULL &&
 			journal_deed_concerns(deed, mailbox->name, mailbox->len))
 			return deed->refusal;
 	return "what a client did with it waits for something else that is refused (see above)";
@@ -174,7 +176,7 @@ bool journal_reserves(const struct journal *journal, const char *name, size_t le
 	const struct deed *deed;
 
 	DL_FOREACH (journal->deeds, deed)
-		if (deed->refused && journal_deed_concerns(deed, name, len))
+		if (is_held(deed) && journal_deed_concerns(deed, name, len))
 			return true;
 	return false;
 }
@@ -236,10 +238,20 @@ static void add_deed(struct journal *journal, const struct action *action, enum 
 	deed->certain = action->certain;
 	deed->begun = action->begun;
 	deed->uidvalidity = action->uidvalidity;
+	deed->since = time(NULL);
 	deed->from = read_name(journal, action->mailbox);
 	deed->to = read_name(journal, action->target);
 	DL_APPEND(journal->deeds, deed);
 	journal->deeds_count++;
+}
+
+char *journal_describe(const struct journal *journal, const struct deed *deed)
+{
+	const struct mailbox_name *name = deed->from.data != NULL ? &deed->from : &deed->to;
+	_cleanup_free_ char *display =
+		mailbox_for_person(name->data, name->len, journal->engine->local.delimiter);
+
+	return xasprintf("%s %s", verbs[deed->kind], display);
 }
 
 /* "5:7,3" for 5 6 7 3. */
@@ -470,7 +482,7 @@ bool journal_is_blocked(const struct journal *journal, const struct deed *deed)
 	DL_FOREACH (journal->deeds, before) {
 		if (before == deed)
 			return false;
-		if (before->refused && waits_for(deed, before))
+		if (is_held(before) && waits_for(deed, before))
 			return true;
 	}
 	return false;
@@ -481,7 +493,7 @@ struct deed *journal_next(struct journal *journal, bool lists_are_new)
 	struct deed *deed;
 
 	DL_FOREACH (journal->deeds, deed)
-		if (!waits(journal, deed))
+		if (!journal_is_held_up(journal, deed))
 			return deed->certain || lists_are_new ? deed : NULL;
 	return NULL;
 }
@@ -498,6 +510,34 @@ void journal_settle(struct journal *journal, struct deed *deed)
 {
 	disturb(journal, deed->kind, &deed->from, &deed->to);
 	free_deed(journal, deed);
+}
+
+int journal_drop(struct journal *journal, const struct mailbox_name *name)
+{
+	struct deed *deed;
+	int r = 0;
+
+	DL_FOREACH (journal->deeds, deed) {
+		if (!journal_deed_concerns(deed, name->data, name->len))
+			continue;
+		r = actions_drop(journal->engine->db, deed->id);
+		if (r < 0)
+			return r;
+		deed->dropped = true;
+	}
+	return r;
+}
+
+void journal_dropped(struct journal *journal, bool committed)
+{
+	struct deed *deed, *next;
+
+	DL_FOREACH_SAFE (journal->deeds, deed, next) {
+		if (deed->dropped && committed)
+			journal_settle(journal, deed);
+		else
+			deed->dropped = false;
+	}
 }
 
 struct mailbox_name journal_present_name(const struct deed *deed, const struct mailbox_name *name)

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "sync/engine/action.h"
 #include "sync/engine/removals.h"
@@ -30,7 +31,11 @@ struct deed {
 	bool to_local; /* it was done on the remote side */
 	bool certain; /* the server said OK */
 	bool begun; /* commands of it may have reached the other side */
+	bool dropped; /* taken out of the database, in a transaction that is not over */
 	bool refused; /* by the other side: its mailboxes are held until it is tried again */
+	bool apart; /* it may cost the connection (suspects.h): its mailboxes are held likewise,
+		       until it is tried by itself */
+	time_t since; /* it was done, or found in the database */
 	bool said; /* … which a person has been told */
 	char *refusal; /* … and how, owned */
 	/* Of a deletion that was only seen (replay-brake.c): */
@@ -41,6 +46,11 @@ struct deed {
 	 * (journal_note_of()). */
 	uint32_t uidvalidity;
 };
+
+static inline bool deed_is_about_messages(const struct deed *deed)
+{
+	return deed->kind == ACTION_MOVE || deed->kind == ACTION_COPY;
+}
 
 struct journal {
 	struct engine *engine;
@@ -77,10 +87,20 @@ struct deed *journal_next(struct journal *journal, bool lists_are_new);
 /* A refused one before it has to do with the same mailboxes: messages are left to the ordinary sync
  * then, so that the refusal holds no more than it names. */
 bool journal_is_blocked(const struct journal *journal, const struct deed *deed);
+/* It is refused, or waits for one that is, until a person acts or it is tried once more. */
+bool journal_is_held_up(const struct journal *journal, const struct deed *deed);
 /* Those that were refused are tried once more. */
 void journal_retry(struct journal *journal);
 /* It is no longer in the database: forgets it. */
 void journal_settle(struct journal *journal, struct deed *deed);
+/* "RENAME Work": for a person, the caller's. */
+char *journal_describe(const struct journal *journal, const struct deed *deed);
+/* The mailbox is forgotten: all deeds that concern it go from the database, since the first of them
+ * would only make room for the next.  The ordinary sync finds what there is.  Within a transaction,
+ * after which journal_dropped() follows. */
+int journal_drop(struct journal *journal, const struct mailbox_name *name);
+/* It was committed, or not. */
+void journal_dropped(struct journal *journal, bool committed);
 /* What happened since the deed has made of a local name: the caller's, or data NULL when it was
  * deleted. */
 struct mailbox_name journal_present_name(const struct deed *deed, const struct mailbox_name *name);

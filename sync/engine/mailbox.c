@@ -88,6 +88,13 @@ void mailbox_note_in_step(struct mailbox *mailbox)
 	mailbox->in_step = time(NULL);
 }
 
+void mailbox_note_held(struct mailbox *mailbox)
+{
+	mailbox->held = true;
+	if (mailbox->held_since == 0)
+		mailbox->held_since = time(NULL);
+}
+
 void mailbox_note_problem(struct mailbox *mailbox, const char *problem)
 {
 	free(mailbox->problem);

@@ -12,14 +12,19 @@
 
 #include "sync/imap/response.h"
 #include "sync/state/mailboxes.h"
+#include "sync/state/quarantine.h"
 
 struct db;
+struct side;
 
 /* How one side has it. */
 struct mailbox_side {
 	struct mailbox_state base; /* the database's: what is propagated */
 	struct mailbox_state seen; /* the server's last STATUS; uidvalidity 0: none */
 	bool disposable; /* its last list says \Trash or \Junk */
+	unsigned refusals; /* runs in a row in which it took no messages, for a reason of its own …
+			    */
+	int64_t refused_until; /* … and when one tries again, in seconds since 1970 */
 };
 
 struct mailbox {
@@ -38,7 +43,8 @@ struct mailbox {
 	size_t renaming; /* for engine-identity.c, during a look */
 	bool noted; /* as deleted or renamed, from what the lists say: once */
 	ev_tstamp absent_since; /* listed until then; 0: it is, or that is dealt with */
-	bool queued; /* a run waits to start */
+	bool queued; /* a run waits to start … */
+	time_t queued_since;
 	bool running;
 	bool put_off; /* its last run was, until the lists are looked at again */
 	bool again; /* changed while it was running */
@@ -46,9 +52,12 @@ struct mailbox {
 	bool preferred; /* a client has opened it: it comes before others */
 	unsigned disturbed; /* counts what clients did that a pass must not straddle (journal.h) */
 	bool failed; /* its last run did */
-	bool held; /* … because of the brake */
+	bool held; /* … because of the brake, see mailbox_note_held() */
+	time_t held_since; /* 0: its last run was not */
 	char *problem; /* … and why; NULL if the connection was lost */
-	const char *missing; /* the side that does not list it any more, or NULL */
+	struct quarantine_sum left_out; /* of it, as the database has it */
+	int64_t left_out_after; /* seconds since 1970: no run begins for that before */
+	const struct side *missing; /* that does not list it any more, or NULL */
 	time_t in_step; /* when both sides were last known to be the same; 0: never */
 	bool check; /* was run: look whether something came meanwhile */
 	bool missing_said; /* that it disappeared */
@@ -79,6 +88,8 @@ void mailbox_note_status(
 bool mailbox_is_disposable(const struct mailbox *mailbox, bool remote);
 /* Both sides are the same now. */
 void mailbox_note_in_step(struct mailbox *mailbox);
+/* By the brake: until a person acts, or the messages are back. */
+void mailbox_note_held(struct mailbox *mailbox);
 /* Why its run failed; NULL: it did not, or the connection was lost. */
 void mailbox_note_problem(struct mailbox *mailbox, const char *problem);
 /* A run has brought it to the state in `base`: an older STATUS does not count any more. */

@@ -8,6 +8,7 @@
 #define INTERIMAP_ENGINE_ORDER_H
 
 #include <stdbool.h>
+#include <time.h>
 
 #include "sync/base/log.h"
 
@@ -31,6 +32,7 @@ struct engine_order {
 	 * left undone.  If there is no connection, it fails with a line that says why. */
 	void (*done)(struct engine_order *order, bool complete);
 
+	time_t since; /* it waits */
 	struct engine_order *prev, *next; /* those that wait (utlist) */
 };
 

@@ -16,6 +16,7 @@
 
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
+#include "sync/engine/copyuid.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/items.h"
 #include "sync/engine/journal.h"
@@ -43,6 +44,19 @@ static enum step leave(struct replay *replay, const char *reason)
 {
 	log_debug(NULL, "not replayed: %s", reason);
 	return replay_over(replay, REPLAY_DONE);
+}
+
+/* The connection was lost over it, twice. */
+static enum step leave_costly(struct replay *replay)
+{
+	const struct deed *deed = replay->deed;
+	_cleanup_free_ char *name = replay_display(replay, &deed->from);
+	_cleanup_free_ char *target = replay_display(replay, &deed->to);
+
+	log_warning(SIDE_CONTEXT(replay->side, name),
+		"the connection was lost over a %s to %s: what was %s is copied there instead",
+		is_move(replay) ? "MOVE" : "COPY", target, is_move(replay) ? "moved" : "copied");
+	return leave(replay, "it may cost the connection");
 }
 
 static bool load_uids(struct replay *replay)
@@ -98,6 +112,8 @@ static enum step begin(struct replay *replay)
 
 	if (journal_is_blocked(&replay->engine->journal, deed))
 		return leave(replay, "it is behind one that is refused");
+	if (suspects_hold_deed(replay->engine, deed))
+		return leave_costly(replay);
 	if (!find_mailboxes(replay))
 		return leave(replay, "a mailbox of it is not synchronised");
 	known = mailbox_side(messages->target, replay->origin->remote)->base.uidvalidity;
@@ -413,27 +429,24 @@ static enum step send_chunk(struct replay *replay)
 	return replay_next(replay, SENT);
 }
 
-/* Gives the messages their new UIDs; false if what the server said cannot be used. */
-static bool read_copyuid(struct messages *messages)
+/* Gives the messages their new UIDs, if what the server said can be used. */
+static void read_copyuid(struct messages *messages)
 {
-	_cleanup_free_ uint32_t *source = NULL, *target = NULL;
-	size_t source_count = 0, target_count = 0;
 	const char *from = messages->copied_source, *to = messages->copied_target;
+	struct copyuid copyuid;
 
 	if (from == NULL || to == NULL || messages->copied_uidvalidity != messages->uidvalidity ||
-		!seqset_expand((struct slice){.data = from, .len = strlen(from)}, REPLAY_CHUNK,
-			&source, &source_count) ||
-		!seqset_expand((struct slice){.data = to, .len = strlen(to)}, REPLAY_CHUNK, &target,
-			&target_count) ||
-		source_count != target_count)
-		return false;
-	for (size_t i = 0; i < source_count; i++) {
-		struct moved *moved = find_moved(messages, source[i]);
+		!copyuid_read(&copyuid, (struct slice){.data = from, .len = strlen(from)},
+			(struct slice){.data = to, .len = strlen(to)}, messages->uidnext,
+			REPLAY_CHUNK))
+		return;
+	for (size_t i = 0; i < copyuid.count; i++) {
+		struct moved *moved = find_moved(messages, copyuid.source[i]);
 
 		if (moved != NULL)
-			moved->new_uid = target[i];
+			moved->new_uid = copyuid.target[i];
 	}
-	return true;
+	copyuid_done(&copyuid);
 }
 
 static struct intent intent_of(const struct replay *replay, const struct moved *moved)
@@ -474,8 +487,7 @@ static int settle(struct replay *replay, const struct moved *moved)
 	return r;
 }
 
-/* What the server did not name was not there; unless an earlier command may have moved it, which a
- * run then finds out. */
+/* What is in doubt a run finds out. */
 static int write_chunk(struct replay *replay)
 {
 	const struct messages *messages = &replay->messages;
@@ -490,7 +502,7 @@ static int write_chunk(struct replay *replay)
 		const struct moved *moved = &messages->chunk[i];
 		const struct intent intent = intent_of(replay, moved);
 
-		if (messages->told && moved->new_uid != 0)
+		if (moved->new_uid != 0)
 			r = settle(replay, moved);
 		else if (!messages->in_doubt)
 			r = intents_drop(db, &intent);
@@ -503,10 +515,9 @@ static enum step sent(struct replay *replay)
 	struct messages *messages = &replay->messages;
 	bool refused = replay->barrier.refused;
 
-	messages->told = read_copyuid(messages);
-	/* A refused MOVE may have moved some; and what an intent of an earlier life is about may
-	 * have been moved then. */
-	messages->in_doubt = refused ? moves(replay) : !messages->told || messages->resumed;
+	read_copyuid(messages);
+	/* A refused MOVE may have moved some; and what is not named may be there all the same. */
+	messages->in_doubt = !refused || moves(replay);
 	if (replay_database_failed(replay, replay_transact(replay, write_chunk)))
 		return STEP_DONE;
 	if (!refused)
@@ -521,7 +532,6 @@ enum step replay_messages_step(struct replay *replay)
 {
 	switch ((enum phase)replay->phase) {
 	case BEGIN:
-		replay->messages.resumed = replay->deed->begun;
 		return begin(replay);
 	case CHECKED:
 		return check(replay);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The replay's files: replay.c (its life), replay-messages.c (MOVE and COPY), replay-tree.c
- * (mailboxes and subscriptions), replay-brake.c (when not to delete). */
+ * (mailboxes and subscriptions), replay-delete.c (DELETE), replay-brake.c (when not to delete). */
 #ifndef INTERIMAP_ENGINE_REPLAY_PRIVATE_H
 #define INTERIMAP_ENGINE_REPLAY_PRIVATE_H
 
@@ -13,6 +13,7 @@
 #include "sync/engine/request.h"
 #include "sync/engine/side.h"
 #include "sync/state/intents.h"
+#include "sync/state/mailboxes.h"
 
 struct mailbox;
 struct mailbox_name;
@@ -44,9 +45,7 @@ struct messages {
 	/* What COPYUID said; owned. */
 	uint32_t copied_uidvalidity;
 	char *copied_source, *copied_target;
-	bool told; /* they can be used */
-	bool in_doubt; /* what they do not name may have been done all the same */
-	bool resumed; /* commands of an earlier life may have done part of it */
+	bool in_doubt; /* what it does not name may have been done all the same */
 	uint64_t done; /* messages */
 };
 
@@ -56,8 +55,9 @@ struct tree {
 	uint32_t origin_uidvalidity; /* 0: it is not there … */
 	bool origin_denies; /* … as the server said in so many words */
 	bool origin_subscribed; /* … to its name all the same */
-	uint32_t uidvalidity, uidnext; /* on the other side, likewise */
-	bool strangers; /* messages there that were never where it was done */
+	struct mailbox_state state; /* on the other side; uidvalidity 0: it is not known … */
+	uint32_t messages; /* … and how many it has there … */
+	uint64_t strangers; /* … of which so many have no pair: perhaps they are nowhere else */
 	enum response_code code; /* of the answer */
 	char *taken; /* a name that the database has already; owned */
 };
@@ -109,8 +109,8 @@ bool replay_database_failed(struct replay *replay, int r);
 int replay_begin(struct replay *replay);
 /* One transaction: 0 or more, or -errno of what failed, and then nothing is written. */
 int replay_transact(struct replay *replay, int (*write)(struct replay *replay));
-/* UIDVALIDITY and UIDNEXT of a mailbox, which `got` gets; `completed` may be
- * request_ignore_refusal(). */
+/* MESSAGES, UIDVALIDITY, UIDNEXT and HIGHESTMODSEQ of a mailbox; `got` gets an answer that has at
+ * least UIDVALIDITY and UIDNEXT.  `completed` may be request_ignore_refusal(). */
 void replay_ask_status(struct replay *replay, struct side *side, const struct mailbox_name *name,
 	void (*got)(struct replay *replay, struct side *side, const struct response_status *status),
 	bool (*completed)(struct request *));
@@ -128,7 +128,24 @@ int replay_weigh_deletion(struct replay *replay, const struct mailbox *mailbox, 
 /* It is carried out: its messages count for those that follow.  Within a transaction. */
 int replay_count_deletion(struct replay *replay, const struct mailbox *mailbox);
 
+/* Of a deed about mailboxes. */
+enum replay_tree_phase { REPLAY_BEGIN, REPLAY_ASKED, REPLAY_SEARCHED, REPLAY_SENT };
+/* The ordinary sync does what there is to do. */
+enum step replay_leave(struct replay *replay);
+/* What is there could not be learnt: later. */
+enum step replay_not_listed(struct replay *replay);
+/* "VERB from [to]" to the other side; the last command of the deed. */
+enum step replay_send(struct replay *replay, const char *verb);
+/* The last write of a deed takes it out of the database; within a transaction. */
+int replay_drop(struct replay *replay);
+/* The mailbox that the deed is about, under its old name; or NULL. */
+struct mailbox *replay_known(const struct replay *replay);
+/* The name on the other side, the caller's; NULL if there is none, or it cannot be expressed. */
+char *replay_wire_name(const struct replay *replay, const struct mailbox_name *name);
+/* For replay_ask_list(): what it means to the deed. */
+void replay_note_listed(struct replay *replay, struct side *side, const struct response_list *list);
 enum step replay_tree_step(struct replay *replay);
+enum step replay_delete_step(struct replay *replay);
 void replay_tree_done(struct replay *replay);
 
 #endif

@@ -51,6 +51,11 @@ enum step replay_over(struct replay *replay, enum replay_end end)
 	return STEP_DONE;
 }
 
+static bool is_known_renaming(const struct deed *deed)
+{
+	return deed->kind == ACTION_RENAME && deed->uidvalidity != 0;
+}
+
 enum step replay_refuse(struct replay *replay, const char *fmt, ...)
 {
 	struct deed *deed = replay->deed;
@@ -66,8 +71,10 @@ enum step replay_refuse(struct replay *replay, const char *fmt, ...)
 	deed->said = true;
 	free(deed->refusal);
 	deed->refusal = take(text);
-	/* Nobody waits for what was only seen, and the ordinary sync reports what comes of it. */
-	return replay_over(replay, deed->certain ? REPLAY_REFUSED : REPLAY_DONE);
+	/* Nobody waits for what was only seen, and the ordinary sync reports what comes of it.  But
+	 * to that a mailbox that is known to have another name is a new one: it would be copied. */
+	return replay_over(
+		replay, deed->certain || is_known_renaming(deed) ? REPLAY_REFUSED : REPLAY_DONE);
 }
 
 int replay_begin(struct replay *replay)
@@ -110,7 +117,7 @@ void replay_ask_status(struct replay *replay, struct side *side, const struct ma
 {
 	struct replay_status *asked;
 	struct status_request *status = status_request_new(&replay->barrier, side, name,
-		"UIDVALIDITY UIDNEXT", sizeof(*asked), on_status, completed);
+		"MESSAGES UIDVALIDITY UIDNEXT HIGHESTMODSEQ", sizeof(*asked), on_status, completed);
 
 	if (status == NULL)
 		return;
@@ -240,6 +247,7 @@ struct replay *replay_new(struct engine *engine, struct deed *deed,
 	replay->step = of_messages ? replay_messages_step : replay_tree_step;
 	task_init(&replay->task, engine->loop, step, over);
 	barrier_init(&replay->barrier, &replay->task);
+	replay->barrier.about = (struct suspect){.kind = SUSPECT_DEED, .deed = deed->id};
 	task_wake(&replay->task);
 	return replay;
 }

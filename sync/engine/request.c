@@ -8,6 +8,7 @@
 #include "sync/base/loop.h"
 #include "sync/base/xalloc.h"
 #include "sync/engine/side.h"
+#include "sync/engine/suspects.h"
 
 void barrier_init(struct barrier *barrier, struct task *task)
 {
@@ -53,12 +54,29 @@ static void note_refusal(struct barrier *barrier, const struct request *request)
 		xasprintf("the %s server refused %s (%s)", request->side->name, verb, reason);
 }
 
+static void accuse(const struct request *request)
+{
+	struct suspect suspect = request->barrier->about;
+
+	suspect.remote = request->side->remote;
+	seqset_init(&suspect.uids);
+	if (request->name != NULL)
+		request->name(request, &suspect);
+	suspects_accuse(request->side->engine, &suspect);
+	suspect_done(&suspect);
+}
+
 static void complete(struct command *command)
 {
 	struct request *request = container_of(command, struct request, command);
 	struct barrier *barrier = request->barrier;
-	bool handled = request->completed != NULL && request->completed(request);
+	bool handled;
 
+	if (command->was_oldest)
+		accuse(request);
+	/* Before anybody draws conclusions from it. */
+	room_explain(&request->side->room, command);
+	handled = request->completed != NULL && request->completed(request);
 	if (command->outcome == OUTCOME_LOST || command->outcome == OUTCOME_CANCELLED)
 		barrier->lost = true;
 	else if (command->outcome != OUTCOME_OK && !handled)
@@ -89,6 +107,18 @@ void request_submit(struct request *request)
 {
 	request->barrier->waiting++;
 	client_submit(side_client(request->side), &request->command);
+}
+
+static void tally(const struct command *command, bool sent, void *context)
+{
+	if (command->complete == complete)
+		container_of(command, struct request, command)->barrier->found++;
+}
+
+void requests_tally(struct side *side)
+{
+	if (side->session != NULL)
+		client_each_command(side_client(side), tally, NULL);
 }
 
 bool request_ignore_refusal(struct request *request)

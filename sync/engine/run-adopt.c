@@ -48,10 +48,10 @@ static void list_side(struct run_side *side)
 {
 	run_select(side);
 	if (side->run->repair) {
-		run_fetch(side, &side->run->barrier, &side->fresh, FETCH_IDENTITY, on_identity);
+		run_read(side, &side->run->barrier, &side->fresh, FETCH_IDENTITY, on_identity);
 		return;
 	}
-	run_fetch_all(side, FETCH_IDENTITY, on_identity);
+	run_read_on(side, 1, side->snapshot.uidnext, FETCH_IDENTITY, on_identity, NULL);
 }
 
 void run_adopt_list(struct run *run)
@@ -97,7 +97,7 @@ static bool refine_side(struct run_side *side)
 		(void)seqset_add(&set, uids[i]);
 	side->refined = uids[count - 1];
 	run_select(side);
-	run_fetch(side, &side->run->barrier, &set, "UID BODY.PEEK[HEADER]", on_header);
+	run_read(side, &side->run->barrier, &set, "UID BODY.PEEK[HEADER]", on_header);
 	seqset_done(&set);
 	return true;
 }

@@ -54,6 +54,7 @@ void run_confirmed(struct run *run)
 	confirmed_side(&run->remote);
 	if (run->local.overflow || run->remote.overflow)
 		(void)run_fail(run, "a server reports more than can be taken");
+	run_refused_asked(run);
 	run_echoes_judge(run);
 	run_late_find(run);
 }
@@ -145,12 +146,22 @@ static bool on_known(struct command *command, struct response *response)
 	return run_take_flags(side, &side->known, response);
 }
 
+/* Once: one that does not answer has gone meanwhile, as the next pass will be told. */
 static void ask_known(struct run_side *side, const struct seqset *uids)
 {
-	if (seqset_is_empty(uids) || side->known.count > 0)
-		return;
-	run_select(side);
-	run_fetch(side, &side->run->barrier, uids, "UID FLAGS", on_known);
+	struct seqset set;
+
+	seqset_init(&set);
+	seqset_copy(&set, uids);
+	seqset_remove_set(&set, &side->asked_known);
+	(void)seqset_add_set(&side->asked_known, &set);
+	if (!seqset_is_empty(&set)) {
+		run_select(side);
+		run_fetch(side, &side->run->barrier, &set, "UID FLAGS", on_known);
+	} else if (!seqset_is_empty(uids)) {
+		side->run->again = true;
+	}
+	seqset_done(&set);
 }
 
 static void report(struct run *run)
@@ -208,69 +219,6 @@ bool run_plan(struct run *run)
 	return true;
 }
 
-struct store_request {
-	struct run_request run;
-	const struct flags *flags;
-	struct seqset uids;
-};
-
-static bool on_stored(struct request *request)
-{
-	struct store_request *store = container_of(
-		container_of(request, struct run_request, request), struct store_request, run);
-	struct run_side *side = store->run.side;
-	struct seqset_iter iter = {0};
-	uint32_t uid;
-
-	if (request->command.outcome != OUTCOME_OK) {
-		side->run->reread = true;
-		return false;
-	}
-	/* RFC 7162 section 3.1.3: changed there meanwhile.  The next pass sees both changes, and
-	 * merges them. */
-	if (request->command.code == CODE_MODIFIED) {
-		seqset_remove_set(&store->uids, &request->command.modified);
-		side->run->reread = side->run->again = true;
-	}
-	while (seqset_next(&store->uids, &iter, &uid))
-		(void)changes_add(&side->expected, uid, store->flags);
-	return false;
-}
-
-static void release_store(struct request *request)
-{
-	seqset_done(&container_of(
-		container_of(request, struct run_request, request), struct store_request, run)
-			     ->uids);
-}
-
-/* One UID STORE of a part of the set that fits into a line; advances *index. */
-static void store_part(
-	struct run_side *side, const struct seqset *uids, size_t *index, const struct flags *flags)
-{
-	struct store_request *store =
-		request_new(&side->run->barrier, side->side, sizeof(*store), on_stored);
-	size_t flags_len = strlen(flags_text(flags));
-	size_t room =
-		flags_len < LIMIT_COMMAND_LINE / 2 ? LIMIT_COMMAND_LINE - 200 - flags_len : 100;
-	struct command *command = &store->run.request.command;
-	struct buf text;
-
-	store->run.side = side;
-	store->run.request.release = release_store;
-	store->flags = flags;
-	seqset_init(&store->uids);
-	buf_init(&text, LIMIT_COMMAND_LINE);
-	seqset_format(uids, index, room, &text);
-	(void)seqset_parse(
-		&store->uids, (struct slice){.data = buf_data(&text), .len = buf_len(&text)});
-	command_printf(command, "UID STORE %.*s ", (int)buf_len(&text), buf_data(&text));
-	command_printf(command, "(UNCHANGEDSINCE %" PRIu64 ") FLAGS.SILENT (%s)",
-		side->snapshot.highestmodseq, flags_text(flags));
-	buf_done(&text);
-	request_submit(&store->run.request);
-}
-
 void run_log_set(
 	struct run_side *side, const char *what, const struct seqset *uids, const char *more)
 {
@@ -289,20 +237,15 @@ void run_log_set(
  * STORE with a new keyword. */
 static void apply_side(struct run_side *side, const struct plan_operations *operations)
 {
-	size_t index;
-
 	bool expunges = run_expunge(side);
 
 	side->run->again |= expunges || operations->stores_count > 0;
-	if (operations->stores_count > 0)
-		run_select(side);
 	for (size_t i = 0; i < operations->stores_count; i++) {
 		const struct plan_store *store = &operations->stores[i];
 		_cleanup_free_ char *more = xasprintf(": (%s)", flags_text(store->flags));
 
 		run_log_set(side, "Updated flags of", &store->uids, more);
-		for (index = 0; index < store->uids.count;)
-			store_part(side, &store->uids, &index, store->flags);
+		run_store(side, &store->uids, store->flags);
 	}
 }
 
@@ -312,12 +255,24 @@ void run_apply(struct run *run)
 	apply_side(&run->remote, &run->plan.remote);
 }
 
+/* Of those that no row of the quarantine would bring back; 0: none. */
+static uint32_t lowest_refused(const struct run_side *side)
+{
+	struct seqset_iter iter = {0};
+	uint32_t uid;
+
+	while (seqset_next(&side->refused, &iter, &uid))
+		if (!seqset_contains(&side->quarantined, uid))
+			return uid;
+	return 0;
+}
+
 /* What the database may say of the side now. */
 static struct mailbox_state reached(const struct run_side *side)
 {
 	struct mailbox_state state = side->snapshot;
 	uint32_t left = side->copier.lowest_left;
-	uint32_t refused = seqset_is_empty(&side->refused) ? 0 : side->refused.ranges[0].first;
+	uint32_t refused = lowest_refused(side);
 
 	if (side->run->reread)
 		state.highestmodseq =
@@ -330,6 +285,8 @@ static struct mailbox_state reached(const struct run_side *side)
 		state.uidnext = left;
 	if (refused != 0 && refused < state.uidnext)
 		state.uidnext = refused;
+	if (side->lowest_withheld != 0 && side->lowest_withheld < state.uidnext)
+		state.uidnext = side->lowest_withheld;
 	if (side->lowest_moved != 0 && side->lowest_moved < state.uidnext)
 		state.uidnext = side->lowest_moved;
 	return state;
@@ -343,8 +300,14 @@ static int set_state(struct run_side *side, const struct mailbox_state *state)
 		side->run->engine->db, side->run->mailbox->idx, side->side->remote, state);
 }
 
-static int write_pass(
-	struct run *run, const struct mailbox_state *local, const struct mailbox_state *remote)
+static bool is_settled_as(const struct run *run, const struct settled *settled)
+{
+	return run->pairs_settled.local == settled->local &&
+	       run->pairs_settled.remote == settled->remote;
+}
+
+static int write_pass(struct run *run, const struct mailbox_state *local,
+	const struct mailbox_state *remote, const struct settled *settled)
 {
 	struct db *db = run->engine->db;
 	int r = 0;
@@ -352,11 +315,16 @@ static int write_pass(
 	for (size_t i = 0; i < run->plan.unmap_count && r >= 0 && !run->reread; i++) {
 		const struct plan_pair *pair = &run->plan.unmap[i];
 
+		if (run_expunge_is_left(&run->local, pair->local) ||
+			run_expunge_is_left(&run->remote, pair->remote))
+			continue;
 		r = mapping_delete(db, run->mailbox->idx,
 			(struct uid_pair){.local = pair->local, .remote = pair->remote});
 	}
 	if (r >= 0 && !run->reread)
 		r = run_late_write(run);
+	if (r >= 0)
+		r = run_refused_release(run);
 	if (r >= 0)
 		r = run_echoes_write(run);
 	if (r >= 0 && !run->reread)
@@ -365,20 +333,26 @@ static int write_pass(
 		r = set_state(&run->local, local);
 	if (r >= 0)
 		r = set_state(&run->remote, remote);
+	if (r >= 0 && !is_settled_as(run, settled))
+		r = settled_set(db, run->mailbox->idx, settled);
 	return r;
 }
 
 bool run_commit(struct run *run)
 {
 	struct mailbox_state local, remote;
+	struct settled settled;
 	bool same;
 
 	run_expunge_check(&run->local);
 	run_expunge_check(&run->remote);
+	if (!run_refused_note(run))
+		return false;
 	local = reached(&run->local);
 	remote = reached(&run->remote);
+	settled = run_settled_reached(run, &local, &remote);
 	same = run->plan.unmap_count == 0 && run->late_count == 0 && !run_echoes_any(run) &&
-	       run->last_removal == 0 &&
+	       !run_refused_any(run) && run->last_removal == 0 && is_settled_as(run, &settled) &&
 	       memcmp(run_base(&run->local), &local, sizeof(local)) == 0 &&
 	       memcmp(run_base(&run->remote), &remote, sizeof(remote)) == 0;
 
@@ -386,7 +360,7 @@ bool run_commit(struct run *run)
 		return true;
 	if (run_database_failed(run, db_begin(run->engine->db)))
 		return false;
-	if (run_database_failed(run, write_pass(run, &local, &remote))) {
+	if (run_database_failed(run, write_pass(run, &local, &remote, &settled))) {
 		db_rollback(run->engine->db);
 		return false;
 	}
@@ -394,5 +368,6 @@ bool run_commit(struct run *run)
 		return false;
 	*run_base(&run->local) = local;
 	*run_base(&run->remote) = remote;
+	run->pairs_settled = settled;
 	return true;
 }

@@ -93,6 +93,7 @@ static uint64_t losses_now(const struct run_side *side)
 
 		count += seqset_contains(&side->gone, uid) &&
 			 !seqset_contains(&side->other->gone, other) &&
+			 !seqset_contains(&side->remembered, uid) && /* it was let pass */
 			 (side->side->remote || !seqset_contains(&run->removed, uid));
 	}
 	if (!side->side->remote)
@@ -121,6 +122,7 @@ static uint64_t pending(const struct run_side *side)
 		return 0;
 	seqset_init(&gone);
 	seqset_copy(&gone, &side->gone);
+	seqset_remove_set(&gone, &side->remembered);
 	if (!side->side->remote)
 		seqset_remove_set(&gone, &run->removed);
 	count = seqset_count(&gone);
@@ -192,7 +194,7 @@ static bool hold(struct run_side *side, const struct plan_losses *mailbox,
 	if (run_database_failed(run, holds_set(run->engine->db, run->mailbox->idx,
 					     side->side->remote, mailbox->now)))
 		return true;
-	run->mailbox->held = true;
+	mailbox_note_held(run->mailbox);
 	if (together != NULL)
 		others = xasprintf(", with other mailboxes %" PRIu64 " of %" PRIu64
 				   " within an hour",

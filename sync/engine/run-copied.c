@@ -111,7 +111,7 @@ bool run_copied_ask(struct run *run)
 	for (size_t i = 0; i < side->takes.count; i++)
 		(void)seqset_add(&set, side->takes.list[i].offer.other_uid);
 	run_moved_select(side, wire);
-	run_fetch_if_granted(side->other, &run->barrier, &set, FETCH_METADATA, on_pair);
+	run_read_if_granted(side->other, &run->barrier, &set, FETCH_METADATA, on_pair);
 	seqset_done(&set);
 	return true;
 }

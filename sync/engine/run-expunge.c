@@ -8,10 +8,12 @@
  */
 #include <assert.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sync/base/xalloc.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/quarantine.h"
 #include "sync/engine/run.h"
 #include "sync/state/losses.h"
 
@@ -21,6 +23,7 @@ static const char *const reasons[] = {
 	[EVIDENCE_ABSENT] = "its pair, of an interrupted run, is absent on the other side",
 	[EVIDENCE_CLIENT] = "a client expunged it on the other side",
 	[EVIDENCE_COPY] = "it is a copy that arrived late",
+	[EVIDENCE_REMEMBERED] = "it was gone on the other side before, and is",
 };
 static_assert(ARRAY_LEN(reasons) == EVIDENCE_COUNT, "one for each");
 
@@ -32,6 +35,8 @@ static enum evidence evidence_of(const struct run_side *side, uint32_t uid)
 		return EVIDENCE_CLIENT;
 	if (told)
 		return EVIDENCE_VANISHED;
+	if (seqset_contains(&side->remembered, uid))
+		return EVIDENCE_REMEMBERED;
 	return seqset_contains(&side->absent, uid) ? EVIDENCE_ABSENT : EVIDENCE_NONE;
 }
 
@@ -138,40 +143,93 @@ bool run_expunge_decide(struct run *run)
 	return !run_database_failed(run, db_commit(db));
 }
 
+/* A command about these messages. */
+struct expunge_request {
+	struct run_request run;
+	struct seqset uids;
+	enum evidence evidence;
+};
+
+static struct expunge_request *expunge_of(struct request *request)
+{
+	return container_of(
+		container_of(request, struct run_request, request), struct expunge_request, run);
+}
+
+static void note_refused(struct run_side *side, const struct expunge_request *expunge)
+{
+	struct expunges *refused = &side->refused_expunges;
+	const struct command *command = &expunge->run.request.command;
+
+	refused->list = xreallocarray(refused->list, refused->count + 1, sizeof(*refused->list));
+	seqset_init(&refused->list[refused->count]);
+	seqset_copy(&refused->list[refused->count++], &expunge->uids);
+	refused->general |= refusal_is_general(command);
+	free(refused->words);
+	refused->words = command_reason(command);
+}
+
 static bool on_answer(struct request *request)
 {
-	if (request->command.outcome != OUTCOME_OK)
-		container_of(request, struct run_request, request)->side->run->reread = true;
-	return false;
+	struct expunge_request *expunge = expunge_of(request);
+	struct run_side *side = expunge->run.side;
+
+	if (request->command.outcome == OUTCOME_OK)
+		return false;
+	/* A copy of ours has no pair that could be remembered: it is new again for the next run. */
+	if (expunge->evidence == EVIDENCE_COPY ||
+		(request->command.outcome != OUTCOME_NO &&
+			request->command.outcome != OUTCOME_BAD)) {
+		side->run->reread = true;
+		return false;
+	}
+	note_refused(side, expunge);
+	return true;
+}
+
+static void release_expunge(struct request *request)
+{
+	seqset_done(&expunge_of(request)->uids);
 }
 
 /* "verb SET more" for the part of the set that fits into a line; advances *index. */
 static void submit_part(struct run_side *side, const char *verb, const struct seqset *uids,
-	size_t *index, const char *more)
+	size_t *index, const char *more, enum evidence evidence)
 {
-	struct run_request *request =
-		request_new(&side->run->barrier, side->side, sizeof(*request), on_answer);
+	struct expunge_request *expunge =
+		request_new(&side->run->barrier, side->side, sizeof(*expunge), on_answer);
+	size_t first = *index;
 
-	request->side = side;
-	command_puts(&request->request.command, verb);
-	command_set(&request->request.command, uids, index);
-	command_puts(&request->request.command, more);
-	request_submit(&request->request);
+	expunge->run.side = side;
+	expunge->run.request.release = release_expunge;
+	expunge->evidence = evidence;
+	command_puts(&expunge->run.request.command, verb);
+	command_set(&expunge->run.request.command, uids, index);
+	command_puts(&expunge->run.request.command, more);
+	for (size_t i = first; i < *index; i++)
+		(void)seqset_add_range(&expunge->uids, uids->ranges[i].first, uids->ranges[i].last);
+	request_submit(&expunge->run.request);
+}
+
+static void submit(struct run_side *side, const struct seqset *uids, enum evidence evidence)
+{
+	size_t index;
+
+	for (index = 0; index < uids->count;)
+		submit_part(
+			side, "UID STORE ", uids, &index, " +FLAGS.SILENT (\\Deleted)", evidence);
+	for (index = 0; index < uids->count;)
+		submit_part(side, "UID EXPUNGE ", uids, &index, "", evidence);
 }
 
 static void expunge(struct run_side *side, const struct seqset *uids, enum evidence evidence)
 {
-	size_t index;
-
 	if (seqset_is_empty(uids))
 		return;
 	run_log_set(side, "Removed", uids, "");
 	log_debug(SIDE_CONTEXT(side->side, side->run->mailbox->display),
 		"evidence for %" PRIu64 " message(s): %s", seqset_count(uids), reasons[evidence]);
-	for (index = 0; index < uids->count;)
-		submit_part(side, "UID STORE ", uids, &index, " +FLAGS.SILENT (\\Deleted)");
-	for (index = 0; index < uids->count;)
-		submit_part(side, "UID EXPUNGE ", uids, &index, "");
+	submit(side, uids, evidence);
 }
 
 bool run_expunge(struct run_side *side)
@@ -185,20 +243,108 @@ bool run_expunge(struct run_side *side)
 	return any;
 }
 
+/* Of what was refused, what is still there: in halves, or by itself.  The evidence is what it was.
+ */
+static void send_halves(struct run_side *side, const struct seqset *left)
+{
+	struct seqset halves[2];
+
+	seqset_init(&halves[0]);
+	seqset_init(&halves[1]);
+	seqset_halve(left, &halves[0], &halves[1]);
+	run_select(side);
+	for (size_t i = 0; i < ARRAY_LEN(halves); i++) {
+		submit(side, &halves[i], EVIDENCE_VANISHED);
+		seqset_done(&halves[i]);
+	}
+	side->splits += 2;
+}
+
+static void look_into(struct run_side *side, const struct expunges *refused, struct seqset *seen,
+	struct seqset *left)
+{
+	seqset_remove_set(left, &side->expunged);
+	seqset_remove_set(left, seen); /* both commands for them were refused */
+	(void)seqset_add_set(seen, left);
+	if (seqset_is_empty(left))
+		return;
+	if (refused->general || seqset_count(left) == 1 || side->splits >= RUN_SPLITS_MAX)
+		refusals_add(&side->refusals, QUARANTINE_EXPUNGE, left, refused->words);
+	else
+		send_halves(side, left);
+}
+
+static void free_expunges(struct expunges *expunges)
+{
+	for (size_t i = 0; i < expunges->count; i++)
+		seqset_done(&expunges->list[i]);
+	free(expunges->list);
+	free(expunges->words);
+}
+
+bool run_expunge_again(struct run_side *side)
+{
+	struct expunges refused = side->refused_expunges;
+	struct seqset seen;
+
+	if (refused.count == 0)
+		return false;
+	side->refused_expunges = (struct expunges){0};
+	seqset_init(&seen);
+	for (size_t i = 0; i < refused.count; i++)
+		look_into(side, &refused, &seen, &refused.list[i]);
+	seqset_done(&seen);
+	free_expunges(&refused);
+	return side->run->barrier.waiting > 0;
+}
+
+void run_expunge_clear(struct run_side *side)
+{
+	free_expunges(&side->refused_expunges);
+	side->refused_expunges = (struct expunges){0};
+}
+
+static void remove_refused(const struct run_side *side, struct seqset *set)
+{
+	for (size_t i = 0; i < side->refusals.count; i++)
+		if (side->refusals.list[i].kind == QUARANTINE_EXPUNGE)
+			seqset_remove_set(set, &side->refusals.list[i].uids);
+}
+
 /*
  * The OK of UID EXPUNGE does not say that the messages are gone: Dovecot was seen to leave one
  * behind.  What it did not report (RFC 7162 section 3.2.10) is still there, and its pair must not
- * go before it.
+ * go before it.  What is overlooked twice is as good as refused.
  */
 void run_expunge_check(struct run_side *side)
 {
-	struct seqset left;
+	struct seqset left, again;
 
 	seqset_init(&left);
+	seqset_init(&again);
 	for (size_t i = 0; i < ARRAY_LEN(side->due); i++)
 		(void)seqset_add_set(&left, &side->due[i]);
 	seqset_remove_set(&left, &side->expunged);
+	remove_refused(side, &left);
+	seqset_copy(&again, &left);
+	seqset_intersect(&again, &side->overlooked);
+	seqset_remove_set(&again, &side->late);
+	if (!seqset_is_empty(&again))
+		refusals_add(&side->refusals, QUARANTINE_EXPUNGE, &again,
+			"it answered OK, and the message is still there");
+	seqset_copy(&side->overlooked, &left);
+	seqset_remove_set(&left, &again);
 	if (!seqset_is_empty(&left))
 		side->run->reread = side->run->again = true;
 	seqset_done(&left);
+	seqset_done(&again);
+}
+
+bool run_expunge_is_left(const struct run_side *side, uint32_t uid)
+{
+	for (size_t i = 0; i < side->refusals.count; i++)
+		if (side->refusals.list[i].kind == QUARANTINE_EXPUNGE &&
+			seqset_contains(&side->refusals.list[i].uids, uid))
+			return true;
+	return false;
 }

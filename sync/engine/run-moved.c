@@ -16,6 +16,7 @@
 
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
+#include "sync/engine/copyuid.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/hint.h"
 #include "sync/engine/run.h"
@@ -132,7 +133,7 @@ static void ask_side(struct run_side *side)
 	for (size_t i = 0; i < side->offers.count; i++)
 		(void)seqset_add(&set, side->offers.list[i].other_uid);
 	run_select(side->other);
-	run_fetch_if_granted(side->other, &side->run->barrier, &set, FETCH_METADATA, on_offered);
+	run_read_if_granted(side->other, &side->run->barrier, &set, FETCH_METADATA, on_offered);
 	seqset_done(&set);
 }
 
@@ -248,27 +249,26 @@ static bool transact(struct run_side *side, int (*write)(struct run_side *side))
 static void read_copyuid(
 	struct run_side *side, uint32_t uidvalidity, struct slice from, struct slice to)
 {
+	const struct mailbox_state *snapshot = &side->other->snapshot;
 	struct takes *takes = &side->takes;
-	_cleanup_free_ uint32_t *source = NULL, *target = NULL;
-	size_t source_count = 0, target_count = 0, at = takes->next;
+	size_t at = takes->next;
+	struct copyuid copyuid;
 
-	if (from.data == NULL || to.data == NULL ||
-		uidvalidity != side->other->snapshot.uidvalidity ||
-		!seqset_expand(from, CHUNK, &source, &source_count) ||
-		!seqset_expand(to, CHUNK, &target, &target_count) || source_count != target_count)
+	if (uidvalidity != snapshot->uidvalidity ||
+		!copyuid_read(&copyuid, from, to, snapshot->uidnext, CHUNK))
 		return;
 	/* Mostly in our order; else each is looked for from the beginning. */
-	for (size_t i = 0; i < source_count; i++) {
-		while (at < takes->end && takes->list[at].offer.other_uid != source[i])
+	for (size_t i = 0; i < copyuid.count; i++) {
+		while (at < takes->end && takes->list[at].offer.other_uid != copyuid.source[i])
 			at++;
 		if (at == takes->end)
 			for (at = takes->next; at < takes->end; at++)
-				if (takes->list[at].offer.other_uid == source[i])
+				if (takes->list[at].offer.other_uid == copyuid.source[i])
 					break;
 		if (at < takes->end)
-			takes->list[at].new_uid = target[i];
-		side->told = true;
+			takes->list[at].new_uid = copyuid.target[i];
 	}
+	copyuid_done(&copyuid);
 }
 
 /* MOVE tells it ahead of its answer (RFC 6851 section 4.3). */
@@ -317,6 +317,12 @@ static char *source_wire(const struct run_side *side, const struct take *take)
 	return side_wire_name(side->other->side, mailbox->name, mailbox->len);
 }
 
+/* It can be copied instead. */
+static void name_move(const struct request *request, struct suspect *suspect)
+{
+	suspect->kind = SUSPECT_MOVE;
+}
+
 static void send(struct run_side *side)
 {
 	struct takes *takes = &side->takes;
@@ -330,11 +336,11 @@ static void send(struct run_side *side)
 	for (size_t i = takes->next; i < takes->end; i++)
 		if (!takes->list[i].over)
 			(void)seqset_add(&set, takes->list[i].offer.other_uid);
-	side->told = false;
 	run_moved_select(side, wire);
 	request = request_new(&side->run->barrier, target->side, sizeof(*request), on_sent);
 	request->side = target;
 	request->request.command.untagged = is_move(side) ? on_untagged : NULL;
+	request->request.name = name_move;
 	command_printf(&request->request.command, "UID %s ", is_move(side) ? "MOVE" : "COPY");
 	command_set(&request->request.command, &set, &index);
 	command_puts(&request->request.command, " ");
@@ -390,13 +396,13 @@ static int settle(struct run_side *side, struct take *take)
 }
 
 /*
- * A refused MOVE may have moved some, and an answer without COPYUID tells nothing: then SETTLE
- * looks for the messages.  Else what the answer does not name was not there.
+ * A refused MOVE may have moved some, and what the answer does not name may be there all the same:
+ * then SETTLE looks for the messages.
  */
 static int write_chunk(struct run_side *side)
 {
 	struct takes *takes = &side->takes;
-	bool in_doubt = side->move_refused ? is_move(side) : !side->told;
+	bool in_doubt = !side->move_refused || is_move(side);
 	int r = 0;
 
 	for (size_t i = takes->next; i < takes->end && r >= 0; i++) {

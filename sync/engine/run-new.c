@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* NEW: which messages are new on a side, and what they are. */
+#include <inttypes.h>
+
 #include "sync/base/xalloc.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/run.h"
@@ -21,6 +23,23 @@ static bool visit_pair(void *context, struct uid_pair pair)
 	return finder->ok;
 }
 
+/* What may cost the connection comes last, and until then is not done with. */
+static void withhold(struct run_side *side)
+{
+	struct seqset withheld;
+
+	side->lowest_withheld = 0;
+	if (!run_withholds(side))
+		return;
+	seqset_init(&withheld);
+	seqset_copy(&withheld, &side->fresh);
+	run_withhold(side, &side->fresh);
+	seqset_remove_set(&withheld, &side->fresh);
+	if (!seqset_is_empty(&withheld))
+		side->lowest_withheld = withheld.ranges[0].first;
+	seqset_done(&withheld);
+}
+
 /* UIDs from UIDNEXT on that are not mapped may be new messages. */
 static bool find_fresh(struct run_side *side)
 {
@@ -34,7 +53,7 @@ static bool find_fresh(struct run_side *side)
 	if (finder.from == 0)
 		finder.from = 1;
 	if (finder.from > last)
-		return true;
+		return run_quarantine_add_due(side);
 	if (run_database_failed(
 		    side->run, mapping_visit(side->run->engine->db, side->run->mailbox->idx,
 				       side->side->remote, finder.from, last, visit_pair, &finder)))
@@ -50,7 +69,7 @@ static bool find_fresh(struct run_side *side)
 	seqset_remove_set(&side->fresh, &side->refused);
 	if (side->exists == 0) /* nothing to ask for, however far UIDNEXT went */
 		seqset_clear(&side->fresh);
-	return true;
+	return run_quarantine_add_due(side);
 }
 
 static bool on_search(struct command *command, struct response *response)
@@ -98,8 +117,35 @@ void run_new_search(struct run *run)
 {
 	if (!find_fresh(&run->local) || !find_fresh(&run->remote))
 		return;
+	withhold(&run->local);
+	withhold(&run->remote);
 	search_side(&run->local);
 	search_side(&run->remote);
+}
+
+static void warn_odd_flags(struct run_side *side, const struct item *item)
+{
+	if (item->flags_left_out > 0)
+		log_warning(SIDE_CONTEXT(side->side, side->run->mailbox->display),
+			"the message with UID %" PRIu32
+			" has %zu flag(s) that cannot be taken over: it is copied without them",
+			item->uid, item->flags_left_out);
+}
+
+void run_take_item(struct run_side *side, const struct response *response)
+{
+	switch (items_add(&side->items, side->run->engine->flags, response)) {
+	case ITEM_TAKEN:
+		warn_odd_flags(side, &side->items.list[side->items.count - 1]);
+		break;
+	case ITEM_LACKS:
+		if (response->fetch.items & FETCH_UID)
+			(void)seqset_add(&side->untold, response->fetch.uid);
+		break;
+	case ITEM_TOO_MUCH:
+		side->overflow = true;
+		break;
+	}
 }
 
 static bool on_metadata(struct command *command, struct response *response)
@@ -108,8 +154,7 @@ static bool on_metadata(struct command *command, struct response *response)
 
 	if (response->type != RESPONSE_FETCH || !(response->fetch.items & FETCH_SIZE))
 		return false;
-	if (!items_add(&side->items, side->run->engine->flags, response))
-		side->overflow = true;
+	run_take_item(side, response);
 	return true;
 }
 
@@ -132,6 +177,9 @@ static bool cut_batch(struct run_side *side)
 	seqset_remove_range(&side->fresh, uid + 1, UINT32_MAX);
 	/* COMMIT must not go beyond it, and what comes behind is new again in the next pass. */
 	side->snapshot.uidnext = uid + 1;
+	if (side->snapshot.uidnext <
+		run_base(side)->uidnext) /* those of the quarantine come first */
+		side->snapshot.uidnext = run_base(side)->uidnext;
 	side->run->again = true;
 	return true;
 }
@@ -161,7 +209,7 @@ static void metadata_side(struct run_side *side)
 	if (seqset_is_empty(&side->fresh))
 		return;
 	run_select(side);
-	run_fetch(side, &side->run->barrier, &side->fresh, run_metadata(side), on_metadata);
+	run_read_new(side, &side->fresh, run_metadata(side), on_metadata);
 }
 
 void run_new_metadata(struct run *run)

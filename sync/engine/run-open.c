@@ -7,6 +7,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/engine/advice.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/quarantine.h"
 #include "sync/engine/run.h"
 #include "sync/imap/flags.h"
 
@@ -19,10 +20,12 @@ bool run_take_flags(struct run_side *side, struct changes *changes, const struct
 {
 	const unsigned needed = FETCH_UID | FETCH_FLAGS;
 	const struct flags *flags;
+	size_t left_out;
 
 	if (response->type != RESPONSE_FETCH || (response->fetch.items & needed) != needed)
 		return false;
-	flags = flags_intern(side->run->engine->flags, response->atoms, response->atoms_count);
+	flags = flags_intern_usable(
+		side->run->engine->flags, response->atoms, response->atoms_count, &left_out);
 	if (flags == NULL || !changes_add(changes, response->fetch.uid, flags))
 		side->overflow = true;
 	return true;
@@ -36,6 +39,9 @@ static void on_fetched(struct view *view, struct response *response)
 	if ((response->fetch.items & FETCH_UID) &&
 		seqset_contains(&side->gone, response->fetch.uid))
 		(void)seqset_add(&side->alive, response->fetch.uid);
+	if ((response->fetch.items & FETCH_UID) &&
+		seqset_contains(&side->fresh, response->fetch.uid))
+		(void)seqset_add(&side->untold, response->fetch.uid);
 	if (side->reading)
 		(void)run_take_flags(side, &side->changes, response);
 }
@@ -61,6 +67,7 @@ static bool on_selected(struct request *request)
 		.uidnext = view->uidnext,
 		.highestmodseq = view->highestmodseq,
 	};
+	side->uidnext = view->uidnext;
 	side->exists = view->exists;
 	return false;
 }
@@ -83,8 +90,22 @@ static bool on_metadata(struct command *command, struct response *response)
 	if (side->items.count >= RUN_FETCH_AT_ONCE_TAKEN) {
 		items_clear(&side->items);
 		side->items_complete = false;
-	} else if (!items_add(&side->items, side->run->engine->flags, response))
-		side->overflow = true;
+	} else {
+		run_take_item(side, response);
+	}
+	return true;
+}
+
+/* The ordinary way asks for UIDs by number, and finds which of them the refusal is about. */
+static bool on_new_fetched(struct request *request)
+{
+	struct run_side *side = container_of(request, struct run_request, request)->side;
+
+	if ((request->command.outcome != OUTCOME_NO && request->command.outcome != OUTCOME_BAD) ||
+		refusal_is_general(&request->command))
+		return false;
+	items_clear(&side->items);
+	side->items_complete = false;
 	return true;
 }
 
@@ -94,18 +115,14 @@ static void fetch_new(struct run_side *side)
 {
 	const struct mailbox_side *mailbox = mailbox_side(side->run->mailbox, side->side->remote);
 	uint32_t from = mailbox->base.uidnext > 0 ? mailbox->base.uidnext : 1;
-	struct run_request *request;
 
 	if (!side->run->first || side->run->repair || side->run->mailbox->replayed ||
+		!seqset_is_empty(&side->retried) || run_withholds(side) ||
 		mailbox->seen.uidvalidity != mailbox->base.uidvalidity ||
 		mailbox->seen.uidnext <= from || mailbox->seen.uidnext - from > RUN_FETCH_AT_ONCE)
 		return;
-	request = request_new(&side->run->barrier, side->side, sizeof(*request), NULL);
-	request->side = side;
-	request->request.command.untagged = on_metadata;
-	command_printf(&request->request.command, "UID FETCH %" PRIu32 ":* (%s)", from,
-		run_metadata(side));
-	request_submit(&request->request);
+	run_read_on(
+		side, from, mailbox->seen.uidnext, run_metadata(side), on_metadata, on_new_fetched);
 	side->items_complete = true;
 }
 
@@ -144,6 +161,8 @@ void run_open(struct run *run)
 	}
 	run_removals_load(run);
 	run_echoes_load(run);
+	if (run->first)
+		run_settled_load(run);
 	open_side(&run->local);
 	open_side(&run->remote);
 }
@@ -222,15 +241,16 @@ static void note_went_back(struct run_side *side)
 {
 	const struct mailbox_state *base = run_base(side), *now = &side->snapshot;
 	const struct log_context *context = SIDE_CONTEXT(side->side, side->run->mailbox->display);
+	uint32_t uidnext = run_settled_uidnext(side);
 
-	side->went_back = now->uidnext < base->uidnext || now->highestmodseq < base->highestmodseq;
+	side->went_back = now->uidnext < uidnext || now->highestmodseq < base->highestmodseq;
 	if (!side->went_back)
 		return;
-	if (now->uidnext < base->uidnext)
+	if (now->uidnext < uidnext)
 		log_warning(context,
 			"UIDNEXT went back from %" PRIu32 " to %" PRIu32
 			" (restored from a backup?): comparing all messages",
-			base->uidnext, now->uidnext);
+			uidnext, now->uidnext);
 	else
 		log_warning(context,
 			"HIGHESTMODSEQ went back from %" PRIu64 " to %" PRIu64
@@ -292,10 +312,42 @@ static const struct flags *permanent_flags(const struct run_side *side)
 				   : flags_all_permanent(pool);
 }
 
+/* Keywords that we stored, and that the server says that the message does not have. */
+static const struct flags *unkept(struct run_side *side, const struct plan_change *told)
+{
+	struct flag_pool *pool = side->run->engine->flags;
+	const struct flags *expected = changes_find(&side->expected, told->uid), *missing;
+
+	if (expected == NULL || expected == told->flags ||
+		!flags_are_empty(flags_minus(pool, told->flags, expected)))
+		return NULL;
+	missing = flags_minus(pool, expected, told->flags);
+	return flags_are_empty(flags_system(pool, missing)) ? missing : NULL;
+}
+
+/* A server that takes keywords and does not keep them has not changed anything.  They stay where
+ * they are, as those that PERMANENTFLAGS leaves out. */
+static void drop_unkept(struct run_side *side)
+{
+	struct run *run = side->run;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < side->changes.count; i++) {
+		const struct flags *missing = unkept(side, &side->changes.list[i]);
+
+		if (missing == NULL)
+			side->changes.list[kept++] = side->changes.list[i];
+		else
+			engine_warn_dropped(run->engine, side->side->remote, run->mailbox, missing);
+	}
+	side->changes.count = kept;
+}
+
 static bool read_side(struct run_side *side)
 {
 	changes_settle(&side->changes);
 	changes_settle(&side->expected);
+	drop_unkept(side);
 	changes_drop_echoes(&side->changes, &side->expected);
 	changes_clear(&side->expected);
 	items_settle(&side->items);
@@ -306,6 +358,22 @@ static bool read_side(struct run_side *side)
 	}
 	add_carried(side);
 	return find_gone(side);
+}
+
+/*
+ * A run copies no more messages than both sides had, and than came meanwhile, whatever servers make
+ * of what they are sent: what they do not let us recognise would go to and fro, and grow.
+ */
+static void allow_copies(struct run_side *side)
+{
+	uint32_t now = side->snapshot.uidnext, before = side->counted_uidnext;
+	uint64_t grown = now > before ? now - before : 0;
+
+	if (before == 0 || grown > (uint64_t)side->exists + side->appended)
+		grown = (uint64_t)side->exists + side->appended;
+	side->run->copies_allowed += grown > side->appended ? grown - side->appended : 0;
+	side->counted_uidnext = now;
+	side->appended = 0;
 }
 
 bool run_opened(struct run *run)
@@ -320,6 +388,9 @@ bool run_opened(struct run *run)
 	note_went_back(&run->remote);
 	if (!read_side(&run->local) || !read_side(&run->remote))
 		return false;
+	run_refused_try(run);
+	allow_copies(&run->local);
+	allow_copies(&run->remote);
 	meeting_expect(run);
 	return true;
 }

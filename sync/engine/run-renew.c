@@ -45,7 +45,7 @@ static void list_side(struct run_side *side)
 	if (side->exists == 0)
 		return;
 	run_select(side);
-	run_fetch_all(side, FETCH_IDENTITY, on_identity);
+	run_read_on(side, 1, side->snapshot.uidnext, FETCH_IDENTITY, on_identity, NULL);
 }
 
 void run_renew_list(struct run *run)
@@ -93,6 +93,8 @@ static int pair(struct run *run, struct holding *local, struct holding *remote, 
 		r = mapping_count(db, idx, &pairs);
 	if (r >= 0)
 		r = mailboxes_forget_uids(db, idx);
+	if (r >= 0)
+		r = run_removals_forget(run); /* by local UIDs */
 	if (r >= 0)
 		r = adopt_pair(db, idx, ret_twins);
 	if (r >= 0)
@@ -181,6 +183,7 @@ bool run_renew_pair(struct run *run)
 		if (run_database_failed(run, db_commit(db)))
 			return false;
 		note_paired(run, twins);
+		suspects_forget(run->engine, run->mailbox);
 		return true;
 	}
 	db_rollback(db);

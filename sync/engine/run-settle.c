@@ -47,8 +47,33 @@ static bool is_same(const struct identity *sent, const struct identity *found, b
 	       sent->date == found->date && difference <= (exactly ? 0 : sent->size / 16);
 }
 
+/* How alike a message must be to the one that was sent. */
+enum likeness {
+	LIKE_EXACTLY,
+	LIKE_NEARLY,
+	LIKE_TAKEN, /* only for those that the server says it took: whatever it made of them */
+};
+
+static struct run_side *source_of(struct run *run, const struct intent *intent)
+{
+	return intent->to_remote ? &run->local : &run->remote;
+}
+
+static bool was_taken(struct run *run, const struct intent *intent)
+{
+	return seqset_contains(&source_of(run, intent)->doubted, intent->source_uid);
+}
+
+static bool is_like(struct run *run, const struct intent *intent, const struct identity *found,
+	enum likeness likeness)
+{
+	if (likeness == LIKE_TAKEN)
+		return was_taken(run, intent) && identity_may_be_same(&intent->identity, found);
+	return is_same(&intent->identity, found, likeness == LIKE_EXACTLY);
+}
+
 static struct intent *find_intent(
-	struct run_side *target, uint32_t uid, const struct identity *found, bool exactly)
+	struct run_side *target, uint32_t uid, const struct identity *found, enum likeness likeness)
 {
 	struct run *run = target->run;
 
@@ -56,10 +81,27 @@ static struct intent *find_intent(
 		struct intent *intent = &run->intents[i];
 
 		if (intent->id != 0 && intent->to_remote == target->side->remote &&
-			uid >= intent->target_uidnext && is_same(&intent->identity, found, exactly))
+			uid >= intent->target_uidnext && is_like(run, intent, found, likeness))
 			return intent;
 	}
 	return NULL;
+}
+
+static bool settle(struct run *run, const struct intent *intent, struct uid_pair pair)
+{
+	struct db *db = run->engine->db;
+	int r;
+
+	if (run_database_failed(run, db_begin(db)))
+		return false;
+	r = intents_settle(db, intent, pair);
+	if (r == 0)
+		r = run_quarantine_release(source_of(run, intent), intent->source_uid);
+	if (run_database_failed(run, r)) {
+		db_rollback(db);
+		return false;
+	}
+	return !run_database_failed(run, db_commit(db));
 }
 
 static bool on_found(struct command *command, struct response *response)
@@ -68,20 +110,20 @@ static bool on_found(struct command *command, struct response *response)
 	struct run *run = target->run;
 	uint32_t uid = response->fetch.uid;
 	struct identity identity;
-	struct intent *intent;
+	struct intent *intent = NULL;
 	struct uid_pair pair;
 
 	if (!identity_from_fetch(response, &identity))
 		return false;
-	intent = find_intent(target, uid, &identity, true);
-	if (intent == NULL)
-		intent = find_intent(target, uid, &identity, false);
+	for (enum likeness likeness = LIKE_EXACTLY; intent == NULL && likeness <= LIKE_TAKEN;
+		likeness++)
+		intent = find_intent(target, uid, &identity, likeness);
 	if (intent == NULL || is_mapped(target, uid))
 		return true;
 	pair = (struct uid_pair){.local = intent->source_uid, .remote = uid};
 	if (!intent->to_remote)
 		pair = (struct uid_pair){.local = uid, .remote = intent->source_uid};
-	if (run_database_failed(run, intents_settle(run->engine->db, intent, pair)))
+	if (!settle(run, intent, pair))
 		return true;
 	intent->id = 0;
 	run->settled++;
@@ -93,7 +135,6 @@ static bool look(struct run_side *target)
 {
 	struct run *run = target->run;
 	uint32_t from = UINT32_MAX;
-	struct run_request *request;
 	bool any = false;
 
 	for (size_t i = 0; i < run->intents_count; i++) {
@@ -108,12 +149,8 @@ static bool look(struct run_side *target)
 	if (!any)
 		return false;
 	run_select(target);
-	request = request_new(&run->barrier, target->side, sizeof(*request), NULL);
-	request->side = target;
-	request->request.command.untagged = on_found;
-	command_printf(&request->request.command, "UID FETCH %" PRIu32 ":* (%s)",
-		from > 0 ? from : 1, FETCH_IDENTITY);
-	request_submit(&request->request);
+	run_read_on(target, from > 0 ? from : 1, target->snapshot.uidnext, FETCH_IDENTITY, on_found,
+		NULL);
 	return true;
 }
 
@@ -157,6 +194,22 @@ bool run_settle_look(struct run *run)
 	return any;
 }
 
+/* What never arrived is copied again.  What the server says it took is not: it is there, or gone.
+ */
+static bool give_up(struct run *run, const struct intent *intent)
+{
+	struct run_side *source = source_of(run, intent);
+
+	if (!was_taken(run, intent))
+		return !run_database_failed(run, intents_lapse(run->engine->db, intent));
+	if (run_database_failed(run, intents_drop(run->engine->db, intent)))
+		return false;
+	if (!run_quarantine_give_up(source, intent->source_uid))
+		run_note_problem(run, "the %s server took messages that are not recognised there",
+			source->other->side->name);
+	return true;
+}
+
 bool run_settle_looked(struct run *run)
 {
 	bool quiet = run->settled == 0;
@@ -169,8 +222,7 @@ bool run_settle_looked(struct run *run)
 		return true;
 	}
 	for (size_t i = 0; i < run->intents_count; i++)
-		if (run->intents[i].id != 0 &&
-			run_database_failed(run, intents_lapse(run->engine->db, &run->intents[i])))
+		if (run->intents[i].id != 0 && !give_up(run, &run->intents[i]))
 			return false;
 	return false;
 }
@@ -209,14 +261,55 @@ static int by_remote(const void *one, const void *other)
 	return a->remote < b->remote ? -1 : a->remote > b->remote;
 }
 
+void run_settled_load(struct run *run)
+{
+	(void)run_database_failed(
+		run, settled_load(run->engine->db, run->mailbox->idx, &run->pairs_settled));
+}
+
+static uint32_t highest(uint32_t one, uint32_t other)
+{
+	return one > other ? one : other;
+}
+
+uint32_t run_settled_uidnext(struct run_side *side)
+{
+	const struct settled *settled = &side->run->pairs_settled;
+
+	return highest(
+		run_base(side)->uidnext, side->side->remote ? settled->remote : settled->local);
+}
+
+/* Without a HIGHESTMODSEQ no changes are told, so that no flags are known. */
+static uint32_t dangling_from(struct run_side *side)
+{
+	return run_base(side)->highestmodseq > 0 ? run_settled_uidnext(side) : 0;
+}
+
+/* All pairs below what OPEN's SELECT told are in step with it, or will be told of again: those that
+ * are made in a pass have a UID beyond that on the side that they were copied to. */
+struct settled run_settled_reached(const struct run *run, const struct mailbox_state *local,
+	const struct mailbox_state *remote)
+{
+	const struct settled told = {
+		.local = run->local.uidnext,
+		.remote = run->remote.uidnext,
+	};
+
+	if (local->highestmodseq == 0 || remote->highestmodseq == 0 ||
+		(told.local <= local->uidnext && told.remote <= remote->uidnext))
+		return (struct settled){0};
+	return told;
+}
+
 bool run_dangling_ask(struct run *run)
 {
 	_cleanup_free_ struct uid_pair *pairs = NULL;
 	size_t count = 0;
 
-	if (run_database_failed(run, mapping_dangling(run->engine->db, run->mailbox->idx,
-					     run->mailbox->local.base.uidnext,
-					     run->mailbox->remote.base.uidnext, &pairs, &count)) ||
+	if (run_database_failed(run,
+		    mapping_dangling(run->engine->db, run->mailbox->idx, dangling_from(&run->local),
+			    dangling_from(&run->remote), &pairs, &count)) ||
 		count == 0)
 		return false;
 	if (!run->renewed && !run->mailbox->replayed)

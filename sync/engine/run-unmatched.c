@@ -10,11 +10,15 @@
 #include "sync/engine/engine-private.h"
 #include "sync/engine/run.h"
 
-enum { NAMED = 10 }; /* of a mailbox, in one run */
+enum {
+	NAMED = 10, /* of a mailbox, in one run */
+	VANISHED_TEXT = 400, /* bytes of their UIDs */
+};
 
 static bool is_unmatched(struct run_side *side, uint32_t uid, const struct seqset *paired)
 {
-	return uid < run_base(side)->uidnext && !seqset_contains(paired, uid);
+	return uid < run_base(side)->uidnext && !seqset_contains(paired, uid) &&
+	       !seqset_contains(&side->quarantined, uid);
 }
 
 static void say(struct run_side *side, const struct seqset *paired)
@@ -75,6 +79,41 @@ static void say_of_side(struct run_side *side)
 	seqset_done(&paired);
 }
 
+/* What we expunged has no pair any more. */
+static void take_echoes_out(const struct run_side *side, struct seqset *uids)
+{
+	const struct run *run = side->run;
+
+	for (size_t i = 0; i < run->echoes.count; i++)
+		if (run->echoes.list[i].remote == side->side->remote)
+			seqset_remove_range(uids, run->echoes.list[i].uid, run->echoes.list[i].uid);
+}
+
+/* Of a message that was deleted and has no pair, the other side may have the twin for ever. */
+static void say_vanished(struct run_side *side)
+{
+	struct seqset uids;
+
+	seqset_init(&uids);
+	seqset_copy(&uids, &side->vanished);
+	seqset_remove_set(&uids, &side->gone);
+	seqset_remove_range(&uids, run_base(side)->uidnext, UINT32_MAX); /* we never knew those */
+	take_echoes_out(side, &uids);
+	if (!seqset_is_empty(&uids)) {
+		struct buf text;
+		size_t index = 0;
+
+		buf_init(&text, SIZE_MAX);
+		seqset_format(&uids, &index, VANISHED_TEXT, &text);
+		log_warning(SIDE_CONTEXT(side->other->side, side->run->mailbox->display),
+			"No match for %" PRIu64 " vanished %s UID(s) %.*s%s. Ignoring.",
+			seqset_count(&uids), side->side->remote ? "remote" : "local",
+			(int)buf_len(&text), buf_data(&text), index < uids.count ? ",..." : "");
+		buf_done(&text);
+	}
+	seqset_done(&uids);
+}
+
 void run_unmatched_say(struct run *run)
 {
 	/* The first pass sees what was changed by others; --repair has its own words. */
@@ -82,4 +121,9 @@ void run_unmatched_say(struct run *run)
 		return;
 	say_of_side(&run->local);
 	say_of_side(&run->remote);
+	/* What clients move is paired anew before its vanishing is seen. */
+	if (run->engine->options->follow)
+		return;
+	say_vanished(&run->local);
+	say_vanished(&run->remote);
 }

@@ -4,10 +4,12 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
 #include "sync/engine/engine-private.h"
+#include "sync/engine/quarantine.h"
 #include "sync/imap/flags.h"
 
 enum phase {
@@ -25,6 +27,8 @@ enum phase {
 	RUN_DANGLED,
 	RUN_SEARCH,
 	RUN_ASK, /* metadata of new messages, and CONFIRM, in one flight */
+	RUN_UNTOLD, /* what should be new, and of which nothing was told: is it there? */
+	RUN_ALONE, /* what is, by itself */
 	RUN_MEET, /* what was moved from one mailbox to another */
 	RUN_ASKED,
 	RUN_SOUGHT, /* what was copied within the account */
@@ -32,6 +36,34 @@ enum phase {
 	RUN_PLAN,
 	RUN_COPY,
 };
+
+static const char *const phase_names[] = {
+	[RUN_OPEN] = "open",
+	[RUN_OPENED] = "opened",
+	[RUN_RENEW] = "renew",
+	[RUN_SETTLE] = "settle",
+	[RUN_LOOKED] = "looked",
+	[RUN_AUDIT] = "audit",
+	[RUN_AUDITED] = "audited",
+	[RUN_GAPS] = "gaps",
+	[RUN_ADOPT] = "adopt",
+	[RUN_REFINE] = "refine",
+	[RUN_DANGLING] = "dangling",
+	[RUN_DANGLED] = "dangled",
+	[RUN_SEARCH] = "search",
+	[RUN_ASK] = "ask",
+	[RUN_MEET] = "meet",
+	[RUN_ASKED] = "asked",
+	[RUN_SOUGHT] = "sought",
+	[RUN_MOVED] = "moved",
+	[RUN_PLAN] = "plan",
+	[RUN_COPY] = "copy",
+};
+
+const char *run_phase_name(const struct run *run)
+{
+	return phase_names[run->phase];
+}
 
 enum step run_fail(struct run *run, const char *fmt, ...)
 {
@@ -53,6 +85,45 @@ void run_note_problem(struct run *run, const char *fmt, ...)
 	va_start(ap, fmt);
 	run->problem = xvasprintf(fmt, ap);
 	va_end(ap);
+}
+
+void run_note_refusal(struct run_side *target)
+{
+	enum { LONGEST = 3600 };
+	struct mailbox_side *side = mailbox_side(target->run->mailbox, target->side->remote);
+	int64_t pause;
+
+	if (target->refuses)
+		return;
+	target->refuses = true; /* once in a run */
+	side->refusals++;
+	pause = quarantine_pause(side->refusals);
+	side->refused_until = time(NULL) + (pause < LONGEST ? pause : LONGEST);
+}
+
+/* Copies to it wait, because of an earlier run. */
+static bool is_refusing(struct run_side *target)
+{
+	const struct mailbox_side *side = mailbox_side(target->run->mailbox, target->side->remote);
+
+	return side->refusals > 0 && !target->run->retries && !target->run->repair &&
+	       !quarantine_is_due(side->refused_until, time(NULL));
+}
+
+static void begin_copies(struct run_side *source)
+{
+	copier_begin(&source->copier, source);
+	if (source->items.count == 0 || !is_refusing(source->other))
+		return;
+	source->copier.stopped = true;
+	if (source->other->side->room.full != NULL)
+		run_note_problem(source->run,
+			"messages to the %s server wait: there was no room left in the folder %s",
+			source->other->side->name, source->other->side->room.full);
+	else
+		run_note_problem(source->run,
+			"the %s server refused messages a while ago: they wait for the next try",
+			source->other->side->name);
 }
 
 bool run_barrier_ok(struct run *run)
@@ -84,87 +155,6 @@ void run_select(struct run_side *side)
 	side_select(side->side, &side->run->barrier, &side->view, side->wire_name);
 }
 
-struct run_fetch {
-	struct run_request run;
-	struct seqset asked; /* UIDs that this command named, and that were not answered for */
-	bool (*untagged)(struct command *, struct response *);
-};
-
-static struct run_fetch *run_fetch_of(struct request *request)
-{
-	return container_of(
-		container_of(request, struct run_request, request), struct run_fetch, run);
-}
-
-/* Nobody takes a UID that was not asked for in this very command, nor one twice: a server may send
- * as much of that as it likes. */
-static bool on_fetched(struct command *command, struct response *response)
-{
-	struct run_fetch *fetch = run_fetch_of(container_of(command, struct request, command));
-	uint32_t uid = response->fetch.uid;
-
-	if (response->type != RESPONSE_FETCH || !(response->fetch.items & FETCH_UID) ||
-		!seqset_contains(&fetch->asked, uid) || !fetch->untagged(command, response))
-		return false;
-	seqset_remove_range(&fetch->asked, uid, uid);
-	return true;
-}
-
-static void release_fetch(struct request *request)
-{
-	seqset_done(&run_fetch_of(request)->asked);
-}
-
-static void fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
-	const char *items, bool (*untagged)(struct command *, struct response *),
-	bool (*completed)(struct request *))
-{
-	size_t index = 0;
-
-	while (index < set->count) {
-		struct run_fetch *request =
-			request_new(barrier, side->side, sizeof(*request), completed);
-		struct command *command = &request->run.request.command;
-		size_t first = index;
-
-		request->run.side = side;
-		request->run.request.release = release_fetch;
-		request->untagged = untagged;
-		command->untagged = on_fetched;
-		command_puts(command, "UID FETCH ");
-		command_set(command, set, &index);
-		command_printf(command, " (%s)", items);
-		for (size_t i = first; i < index; i++)
-			(void)seqset_add_range(
-				&request->asked, set->ranges[i].first, set->ranges[i].last);
-		request_submit(&request->run.request);
-	}
-}
-
-void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
-	const char *items, bool (*untagged)(struct command *, struct response *))
-{
-	fetch(side, barrier, set, items, untagged, NULL);
-}
-
-void run_fetch_all(struct run_side *side, const char *items,
-	bool (*untagged)(struct command *, struct response *))
-{
-	struct run_request *request =
-		request_new(&side->run->barrier, side->side, sizeof(*request), NULL);
-
-	request->side = side;
-	request->request.command.untagged = untagged;
-	command_printf(&request->request.command, "UID FETCH 1:* (%s)", items);
-	request_submit(&request->request);
-}
-
-void run_fetch_if_granted(struct run_side *side, struct barrier *barrier, const struct seqset *set,
-	const char *items, bool (*untagged)(struct command *, struct response *))
-{
-	fetch(side, barrier, set, items, untagged, request_ignore_refusal);
-}
-
 static void clear_pass(struct run_side *side)
 {
 	seqset_clear(&side->vanished);
@@ -176,8 +166,12 @@ static void clear_pass(struct run_side *side)
 	seqset_clear(&side->sought);
 	seqset_clear(&side->there);
 	seqset_clear(&side->expunged);
+	seqset_clear(&side->asked_known);
+	run_refused_clear(side);
+	run_expunge_clear(side);
 	seqset_clear(&side->alive);
 	seqset_clear(&side->fresh);
+	seqset_clear(&side->untold);
 	changes_clear(&side->changes);
 	changes_clear(&side->known);
 	items_clear(&side->items);
@@ -211,7 +205,11 @@ static enum step begin_pass(struct run *run)
 	meeting_begin_pass(run);
 	clear_pass(&run->local);
 	clear_pass(&run->remote);
+	run->local.move_refused |= suspects_hold(run->engine, run->mailbox, SUSPECT_MOVE);
+	run->remote.move_refused |= run->local.move_refused;
 	barrier_reset(&run->barrier);
+	if (run->first && !run_quarantine_load(run))
+		return STEP_FAILED;
 	run_open(run);
 	run->phase = RUN_OPENED;
 	return STEP_WAIT;
@@ -239,6 +237,15 @@ static enum step opened(struct run *run)
 	return next(run, RUN_RENEW);
 }
 
+/* What the run remembers from pass to pass by UIDs that mean other messages now. */
+static void forget_uids(struct run_side *side)
+{
+	changes_clear(&side->expected);
+	changes_clear(&side->carried);
+	seqset_clear(&side->refused);
+	seqset_clear(&side->overlooked);
+}
+
 /* The pairs are void: begun again with others, or not at all. */
 static enum step renew(struct run *run)
 {
@@ -248,9 +255,19 @@ static enum step renew(struct run *run)
 		return STEP_DONE;
 	if (run->failure != NULL || !run_renew_pair(run))
 		return STEP_FAILED;
+	forget_uids(&run->local);
+	forget_uids(&run->remote);
 	run->first = true;
 	run->phase = RUN_OPEN;
 	return run->straddled ? STEP_DONE : STEP_AGAIN;
+}
+
+/* No mod-sequence is known since which a side would tell what changed: the first run has got a part
+ * of its pairs, and could not yet carry out what it wanted of them. */
+static bool is_untold(struct run *run)
+{
+	return run_base(&run->local)->highestmodseq == 0 ||
+	       run_base(&run->remote)->highestmodseq == 0;
 }
 
 static enum step settle(struct run *run)
@@ -258,7 +275,7 @@ static enum step settle(struct run *run)
 	if ((run->first || run->doubt) && run_settle_look(run))
 		return next(run, RUN_LOOKED);
 	run->doubt = false;
-	return next(run, run->first ? RUN_AUDIT : RUN_SEARCH);
+	return next(run, run->first || is_untold(run) ? RUN_AUDIT : RUN_SEARCH);
 }
 
 static enum step looked(struct run *run)
@@ -292,12 +309,27 @@ static enum step adopt(struct run *run)
 	return next(run, RUN_REFINE);
 }
 
+/* Some of the messages that are suspected were read, and others not yet: what is known now is that
+ * those do not cost the connection.  (Without the others nothing may be paired or copied.) */
+static bool is_probe(struct run *run)
+{
+	const struct engine *engine = run->engine;
+
+	run->probed = !run->repair &&
+		      (suspects_withhold_any(engine, run->mailbox, SUSPECT_FETCH, false) ||
+			      suspects_withhold_any(engine, run->mailbox, SUSPECT_FETCH, true));
+	run->straddled = run->probed;
+	return run->probed;
+}
+
 static enum step refine(struct run *run)
 {
 	if (!run_barrier_ok(run))
 		return STEP_FAILED;
 	if (run_adopt_refine(run))
 		return STEP_WAIT;
+	if (is_probe(run))
+		return STEP_DONE;
 	if (!run_adopt_pair(run))
 		return STEP_FAILED;
 	if (run->repair && run->adopted && run_audit_adopted(run))
@@ -307,7 +339,7 @@ static enum step refine(struct run *run)
 
 static enum step dangling(struct run *run)
 {
-	if (run->repair || !run_dangling_ask(run))
+	if ((run->repair && run->first) || !run_dangling_ask(run))
 		return next(run, RUN_SEARCH);
 	return next(run, RUN_DANGLED);
 }
@@ -320,7 +352,8 @@ static enum step ask(struct run *run)
 		return STEP_WAIT;
 	run_new_metadata(run);
 	run_confirm(run);
-	return next(run, RUN_MEET);
+	run_refused_ask(run);
+	return next(run, RUN_UNTOLD);
 }
 
 /*
@@ -367,6 +400,20 @@ static enum step meet(struct run *run)
 	}
 }
 
+/* See allow_copies() of run-open.c. */
+static bool copies_too_much(struct run *run)
+{
+	uint64_t copies = run->copies_made + run->local.items.count + run->remote.items.count;
+
+	if (copies <= run->copies_allowed)
+		return false;
+	(void)run_fail(run,
+		"%llu messages would have been copied, and both sides have no more than %llu: a "
+		"server changes what it is sent, so that it is not recognised there; the run ends",
+		(unsigned long long)copies, (unsigned long long)run->copies_allowed);
+	return true;
+}
+
 static enum step decide(struct run *run)
 {
 	if (!run_plan(run))
@@ -375,13 +422,13 @@ static enum step decide(struct run *run)
 		return STEP_WAIT; /* flags had to be asked for: decide again with them */
 	if (is_disturbed(run))
 		return STEP_DONE;
-	if (!run_expunge_decide(run))
+	if (copies_too_much(run) || !run_expunge_decide(run))
 		return STEP_FAILED;
 	run_apply(run);
 	if (run->audit != NULL)
 		run_audit_announce(run);
-	copier_begin(&run->local.copier, &run->local);
-	copier_begin(&run->remote.copier, &run->remote);
+	begin_copies(&run->local);
+	begin_copies(&run->remote);
 	run->barrier.each = true;
 	run->phase = RUN_COPY;
 	return STEP_AGAIN;
@@ -436,6 +483,8 @@ static enum step copy(struct run *run)
 	remote_done = copier_advance(&run->remote.copier);
 	if (!local_done || !remote_done || run->barrier.waiting > 0)
 		return STEP_WAIT;
+	if (run_expunge_again(&run->local) || run_expunge_again(&run->remote))
+		return STEP_WAIT;
 	return finish_pass(run);
 }
 
@@ -480,6 +529,11 @@ static enum step advance(struct run *run)
 		return next(run, RUN_ASK);
 	case RUN_ASK:
 		return ask(run);
+	case RUN_UNTOLD:
+		run_untold_ask(run);
+		return next(run, RUN_ALONE);
+	case RUN_ALONE:
+		return run_untold_asked(run) ? next(run, RUN_MEET) : STEP_FAILED;
 	case RUN_MEET:
 		return meet(run);
 	case RUN_ASKED:
@@ -505,6 +559,7 @@ static enum step run_step(struct task *task)
 	struct run *run = container_of(task, struct run, task);
 	enum step result = run->ending || run->failure != NULL ? STEP_FAILED : advance(run);
 
+	run->waits_since = time(NULL);
 	if (result == STEP_AGAIN && run->failure != NULL)
 		result = STEP_FAILED;
 	/* Commands under way point to the run: it ends with the last of them. */
@@ -530,10 +585,20 @@ static void done_side(struct run_side *side)
 	seqset_done(&side->sought);
 	seqset_done(&side->there);
 	seqset_done(&side->expunged);
+	seqset_done(&side->asked_known);
+	run_refused_done(side);
+	run_expunge_clear(side);
 	seqset_done(&side->alive);
 	seqset_done(&side->fresh);
 	seqset_done(&side->asked);
 	seqset_done(&side->refused);
+	seqset_done(&side->quarantined);
+	seqset_done(&side->left);
+	seqset_done(&side->retried);
+	seqset_done(&side->untold);
+	seqset_done(&side->present);
+	seqset_done(&side->missed);
+	seqset_done(&side->doubted);
 	changes_done(&side->changes);
 	changes_done(&side->known);
 	changes_done(&side->expected);
@@ -612,6 +677,13 @@ static void init_side(
 	seqset_init(&side->fresh);
 	seqset_init(&side->asked);
 	seqset_init(&side->refused);
+	seqset_init(&side->quarantined);
+	seqset_init(&side->left);
+	seqset_init(&side->retried);
+	seqset_init(&side->untold);
+	seqset_init(&side->present);
+	seqset_init(&side->missed);
+	seqset_init(&side->doubted);
 }
 
 /* Once: what comes up while it is under way is for an ordinary run. */
@@ -633,8 +705,11 @@ struct run *run_new(struct engine *engine, struct mailbox *mailbox,
 	run->finished = finished;
 	run->first = true;
 	run->repair = take_repair(mailbox);
+	run->retries =
+		engine->asked.mailboxes != NULL && (engine->order != NULL || !engine->first_done);
 	task_init(&run->task, engine->loop, run_step, run_finished);
 	barrier_init(&run->barrier, &run->task);
+	run->barrier.about = (struct suspect){.kind = SUSPECT_MAILBOX, .mailbox = mailbox->idx};
 	ev_timer_init(&run->pause, on_pause, 0, 0);
 	seqset_init(&run->removed);
 	init_side(run, &run->local, &engine->local, &run->remote);

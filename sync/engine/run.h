@@ -23,10 +23,13 @@
 #include "sync/engine/evidence.h"
 #include "sync/engine/mailbox.h"
 #include "sync/engine/meeting.h"
+#include "sync/engine/refusals.h"
 #include "sync/engine/request.h"
 #include "sync/engine/side.h"
 #include "sync/state/echoes.h"
 #include "sync/state/intents.h"
+#include "sync/state/quarantine.h"
+#include "sync/state/settled.h"
 
 struct audit;
 struct engine;
@@ -40,6 +43,22 @@ enum {
 		2 * RUN_FETCH_AT_ONCE, /* … and so many answers; more may have come meanwhile */
 	RUN_SEARCH_BEYOND =
 		8000, /* so many possible UIDs are searched for before metadata is asked */
+	RUN_SPLITS_MAX = 100, /* commands of a side that find out what it refuses */
+};
+
+/* UIDs of a side that rows of the quarantine are about, of these kinds. */
+struct refused_before {
+	struct seqset stores, expunges;
+	struct seqset due; /* of them, those that this run tries again */
+	struct seqset tried; /* … and this pass */
+};
+
+/* Sets of messages that a command was about. */
+struct expunges {
+	struct seqset *list;
+	size_t count;
+	bool general; /* a refusal was about more than messages */
+	char *words;
 };
 
 struct run_side {
@@ -52,7 +71,8 @@ struct run_side {
 	bool reading; /* the SELECT of OPEN is being answered: collect changes */
 	bool overflow; /* a limit was exceeded while collecting */
 	bool went_back; /* it is an older state than the database's: see run-repair.c */
-	struct mailbox_state snapshot; /* what OPEN's SELECT said */
+	struct mailbox_state snapshot; /* what OPEN's SELECT said … */
+	uint32_t uidnext; /* … likewise, where a pass lowers the snapshot's */
 	uint32_t exists;
 	const struct flags *permanent;
 
@@ -65,6 +85,15 @@ struct run_side {
 	struct seqset due[EVIDENCE_COUNT]; /* to be expunged here */
 	struct seqset sought,
 		there; /* pairs of what we expunged: looked for once more, and found */
+	struct refusals refusals; /* what it refused to do in this pass */
+	struct refused_before before; /* … and in earlier runs */
+	struct seqset queried; /* the other side refused their flags, and they are asked for here */
+	struct seqset remembered; /* gone before; the other side refused to expunge their pairs */
+	struct seqset stored; /* flags of these were set in this pass */
+	struct seqset overlooked; /* not expunged by the pass before, although it said OK */
+	unsigned splits; /* commands to find out which message or flag it refuses */
+	struct expunges refused_expunges; /* commands of the flight that is over */
+	struct seqset asked_known; /* whose flags were asked for, to plan with them */
 	uint64_t counted; /* messages that vanished here, as the brake counts */
 	uint64_t returned; /* messages that are copied again because of that */
 	struct seqset alive; /* answers of CONFIRM */
@@ -78,16 +107,26 @@ struct run_side {
 	struct offers offers; /* what is gone here, for those where it is new */
 	struct takes takes; /* what is new here, and was moved from elsewhere */
 	int64_t copied_idx; /* the mailbox that copies are taken from */
-	bool told; /* the last command that moved some has named them */
 	bool move_refused; /* such a command was refused: no more of them in this run */
 	struct side_view source_view; /* of the mailbox that messages are moved from */
+	uint32_t lowest_withheld; /* the lowest UID of what may cost the connection, or 0 */
 	uint32_t lowest_moved; /* the lowest UID of which it is in doubt whether it was moved, or 0
 				*/
 	uint64_t moved_away; /* copied elsewhere, so that to expunge them deletes nothing */
-	struct changes carried; /* flags of what was moved here: changes, for the next pass */
+	struct changes carried; /* for the next pass: of what was moved here, or copied plain */
 	struct copier copier;
-	struct seqset refused; /* UIDs of here that the other side did not take: not tried again in
-				  this run */
+	struct seqset refused; /* UIDs of here that the other side did not take, and that no row
+				  remembers: not tried again in this run */
+	struct seqset quarantined; /* UIDs of here that rows of the quarantine are about … */
+	struct seqset left; /* … of them, those that this run leaves alone … */
+	struct seqset retried; /* … and those that it looks for, since they are due */
+	struct seqset untold; /* new, and nothing has been told of them */
+	struct seqset present; /* of them, those that the server knows */
+	bool refuses; /* it took no messages in this run, for a reason of its own */
+	struct seqset doubted; /* those that the other side took, and that nobody has recognised */
+	uint32_t counted_uidnext; /* up to here, what arrived is in run->copies_allowed */
+	uint64_t appended; /* copies that were taken here since */
+	struct seqset missed; /* asked for, and their bodies did not come: next time each alone */
 };
 
 struct run {
@@ -99,6 +138,9 @@ struct run {
 	int phase;
 	unsigned passes;
 	bool repair; /* --repair: everything is compared with the database */
+	uint64_t copies_allowed, copies_made;
+	bool retries; /* a person asks for what is left out */
+	bool quarantine_changed;
 	struct audit *audit; /* … and how far that came (run-repair.c) */
 	bool first; /* the first pass: settle what an interrupted run left */
 	bool again; /* another pass is due */
@@ -111,10 +153,12 @@ struct run {
 	unsigned disturbed; /* mailbox->disturbed when the pass began */
 	bool put_off; /* it is run again after the next look at the lists */
 	bool straddled; /* a client did something that it must not decide without: over for now */
+	bool probed; /* … since it was only to find out which messages cost the connection */
 	bool decided; /* what is to be expunged in this pass is written down */
 	struct seqset removed; /* local messages that clients expunged, before OPEN … */
 	uint64_t removed_others; /* … others, of which only the number is known */
 	int64_t last_removal; /* … up to that row */
+	struct settled pairs_settled; /* as it is in the database */
 	bool ending; /* failed, while commands are still under way */
 	bool reread; /* changes were not carried out in full: HIGHESTMODSEQ stays, so that they come
 			again */
@@ -135,6 +179,7 @@ struct run {
 	unsigned looks; /* at the targets, for messages in doubt */
 	uint64_t settled; /* of the intents, in the last look */
 	ev_timer pause;
+	time_t waits_since; /* it was stepped last */
 	struct run *prev, *next; /* the engine's list (utlist) */
 	void (*finished)(struct run *run, bool ok, const char *reason);
 };
@@ -148,6 +193,8 @@ struct run {
 struct run *run_new(struct engine *engine, struct mailbox *mailbox,
 	void (*finished)(struct run *run, bool ok, const char *reason));
 
+/* For the log of developers. */
+const char *run_phase_name(const struct run *run);
 /* The connections are gone: it ends, soon, as lost. */
 void run_connection_lost(struct run *run);
 /* Ends it without finished(); all its commands have completed. */
@@ -176,17 +223,11 @@ bool run_take_flags(
 const char *run_metadata(const struct run_side *side);
 /* Makes sure that the mailbox is selected by the commands that follow. */
 void run_select(struct run_side *side);
-/* UID FETCH of the set, split to line limits. `untagged` takes the responses. */
-void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
-	const char *items, bool (*untagged)(struct command *, struct response *));
-/* Of all messages, in one command; what is told of which UID is for `untagged` to bound. */
-void run_fetch_all(struct run_side *side, const char *items,
-	bool (*untagged)(struct command *, struct response *));
-/* The same as run_fetch() where nothing hangs on the answer. */
-void run_fetch_if_granted(struct run_side *side, struct barrier *barrier, const struct seqset *set,
-	const char *items, bool (*untagged)(struct command *, struct response *));
 /* Ends the run as failed, with a sentence. */
 enum step run_fail(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The target takes no messages, or more are refused than can be remembered one by one: runs that a
+ * service begins leave them where they are for a while. */
+void run_note_refusal(struct run_side *target);
 /* Something stays undone, said at the end. */
 void run_note_problem(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* What a client does there is in one side of what this pass sees, or will be. */
@@ -199,6 +240,31 @@ static inline struct mailbox_state *run_base(struct run_side *side)
 {
 	return &mailbox_side(side->run->mailbox, side->side->remote)->base;
 }
+
+/* run-fetch.c */
+/* UID FETCH of the set, split to line limits; of what a server has in its index.  `untagged` takes
+ * the responses. */
+void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqset *set,
+	const char *items, bool (*untagged)(struct command *, struct response *));
+/* Of what a server must read the messages for, and fails to do for some: without those that may
+ * cost the connection (suspects.h). */
+void run_read(struct run_side *side, struct barrier *barrier, const struct seqset *set,
+	const char *items, bool (*untagged)(struct command *, struct response *));
+/* The same, but a refusal that may be about single messages is none: what was not answered for goes
+ * to side->untold. */
+void run_read_new(struct run_side *side, const struct seqset *set, const char *items,
+	bool (*untagged)(struct command *, struct response *));
+/* The same as run_read() where nothing hangs on the answer. */
+void run_read_if_granted(struct run_side *side, struct barrier *barrier, const struct seqset *set,
+	const char *items, bool (*untagged)(struct command *, struct response *));
+/* The same of all from a UID on, in one command as a rule; what is told of which UID is for
+ * `untagged` to bound.  uidnext: as far as it is known.  completed: as in request.h, may be NULL;
+ * not used when some are left out. */
+void run_read_on(struct run_side *side, uint32_t from, uint32_t uidnext, const char *items,
+	bool (*untagged)(struct command *, struct response *), bool (*completed)(struct request *));
+/* Takes out of the set what may cost the connection to read or to append; whether there is such. */
+void run_withhold(const struct run_side *side, struct seqset *uids);
+bool run_withholds(const struct run_side *side);
 
 /* run-open.c */
 void run_open(struct run *run);
@@ -222,6 +288,13 @@ bool run_renew_pair(struct run *run);
 bool run_settle_look(struct run *run);
 /* Evaluates a look; true when another one is due after a pause (run->pause is started then). */
 bool run_settle_looked(struct run *run);
+/* Up to where the flags of pairs are known, from the database. */
+void run_settled_load(struct run *run);
+/* … and after this pass, which leaves the sides in these states. */
+struct settled run_settled_reached(const struct run *run, const struct mailbox_state *local,
+	const struct mailbox_state *remote);
+/* The UIDNEXT up to which pairs are settled: that of the database, or a later one. */
+uint32_t run_settled_uidnext(struct run_side *side);
 /* Asks both sides for the flags of pairs that an interrupted run left; false if there are none. */
 bool run_dangling_ask(struct run *run);
 void run_dangling_asked(struct run *run);
@@ -256,8 +329,35 @@ int run_late_write(struct run *run);
 bool run_expunge_decide(struct run *run);
 /* Sends what was decided; false if that is nothing. */
 bool run_expunge(struct run_side *side);
+/* Sends what was refused in smaller sets, to find out which messages that is about; false if there
+ * is nothing (more) to be found out. */
+bool run_expunge_again(struct run_side *side);
+void run_expunge_clear(struct run_side *side);
+/* It was refused in this pass: its pair stays. */
+bool run_expunge_is_left(const struct run_side *side, uint32_t uid);
 /* The pass comes again unless the server has reported all of it. */
 void run_expunge_check(struct run_side *side);
+
+/* run-store.c */
+/* Sets the flags of these messages to that list. */
+void run_store(struct run_side *side, const struct seqset *uids, const struct flags *flags);
+
+/* run-refused.c */
+/* A row of the quarantine, of kind STORE or EXPUNGE. */
+void run_refused_load(struct run_side *side, const struct quarantine *row);
+/* After OPEN: finds what is to be tried again. */
+void run_refused_try(struct run *run);
+/* Asks for the flags of pairs; submits requests or none. */
+void run_refused_ask(struct run *run);
+void run_refused_asked(struct run *run);
+/* Writes down what was refused in this pass, before COMMIT.  False: failed. */
+bool run_refused_note(struct run *run);
+/* There are rows; what is over, or has no pair any more, goes within the transaction of COMMIT. */
+bool run_refused_any(const struct run *run);
+int run_refused_release(struct run *run);
+/* Clears what is of one pass. */
+void run_refused_clear(struct run_side *side);
+void run_refused_done(struct run_side *side);
 
 /* run-brake.c */
 /* What clients have removed, from the database; what OPEN is about to see is not more. */
@@ -287,6 +387,8 @@ bool run_adopt_refine(struct run *run);
 bool run_adopt_pair(struct run *run);
 
 /* run-new.c */
+/* Takes what is told of a new message; what is not enough is asked for once more. */
+void run_take_item(struct run_side *side, const struct response *response);
 /* Finds the UIDs that may be new; which of very many exist is asked for; submits requests or none.
  */
 void run_new_search(struct run *run);
@@ -294,6 +396,32 @@ void run_new_search(struct run *run);
 bool run_new_cut(struct run *run);
 /* Asks for its metadata; submits requests or none. */
 void run_new_metadata(struct run *run);
+
+/* run-quarantine.c */
+/* What is left alone, and what is due; before OPEN.  False: failed. */
+bool run_quarantine_load(struct run *run);
+/* This message of `source` is left alone, for the rest of the run too; its item is NULL where only
+ * the UID is known.  False if that could not be written down (or the run has failed): UIDNEXT stays
+ * behind it then. */
+bool run_quarantine(struct run_side *source, enum quarantine_kind kind, uint32_t uid,
+	const struct item *item, const char *words);
+/* It was taken there, and its UID is not known yet: written down without a word, so that it is not
+ * sent again, whatever happens.  Within the caller's transaction; 0 or -errno. */
+int run_quarantine_doubt(struct run_side *source, const struct item *item);
+/* It has been looked for in vain: said, and left alone. */
+bool run_quarantine_give_up(struct run_side *source, uint32_t uid);
+/* It has crossed, or is gone: its rows go.  0 or -errno. */
+int run_quarantine_release(struct run_side *source, uint32_t uid);
+/* What is due counts as new, and what is left alone does not.  False: failed. */
+bool run_quarantine_add_due(struct run_side *side);
+/* The server does not give this message, or what is to be known of it: left alone, unless that is
+ * about more than the message.  `otherwise` says what is wrong with an OK. */
+void run_refuse_fetch(struct run_side *side, uint32_t uid, const struct item *item,
+	const struct command *command, const char *otherwise);
+/* Of what should be new, and brought no metadata, asks which is there; then for the metadata of
+ * each alone.  They submit requests or none; false: failed. */
+void run_untold_ask(struct run *run);
+bool run_untold_asked(struct run *run);
 
 /* run-twins.c */
 /* Pairs new messages that are on both sides, before they are copied. */

@@ -2,6 +2,7 @@
 #include "sync/engine/side.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,8 @@
 #include "sync/config/account.h"
 #include "sync/engine/engine-private.h"
 #include "sync/imap/mailbox.h"
+
+enum { BYTES_SIZE = 24 };
 
 /* Whoever wants the body gives a spool for it. */
 static struct spool *offer_body(struct side *side, const char *head, size_t head_len, uint64_t size)
@@ -77,9 +80,12 @@ static void on_lost(
 	struct session_handler *handler, enum session_failure failure, const char *reason)
 {
 	struct side *side = container_of(handler, struct side, handler);
+	_cleanup_free_ char *room = room_sentence(&side->room), *both = NULL;
 
 	side->ready = false;
-	engine_side_lost(side->engine, side, failure, reason);
+	if (room != NULL)
+		both = xasprintf("%s; %s", reason, room);
+	engine_side_lost(side->engine, side, failure, both != NULL ? both : reason);
 }
 
 static void on_untagged(struct session_handler *handler, struct response *response)
@@ -90,7 +96,8 @@ static void on_untagged(struct session_handler *handler, struct response *respon
 }
 
 void side_init(struct side *side, struct engine *engine, bool remote,
-	const struct session_options *options, const struct account_side *account)
+	const struct session_options *options, const struct account_side *account,
+	const char *const *folders)
 {
 	*side = (struct side){
 		.engine = engine,
@@ -102,14 +109,16 @@ void side_init(struct side *side, struct engine *engine, bool remote,
 		.sink = {.begin = body_begin, .data = body_data, .end = body_end},
 		.compress = account->compress,
 	};
+	room_init(&side->room, engine, folders);
 }
 
 void side_connect(struct side *side)
 {
-	side->ready = side->idling = side->notified = side->overflowed = false;
+	side->ready = side->believed = side->idling = side->notified = side->overflowed = false;
 	side->credit = (struct credit){0};
 	side->session = session_new(side->engine->loop, side->engine->worker, side->options,
 		&side->handler, &side->sink);
+	client_set_patience(side_client(side), network_patience(side));
 }
 
 void side_disconnect(struct side *side)
@@ -119,6 +128,35 @@ void side_disconnect(struct side *side)
 	side->spool = NULL;
 	side->session = session_free(side->session);
 	view_done(&side->idle_view.view);
+}
+
+/* "810", "9.77K": as the original has it. */
+static void format_bytes(uint64_t bytes, char ret[BYTES_SIZE])
+{
+	static const char units[] = "KMGTPE";
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	if (bytes < 1024) {
+		(void)snprintf(ret, BYTES_SIZE, "%" PRIu64, bytes);
+		return;
+	}
+	for (value /= 1024; value >= 1024 && unit + 2 < sizeof(units); unit++)
+		value /= 1024;
+	(void)snprintf(ret, BYTES_SIZE, "%.2f%c", value, units[unit]);
+}
+
+void side_say_traffic(const struct side *side)
+{
+	const struct stream *stream =
+		side->session != NULL ? client_stream(session_client(side->session)) : NULL;
+	char received[BYTES_SIZE], sent[BYTES_SIZE];
+
+	if (stream == NULL)
+		return;
+	format_bytes(stream_bytes_received(stream), received);
+	format_bytes(stream_bytes_sent(stream), sent);
+	log_info(SIDE_CONTEXT(side, NULL), "IMAP traffic (bytes): recv %s sent %s", received, sent);
 }
 
 bool side_has(const struct side *side, const char *capability)

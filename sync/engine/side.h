@@ -11,6 +11,7 @@
 
 #include "sync/base/log.h"
 #include "sync/engine/credit.h"
+#include "sync/engine/room.h"
 #include "sync/imap/client.h"
 #include "sync/imap/mailbox.h"
 #include "sync/imap/session.h"
@@ -43,21 +44,26 @@ struct side {
 	struct session_handler handler;
 	struct input_sink sink;
 	bool ready;
+	unsigned silences; /* in a row, over all connections: see engine-network.c */
 	char delimiter; /* '\0': flat, or unknown before the first LIST */
 	bool compress; /* configured */
 
 	struct side_view *receiving; /* whose body is arriving */
 	struct spool *spool;
 	struct side_view idle_view; /* INBOX, while it is watched by IDLE */
+	bool believed; /* a list of this connection was */
 	bool idling;
 	bool notified; /* NOTIFY was set on this connection */
 	bool overflowed; /* … and taken back by the server, or refused */
 	bool fallback_said; /* that something else has its place */
+	struct room room;
 	struct credit credit; /* for bodies asked of this side and not yet settled on the other */
 };
 
+/* folders: see engine_options. */
 void side_init(struct side *side, struct engine *engine, bool remote,
-	const struct session_options *options, const struct account_side *account);
+	const struct session_options *options, const struct account_side *account,
+	const char *const *folders);
 void side_connect(struct side *side);
 void side_disconnect(struct side *side);
 
@@ -83,6 +89,9 @@ void side_select(
  * thinks that a refused SELECT means.
  */
 void side_unselect(struct side *side, struct barrier *barrier);
+
+/* How much has passed on the connection, for a person who ran the program once. */
+void side_say_traffic(const struct side *side);
 
 /* The view is no longer used. */
 void side_forget_view(struct side *side, struct side_view *view);

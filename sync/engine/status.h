@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "sync/state/quarantine.h"
+
 struct engine;
 
 /* How changes on a server are learnt of. */
@@ -40,6 +42,20 @@ struct status_mailbox {
 	char *resolve; /* the command that resolves it, or NULL */
 };
 
+/* Who is not done and waits for something that has a name: see engine-waits.h. */
+struct status_wait {
+	const char *what; /* "mailbox", "action" (of a client), "command" or "account" */
+	char *name; /* the mailbox, or what the client did; NULL if there is none */
+	const char *reason; /* what it waits for, in words */
+	time_t since; /* 0: not known */
+};
+
+/* What is left alone, as the quarantine has it (state/quarantine.h). */
+struct status_left_out {
+	char *mailbox; /* as a person writes it; NULL: of the account */
+	struct quarantine *row; /* in engine_status.rows */
+};
+
 struct engine_status {
 	struct status_side local, remote;
 	time_t next_try; /* to connect; 0: none is planned */
@@ -48,8 +64,15 @@ struct engine_status {
 	size_t orders_waiting;
 	uint64_t actions_waiting; /* of mail clients, to be done on the remote side */
 	uint64_t copied; /* messages, since it began */
+	char *resolve; /* the command that resolves all mailboxes that wait for a person, if several
+			*/
 	struct status_mailbox *mailboxes;
 	size_t mailbox_count;
+	struct status_wait *waits; /* at most LIMIT_STATUS_WAITS */
+	size_t wait_count;
+	struct status_left_out *left_out;
+	struct quarantine *rows;
+	size_t left_out_count;
 };
 
 void engine_status_take(struct engine *engine, struct engine_status *ret);

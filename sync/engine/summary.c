@@ -44,7 +44,7 @@ static unsigned count_undone(const struct engine *engine)
 
 	for (const struct mailbox *mailbox = engine->mailboxes; mailbox != NULL;
 		mailbox = mailbox->hh.next)
-		count += mailbox->failed || mailbox->missing_said;
+		count += mailbox->failed || mailbox->missing_said || mailbox->left_out.rows > 0;
 	return count;
 }
 

@@ -9,6 +9,7 @@
 #include "sync/base/buf.h"
 #include "sync/base/loop.h"
 #include "sync/imap/client.h"
+#include "sync/imap/patience.h"
 #include "sync/imap/response.h"
 
 /* An IDLE in flight: DONE may be sent only after the server's "+" (RFC 2177).  SHORT: it is to be
@@ -27,7 +28,9 @@ struct client {
 	struct buf out; /* encoded, not yet accepted by the stream */
 	struct task pump; /* sends what may be sent; also carries out a loss */
 	ev_timer silence;
-	ev_tstamp last_activity;
+	struct patience patience; /* with the oldest command */
+	uint64_t delivered; /* bytes that had left when it was looked at last */
+	uint64_t bodies; /* of messages received by then */
 
 	struct command *queue; /* all not yet completed, oldest first (utlist) */
 	struct command *sending; /* the first of them not yet encoded to its end, or NULL */
@@ -48,6 +51,7 @@ struct client {
 
 	char *bye; /* text of an untagged BYE */
 	char *reason; /* set: the connection is to be dropped for it */
+	bool silent; /* … and it is that the server does not answer */
 	bool lost;
 };
 
@@ -56,6 +60,8 @@ void client_complete(struct client *client, struct command *command, enum outcom
 bool client_may_send(const struct client *client);
 /* It is encoded to its end. */
 void client_sent(struct client *client, struct command *command);
+/* The oldest command is another one, or gets on: its answer is waited for from now. */
+void client_be_patient(struct client *client);
 void client_line_lost(struct client *client, const char *reason);
 
 /* client-send.c: encodes and sends as much as may be; called from the pump only. */

@@ -108,6 +108,7 @@ static void take_tagged(struct client *client, struct response *response)
 		client_fail(client, "the server answered a command that was not given");
 		return;
 	}
+	patience_proven(&client->patience);
 	keep_result(command, response);
 	if (command->kind == COMMAND_SELECT && !enter_mailbox(client, command, response))
 		return;
@@ -173,9 +174,19 @@ static bool offer(struct client *client, struct response *response)
 	return false;
 }
 
-static void take_untagged(struct client *client, struct response *response)
+/* Whether it answers a command in flight, or is about the mailbox that one is about. */
+static bool take_answer(struct client *client, struct response *response)
 {
 	struct view *view;
+
+	if (offer(client, response))
+		return true;
+	view = client_current_view(client);
+	return view != NULL && view_take(view, response);
+}
+
+static void take_untagged(struct client *client, struct response *response)
+{
 
 	if (response->type == RESPONSE_CONDITION && response->condition == CONDITION_BYE &&
 		client->bye == NULL)
@@ -185,11 +196,12 @@ static void take_untagged(struct client *client, struct response *response)
 		client->closed_seen = true;
 		return;
 	}
-	if (offer(client, response))
+	if (take_answer(client, response)) {
+		patience_proven(&client->patience);
 		return;
-	view = client_current_view(client);
-	if (view != NULL && view_take(view, response))
-		return;
+	}
+	if (response->type == RESPONSE_CONDITION && response->condition == CONDITION_OK)
+		patience_told(&client->patience, ev_now(client->loop->ev));
 	if (client->owner->untagged != NULL)
 		client->owner->untagged(client->owner, response);
 }
@@ -219,6 +231,18 @@ static void dispatch(struct client *client)
 		take_untagged(client, response);
 }
 
+/* What these bytes say about the answer that is waited for: those of a message that was asked for
+ * are of it; what else a response is, its end tells. */
+static void note_progress(struct client *client, size_t used)
+{
+	ev_tstamp now = ev_now(client->loop->ev);
+	uint64_t bodies = input_body_bytes(client->input), new = bodies - client->bodies;
+
+	client->bodies = bodies;
+	patience_body(&client->patience, now, new);
+	patience_reading(&client->patience, now, used > new ? used - new : 0);
+}
+
 /* Parses what was read.  A completion may start TLS or DEFLATE, or fail the client: then the rest
  * is not for us. */
 static void parse(struct client *client)
@@ -229,10 +253,13 @@ static void parse(struct client *client)
 			buf_len(&client->received), &used);
 
 		buf_consume(&client->received, used);
+		note_progress(client, used);
 		if (result == INPUT_ERROR)
 			client_fail(client, "%s", input_error(client->input));
-		if (result == INPUT_RESPONSE)
+		if (result == INPUT_RESPONSE) {
 			dispatch(client);
+			patience_dropped(&client->patience); /* unless it was proven */
+		}
 	}
 }
 

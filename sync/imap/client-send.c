@@ -140,7 +140,6 @@ static void sent(struct client *client, struct command *command)
 	client_sent(client, command);
 	if (command->kind == COMMAND_IDLE)
 		client->idle = IDLE_SENT;
-	client->last_activity = ev_now(client->loop->ev);
 	if (command->answered != OUTCOME_PENDING)
 		client_complete(client, command, command->answered);
 }
@@ -185,7 +184,6 @@ static bool drain(struct client *client)
 		}
 		buf_consume(&client->out, (size_t)n);
 		client->unflushed = true;
-		client->last_activity = ev_now(client->loop->ev);
 	}
 	return true;
 }
@@ -215,6 +213,7 @@ void client_send_more(struct client *client)
 void client_literal_accepted(struct client *client)
 {
 	client->awaiting = false;
+	client_be_patient(client);
 	task_wake(&client->pump);
 }
 
@@ -229,11 +228,14 @@ void client_answer(struct client *client, const char *secret_line)
 
 void client_end_idle(struct client *client)
 {
-	if (client->idle == IDLE_SENT)
+	if (client->idle == IDLE_SENT) {
 		client->idle = IDLE_SHORT;
+		client_be_patient(client);
+	}
 	if (client->idle != IDLE_CONFIRMED)
 		return;
 	client->idle = IDLE_ENDING;
+	client_be_patient(client);
 	(void)buf_puts(&client->out, "DONE\r\n");
 	task_wake(&client->pump);
 }

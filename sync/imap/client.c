@@ -87,6 +87,17 @@ static enum outcome outcome_of_loss(const struct client *client, const struct co
 	return OUTCOME_LOST;
 }
 
+/* If any command is why the line went, it is this one. */
+static void mark_oldest(struct client *client)
+{
+	struct command *command = client->queue;
+
+	while (command != NULL && command->kind == COMMAND_IDLE)
+		command = command->next;
+	if (command != NULL && outcome_of_loss(client, command) == OUTCOME_LOST)
+		command->was_oldest = true;
+}
+
 static void complete_all(struct client *client)
 {
 	while (client->queue != NULL) {
@@ -104,6 +115,7 @@ static void lose(struct client *client)
 	ev_timer_stop(client->loop->ev, &client->silence);
 	client->stream = stream_free(client->stream);
 	client->selected = client->last_view = NULL;
+	mark_oldest(client);
 	complete_all(client);
 	if (client->owner->lost != NULL)
 		client->owner->lost(client->owner, reason);
@@ -126,17 +138,40 @@ static enum step pump(struct task *task)
 	return STEP_WAIT;
 }
 
+/* What has left this machine since it was looked at last: a message may take long to send. */
+static void earn_delivered(struct client *client)
+{
+	uint64_t delivered = stream_bytes_delivered(client->stream);
+
+	if (delivered > client->delivered)
+		patience_sent(
+			&client->patience, ev_now(client->loop->ev), delivered - client->delivered);
+	client->delivered = delivered;
+}
+
+static void give_up(struct client *client)
+{
+	_cleanup_free_ char *what = command_verb(client->queue);
+	_cleanup_free_ char *reason =
+		patience_reason(&client->patience, ev_now(client->loop->ev), what);
+
+	client->silent = true;
+	client_fail(client, "%s", reason);
+}
+
 static void on_silence(struct ev_loop *ev, ev_timer *timer, int revents)
 {
 	struct client *client = container_of(timer, struct client, silence);
-	ev_tstamp left = client->last_activity + LIMIT_SILENCE_SECONDS - ev_now(ev);
+	ev_tstamp left;
 
-	/* Re-armed lazily: activity only moves the time stamp. */
+	earn_delivered(client);
+	left = client->patience.until - ev_now(ev);
 	if (left <= 0 && !client_is_idle(client)) {
-		client_fail(client, "no answer within %d seconds", LIMIT_SILENCE_SECONDS);
+		give_up(client);
 		return;
 	}
-	timer->repeat = left > 0 ? left : LIMIT_SILENCE_SECONDS;
+	/* Re-armed lazily: what happens only moves the end. */
+	timer->repeat = left > 0 ? left : client->patience.most;
 	ev_timer_again(ev, timer);
 }
 
@@ -144,7 +179,6 @@ static void on_stream(struct stream_handler *handler, enum stream_event event)
 {
 	struct client *client = container_of(handler, struct client, stream_handler);
 
-	client->last_activity = ev_now(client->loop->ev);
 	switch (event) {
 	case STREAM_UP:
 		log_debug((&(struct log_context){.side = client->name}), "%s",
@@ -178,6 +212,8 @@ struct client *client_new(
 	buf_init(&client->out, LIMIT_OUTPUT);
 	task_init(&client->pump, loop, pump, NULL);
 	ev_init(&client->silence, on_silence);
+	ev_set_priority(&client->silence, EV_MINPRI); /* what has come is read before */
+	client->patience.most = LIMIT_SILENCE_SECONDS;
 	return client;
 }
 
@@ -204,10 +240,28 @@ void client_attach(struct client *client, int own_fd)
 {
 	assert(client->stream == NULL && !client->lost);
 	client->stream = stream_new(client->loop, own_fd, &client->stream_handler);
-	client->last_activity = ev_now(client->loop->ev);
-	client->silence.repeat = LIMIT_SILENCE_SECONDS;
+	client_be_patient(client);
+	client->silence.repeat = client->patience.most;
 	ev_timer_again(client->loop->ev, &client->silence);
 	task_wake(&client->pump);
+}
+
+void client_be_patient(struct client *client)
+{
+	if (client->stream == NULL)
+		return;
+	client->delivered = stream_bytes_delivered(client->stream);
+	patience_begin(&client->patience, ev_now(client->loop->ev));
+}
+
+void client_set_patience(struct client *client, unsigned seconds)
+{
+	client->patience.most = seconds;
+}
+
+bool client_was_silent(const struct client *client)
+{
+	return client->silent;
 }
 
 struct stream *client_stream(struct client *client)
@@ -243,6 +297,8 @@ void client_set_literal_mode(struct client *client, enum literal_mode mode)
 
 void client_submit(struct client *client, struct command *command)
 {
+	if (client_is_idle(client))
+		client_be_patient(client);
 	command->outcome = OUTCOME_PENDING;
 	command->tag = ++client->last_tag;
 	DL_APPEND(client->queue, command);
@@ -273,6 +329,8 @@ static void leave_spools(struct command *command)
 
 void client_complete(struct client *client, struct command *command, enum outcome outcome)
 {
+	if (client->queue == command)
+		client_be_patient(client);
 	if (client->sending == command)
 		client->sending = command->next;
 	else if (outcome != OUTCOME_CANCELLED && client->in_flight > 0)
@@ -300,6 +358,49 @@ bool client_is_flushed(const struct client *client)
 {
 	return client->stream == NULL || (client->sending == NULL && buf_len(&client->out) == 0 &&
 						 stream_is_drained(client->stream));
+}
+
+const struct spool *client_awaited_body(const struct client *client)
+{
+	const struct command *command = client->sending;
+
+	if (command == NULL || !command->announced || client->awaiting ||
+		command->pieces[command->piece].type != PIECE_SPOOL)
+		return NULL;
+	return command->pieces[command->piece].spool;
+}
+
+/* It is connected, and nothing of what it does is due at once. */
+enum client_wait client_waits_for(const struct client *client)
+{
+	if (client->pump.queued)
+		return CLIENT_WOKEN;
+	if (client->lost)
+		return client->queue == NULL ? CLIENT_RESTS : CLIENT_STUCK;
+	if (client->stream == NULL)
+		return client->reason == NULL ? CLIENT_CONNECTS : CLIENT_STUCK;
+	if (client->reason != NULL || !stream_is_listening(client->stream) ||
+		!ev_is_active(&client->silence))
+		return CLIENT_STUCK;
+	/* What is sent behind STARTTLS waits for the end of the handshake. */
+	if (buf_len(&client->out) > 0)
+		return stream_is_handshaking(client->stream) || stream_awaits_room(client->stream)
+			       ? CLIENT_ROOM
+			       : CLIENT_STUCK;
+	if (client_may_send(client))
+		return client_awaited_body(client) != NULL ? CLIENT_BODY : CLIENT_STUCK;
+	return client_is_idle(client) ? CLIENT_RESTS : CLIENT_ANSWER;
+}
+
+void client_each_command(const struct client *client,
+	void (*visit)(const struct command *command, bool sent, void *context), void *context)
+{
+	bool sent = true;
+
+	for (const struct command *c = client->queue; c != NULL; c = c->next) {
+		sent &= c != client->sending;
+		visit(c, sent, context);
+	}
 }
 
 /* The server's last words say more than how the line went. */

@@ -70,12 +70,35 @@ void client_end_idle(struct client *client);
 /* Text sent as a line of its own in answer to a continuation; never logged. */
 void client_answer(struct client *client, const char *secret_line);
 
+/* What makes it go on: for the check that nothing waits in vain. */
+enum client_wait {
+	CLIENT_WOKEN, /* it is about to */
+	CLIENT_RESTS, /* nothing is to be done */
+	CLIENT_CONNECTS, /* it was not attached yet */
+	CLIENT_ANSWER, /* the server is to answer, within LIMIT_SILENCE_SECONDS */
+	CLIENT_ROOM, /* the server is to take more, likewise */
+	CLIENT_BODY, /* a message that it sends is still arriving, see client_awaited_body() */
+	CLIENT_STUCK, /* nothing does */
+};
+enum client_wait client_waits_for(const struct client *client);
+/* The message that the command being sent needs more of; NULL for none. */
+const struct spool *client_awaited_body(const struct client *client);
+/* All that have not completed, oldest first; `sent`: to its end. */
+void client_each_command(const struct client *client,
+	void (*visit)(const struct command *command, bool sent, void *context), void *context);
+
 /* Nothing queued and nothing in flight (an IDLE counts as nothing). */
 bool client_is_idle(const struct client *client);
 /* All that was submitted has left for the kernel (an answer may be missing). */
 bool client_is_flushed(const struct client *client);
 /* The view that the bytes being read belong to: for the sink.  NULL for none. */
 struct view *client_current_view(const struct client *client);
+
+/* How long answers are waited for (patience.h), from the next command on; LIMIT_SILENCE_SECONDS if
+ * this is never called. */
+void client_set_patience(struct client *client, unsigned seconds);
+/* Whether it is lost since it was over. */
+bool client_was_silent(const struct client *client);
 
 /* Drops the connection: commands complete LOST, then owner.lost(), all from the loop. */
 void client_fail(struct client *client, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

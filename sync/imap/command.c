@@ -199,6 +199,28 @@ char *command_describe(const struct command *command)
 	return buf_steal(&text);
 }
 
+uint64_t command_spooled(const struct command *command)
+{
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < command->pieces_count; i++)
+		if (command->pieces[i].type == PIECE_SPOOL)
+			bytes += spool_size(command->pieces[i].spool);
+	return bytes;
+}
+
+char *command_verb(const struct command *command)
+{
+	const char *text = buf_data(&command->bytes);
+	size_t len = command->pieces_count > 0 ? command->pieces[0].len : 0, end = 0;
+
+	if (len > 4 && memcmp(text, "UID ", 4) == 0)
+		end = 4;
+	while (end < len && text[end] != ' ')
+		end++;
+	return xstrndup(text, end);
+}
+
 char *command_reason(const struct command *command)
 {
 	static const char *const word[] = {

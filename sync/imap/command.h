@@ -58,6 +58,8 @@ struct command {
 	bool (*untagged)(struct command *command, struct response *response);
 
 	enum outcome outcome;
+	bool was_oldest; /* LOST, and the server was at it, or was being sent it, when that happened
+			  */
 	enum command_kind kind;
 	struct view *view; /* COMMAND_SELECT: what is being selected */
 
@@ -105,9 +107,13 @@ void command_secret_text(struct command *command, const char *text);
 void command_spool(struct command *command, struct spool *spool);
 /* Bytes of the command line so far, literals not counted (LIMIT_COMMAND_LINE). */
 size_t command_line_length(const struct command *command);
+/* Bytes of the spools in it, as announced. */
+uint64_t command_spooled(const struct command *command);
 /* For logs and error messages: the text, secrets as "<secret>", literals as "{n}".  Owned by the
  * caller. */
 char *command_describe(const struct command *command);
+/* For a sentence: "UID FETCH", without arguments.  Owned by the caller. */
+char *command_verb(const struct command *command);
 /* "NO: text" for a sentence: the outcome and what the server said. Owned by the caller. */
 char *command_reason(const struct command *command);
 /* It was refused since there is no such mailbox (NONEXISTENT in RFC 5530, or Dovecot's words: 2.3

@@ -225,6 +225,19 @@ const struct flags *flags_intern(struct flag_pool *pool, const struct slice *ato
 	return get_list(pool, names, kept);
 }
 
+const struct flags *flags_intern_usable(
+	struct flag_pool *pool, const struct slice *atoms, size_t count, size_t *ret_left_out)
+{
+	_cleanup_free_ struct slice *usable = xcalloc(count + 1, sizeof(*usable));
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count && kept < LIMIT_FLAGS_PER_MESSAGE; i++)
+		if (is_flag(atoms[i]))
+			usable[kept++] = atoms[i];
+	*ret_left_out = count - kept;
+	return flags_intern(pool, usable, kept);
+}
+
 const struct flags *flags_all_permanent(struct flag_pool *pool)
 {
 	static const char *const names[] = {

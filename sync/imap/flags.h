@@ -26,6 +26,10 @@ bool flag_pool_is_large(const struct flag_pool *pool);
  * flag (RFC 3501 "flag").
  */
 const struct flags *flags_intern(struct flag_pool *pool, const struct slice *atoms, size_t count);
+/* The same of those that a message may have: the others, and those beyond the limit, are left out
+ * and counted.  NULL only when the pool is full. */
+const struct flags *flags_intern_usable(
+	struct flag_pool *pool, const struct slice *atoms, size_t count, size_t *ret_left_out);
 /* What a PERMANENTFLAGS list says where the server sent none: all can be stored for good (RFC 3501
  * section 7.1).  NULL when the pool is full. */
 const struct flags *flags_all_permanent(struct flag_pool *pool);

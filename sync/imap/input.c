@@ -23,10 +23,12 @@ struct input {
 	struct input_sink *sink;
 	struct buf response;
 	enum place place;
+	unsigned empty_lines; /* since the last response */
 	size_t line; /* where the text after the last literal begins */
 	uint64_t left; /* bytes of the literal still to come */
 	bool wanted; /* the sink wants the body */
 	bool storing; /* … and did not fail so far */
+	uint64_t body_bytes; /* that it took */
 	const char *error;
 };
 
@@ -69,6 +71,7 @@ static void start_response(struct input *input)
 	else
 		buf_clear(&input->response);
 	input->line = 0;
+	input->empty_lines = 0;
 	input->place = PLACE_LINE;
 }
 
@@ -81,8 +84,11 @@ static void body_begin(struct input *input, const char *head, size_t head_len, u
 
 static void body_data(struct input *input, const char *data, size_t n)
 {
-	if (input->storing && n > 0)
-		input->storing = input->sink->data(input->sink, data, n);
+	if (!input->storing || n == 0)
+		return;
+	input->storing = input->sink->data(input->sink, data, n);
+	if (input->storing)
+		input->body_bytes += n;
 }
 
 static void body_end(struct input *input)
@@ -309,6 +315,15 @@ static enum input_result begin_literal(struct input *input, const struct announc
 	return INPUT_MORE;
 }
 
+/* What is no response must not go on for ever, nor as fast as DEFLATE can make it. */
+static enum input_result pass_over_empty_line(struct input *input)
+{
+	if (input->empty_lines == LIMIT_EMPTY_LINES)
+		return fail(input, "the server sends only empty lines");
+	input->empty_lines++;
+	return INPUT_MORE;
+}
+
 /* The line is complete but for its CRLF, which was not kept. */
 static enum input_result end_line(struct input *input)
 {
@@ -317,7 +332,7 @@ static enum input_result end_line(struct input *input)
 	if (find_announcement(input, &literal))
 		return begin_literal(input, &literal);
 	if (buf_len(&input->response) == 0)
-		return INPUT_MORE;
+		return pass_over_empty_line(input);
 	stream_quoted_bodies(input);
 	input->place = PLACE_DONE;
 	return INPUT_RESPONSE;
@@ -406,6 +421,11 @@ const char *input_partial(const struct input *input, size_t *ret_len)
 {
 	*ret_len = input->place == PLACE_DONE ? 0 : buf_len(&input->response);
 	return buf_data(&input->response);
+}
+
+uint64_t input_body_bytes(const struct input *input)
+{
+	return input->body_bytes;
 }
 
 const char *input_error(const struct input *input)

@@ -9,10 +9,11 @@
  * a marker in its place.  A body that came as a non-empty quoted string goes the same way, so that
  * its reader sees no difference.
  *
- * Empty lines between responses are passed over, and a bare LF ends a line as well.
+ * A few empty lines between responses are passed over (LIMIT_EMPTY_LINES; RFC 3501 has none), and a
+ * bare LF ends a line as well.
  *
  * Errors are sticky: a NUL byte outside a literal, a response that is too long, a literal too large
- * to keep.  The connection must then be dropped.
+ * to keep, nothing but empty lines.  The connection must then be dropped.
  */
 #ifndef INTERIMAP_IMAP_INPUT_H
 #define INTERIMAP_IMAP_INPUT_H
@@ -66,6 +67,9 @@ char *input_response(struct input *input, size_t *ret_len);
  * over the stream.  *ret_len is 0 between two responses.  Valid until the next input_feed().
  */
 const char *input_partial(const struct input *input, size_t *ret_len);
+
+/* Bytes of bodies so far, from the beginning on, that the sink took. */
+uint64_t input_body_bytes(const struct input *input);
 
 /* One sentence without a full stop; NULL when there was no error. */
 const char *input_error(const struct input *input);

@@ -67,10 +67,9 @@ static bool parse_internaldate(struct response *response, struct lexer *lexer)
 
 	if (!lex_expect_nstring(lexer, &text))
 		return false;
-	if (response_parse_date(text, &fetch->date)) {
+	fetch->items |= FETCH_INTERNALDATE;
+	if (response_parse_date(text, &fetch->date))
 		fetch->internaldate = text;
-		fetch->items |= FETCH_INTERNALDATE;
-	}
 	return true;
 }
 

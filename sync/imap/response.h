@@ -183,7 +183,8 @@ void response_done(struct response *response);
  * allows or a limit is exceeded; the connection should be dropped.
  *
  * One bad value must not cost the connection: a known response code with malformed arguments is
- * CODE_OTHER; a STATUS item or an INTERNALDATE that makes no sense is left out of `items`.
+ * CODE_OTHER; a STATUS item that makes no sense is left out of `items`, and an INTERNALDATE that
+ * makes none is empty, with the date 0.
  */
 bool response_parse(struct response *response, char *text, size_t len);
 

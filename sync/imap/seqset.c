@@ -248,6 +248,24 @@ bool seqset_contains(const struct seqset *set, uint32_t uid)
 	return at < set->count && set->ranges[at].first <= uid;
 }
 
+void seqset_halve(const struct seqset *set, struct seqset *lower, struct seqset *upper)
+{
+	uint64_t left = seqset_count(set) / 2;
+
+	for (size_t i = 0; i < set->count; i++) {
+		const struct seqrange *range = &set->ranges[i];
+		uint64_t length = (uint64_t)range->last - range->first + 1;
+		uint64_t low = length < left ? length : left;
+
+		if (low > 0)
+			(void)seqset_add_range(
+				lower, range->first, (uint32_t)(range->first + low - 1));
+		if (low < length)
+			(void)seqset_add_range(upper, (uint32_t)(range->first + low), range->last);
+		left -= low;
+	}
+}
+
 uint64_t seqset_count(const struct seqset *set)
 {
 	uint64_t n = 0;

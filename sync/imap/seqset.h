@@ -42,6 +42,9 @@ void seqset_remove_range(struct seqset *set, uint32_t first, uint32_t last);
 void seqset_remove_set(struct seqset *set, const struct seqset *other);
 void seqset_intersect(struct seqset *set, const struct seqset *other);
 
+/* The lower half of its UIDs and the upper one, added to these. */
+void seqset_halve(const struct seqset *set, struct seqset *lower, struct seqset *upper);
+
 static inline bool seqset_is_empty(const struct seqset *set)
 {
 	return set->count == 0;

@@ -477,6 +477,8 @@ static void on_lost(struct client_owner *owner, const char *reason)
 
 	session->state = STATE_LOST;
 	ev_timer_stop(session->loop->ev, &session->deadline);
+	if (client_was_silent(session->client))
+		session->failure = SESSION_FAILURE_SILENT;
 	session->handler->lost(session->handler, session->failure, reason);
 }
 
@@ -500,12 +502,38 @@ static void on_dialled(struct dial_handler *handler, int fd, const char *reason)
 	enter(session, STATE_GREETING);
 }
 
+static const char *waits_for(const struct session *session)
+{
+	struct stream *stream = client_stream(session->client);
+
+	if (stream != NULL && stream_is_handshaking(stream))
+		return "end of the TLS handshake";
+	switch (session->state) {
+	case STATE_DIALLING:
+		return "connection";
+	case STATE_GREETING:
+		return "greeting";
+	case STATE_STARTTLS:
+		return "answer to STARTTLS";
+	case STATE_AUTHENTICATE:
+		return "answer to the login";
+	case STATE_CAPABILITY:
+	case STATE_CAPABILITY_NOW:
+		return "answer to CAPABILITY";
+	case STATE_READY:
+	case STATE_LOST:
+		break;
+	}
+	return "answer";
+}
+
+/* Of each step, whatever comes meanwhile. */
 static void on_deadline(struct ev_loop *ev, ev_timer *timer, int revents)
 {
 	struct session *session = container_of(timer, struct session, deadline);
 
 	ev_timer_stop(ev, timer);
-	fail(session, SESSION_FAILURE_NETWORK, "no answer within %d seconds",
+	fail(session, SESSION_FAILURE_NETWORK, "no %s within %d seconds", waits_for(session),
 		LIMIT_GREETING_SECONDS);
 }
 
@@ -552,6 +580,24 @@ struct session *session_free(struct session *session)
 	free(session->capabilities);
 	free(session);
 	return NULL;
+}
+
+bool session_is_attended(const struct session *session)
+{
+	enum client_wait wait = client_waits_for(session->client);
+
+	if (wait == CLIENT_WOKEN)
+		return true;
+	switch (session->state) {
+	case STATE_DIALLING:
+		return dial_is_under_way(session->dial);
+	case STATE_READY:
+		return wait != CLIENT_STUCK && wait != CLIENT_CONNECTS;
+	case STATE_LOST:
+		return true; /* its owner was told */
+	default:
+		return ev_is_active(&session->deadline);
+	}
 }
 
 struct client *session_client(struct session *session)

@@ -46,6 +46,7 @@ struct session_options {
 enum session_failure {
 	SESSION_FAILURE_NETWORK, /* may pass by itself: try again later.  A wrong certificate too:
 				    the portal of a hotel shows one */
+	SESSION_FAILURE_SILENT, /* likewise; it was there, and did not answer a command in time */
 	SESSION_FAILURE_UNREACHABLE, /* likewise; there was no connection at all, so that to try
 					costs the server nothing */
 	SESSION_FAILURE_REFUSED, /* credentials, missing extension: a person must act */
@@ -69,6 +70,10 @@ struct session *session_new(struct loop *loop, struct worker *worker,
 	struct input_sink *sink);
 /* Drops the connection without ceremony.  Accepts NULL. */
 struct session *session_free(struct session *session);
+
+/* Something makes it go on: the connection attempt, a deadline, an answer that is due; or it is at
+ * rest. */
+bool session_is_attended(const struct session *session);
 
 struct client *session_client(struct session *session);
 /* Whether the server advertises it now, e.g. "MULTIAPPEND", "STATUS=SIZE"; in any case. */

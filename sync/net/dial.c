@@ -353,6 +353,11 @@ struct dial *dial_start(struct loop *loop, struct worker *worker,
 	return dial;
 }
 
+bool dial_is_under_way(const struct dial *dial)
+{
+	return dial->task.queued || ev_is_active(&dial->timeout);
+}
+
 struct dial *dial_free(struct dial *dial)
 {
 	if (dial == NULL)

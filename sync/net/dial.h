@@ -40,6 +40,8 @@ struct dial_handler {
  */
 struct dial *dial_start(struct loop *loop, struct worker *worker,
 	const struct dial_options *options, struct dial_handler *handler);
+/* It will report, at the latest when its time is over. */
+bool dial_is_under_way(const struct dial *dial);
 /* Abandons it if it is still under way; no callback follows.  Accepts NULL.  Also to be called
  * after `dialled`. */
 struct dial *dial_free(struct dial *dial);

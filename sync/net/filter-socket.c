@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -107,4 +109,15 @@ uint64_t filter_socket_received(const struct filter *filter)
 uint64_t filter_socket_sent(const struct filter *filter)
 {
 	return container_of(filter, struct filter_socket, filter)->sent;
+}
+
+uint64_t filter_socket_delivered(const struct filter *filter)
+{
+	const struct filter_socket *sock = container_of(filter, struct filter_socket, filter);
+	int waiting = 0;
+
+	/* unix(7) and tcp(7): what is not sent, or not acknowledged. */
+	if (ioctl(sock->fd, SIOCOUTQ, &waiting) < 0 || waiting < 0)
+		waiting = 0;
+	return (uint64_t)waiting < sock->sent ? sock->sent - (uint64_t)waiting : 0;
 }

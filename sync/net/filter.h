@@ -63,6 +63,7 @@ struct filter *filter_socket_new(int own_fd);
 int filter_socket_fd(const struct filter *filter);
 uint64_t filter_socket_received(const struct filter *filter);
 uint64_t filter_socket_sent(const struct filter *filter);
+uint64_t filter_socket_delivered(const struct filter *filter);
 
 /* --- TLS --- */
 

@@ -206,6 +206,13 @@ static int interest(const struct stream *stream)
 	return events;
 }
 
+/* There is something to do that the descriptor does not show. */
+static bool is_due(const struct stream *stream)
+{
+	return stream->push_due || stream->up || is_readable(stream) || is_writable(stream) ||
+	       (stream->handshaking && has_input(stream)) || (stream->error != 0 && !stream->lost);
+}
+
 /* Arranges for the next turn. */
 static void arrange(struct stream *stream)
 {
@@ -220,8 +227,7 @@ static void arrange(struct stream *stream)
 		if (events != 0)
 			ev_io_start(stream->loop->ev, &stream->io);
 	}
-	if (stream->push_due || stream->up || is_readable(stream) || is_writable(stream) ||
-		(stream->handshaking && has_input(stream)) || (stream->error != 0 && !stream->lost))
+	if (is_due(stream))
 		task_wake(&stream->task);
 }
 
@@ -418,6 +424,22 @@ bool stream_is_drained(const struct stream *stream)
 	return !has_output(stream);
 }
 
+static bool is_watched_for(const struct stream *stream, int event)
+{
+	return stream->task.queued ||
+	       (!is_due(stream) && ev_is_active(&stream->io) && (stream->io.events & event) != 0);
+}
+
+bool stream_is_listening(const struct stream *stream)
+{
+	return is_watched_for(stream, EV_READ);
+}
+
+bool stream_awaits_room(const struct stream *stream)
+{
+	return is_watched_for(stream, EV_WRITE);
+}
+
 void stream_set_handler(struct stream *stream, struct stream_handler *handler)
 {
 	stream->handler = handler;
@@ -460,6 +482,11 @@ bool stream_is_tls(const struct stream *stream)
 	return stream->tls != NULL && !stream->handshaking;
 }
 
+bool stream_is_handshaking(const struct stream *stream)
+{
+	return stream->handshaking;
+}
+
 const char *stream_tls_description(const struct stream *stream)
 {
 	return stream_is_tls(stream) ? filter_tls_description(stream->tls) : NULL;
@@ -480,4 +507,9 @@ uint64_t stream_bytes_received(const struct stream *stream)
 uint64_t stream_bytes_sent(const struct stream *stream)
 {
 	return filter_socket_sent(stream->bottom);
+}
+
+uint64_t stream_bytes_delivered(const struct stream *stream)
+{
+	return filter_socket_delivered(stream->bottom);
 }

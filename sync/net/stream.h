@@ -73,6 +73,10 @@ void stream_shutdown(struct stream *stream);
 /* Everything accepted has left for the kernel. */
 bool stream_is_drained(const struct stream *stream);
 
+/* An event will come when the peer says something, or is lost; or when it takes more. */
+bool stream_is_listening(const struct stream *stream);
+bool stream_awaits_room(const struct stream *stream);
+
 /* Events go to this handler from now on. */
 void stream_set_handler(struct stream *stream, struct stream_handler *handler);
 
@@ -86,6 +90,8 @@ void stream_set_keepalive(struct stream *stream, bool on, unsigned user_timeout_
 /* Why it was lost, one sentence without a full stop; valid until stream_free(). */
 const char *stream_error(const struct stream *stream);
 bool stream_is_tls(const struct stream *stream);
+/* STREAM_UP is still to come. */
+bool stream_is_handshaking(const struct stream *stream);
 /* For the log: "TLSv1.3 with TLS_AES_256_GCM_SHA384"; NULL without TLS. */
 const char *stream_tls_description(const struct stream *stream);
 /* RFC 9266 / RFC 5929 channel binding data of the TLS connection for SASL; false if there is none.
@@ -96,5 +102,7 @@ bool stream_channel_binding(const struct stream *stream, const char **ret_type,
 /* Bytes that passed on the descriptor so far. */
 uint64_t stream_bytes_received(const struct stream *stream);
 uint64_t stream_bytes_sent(const struct stream *stream);
+/* Likewise, without those that the kernel still has to send, or that were not acknowledged. */
+uint64_t stream_bytes_delivered(const struct stream *stream);
 
 #endif

@@ -35,7 +35,8 @@ bool db_is_outage(int r);
  * Makes the schema in an empty file; migrates version 0 (names with the delimiter itself) to 1,
  * which is refused with -EINVAL when the two delimiters differ and any name has one, or when
  * references are broken; refuses versions it does not know (-ENOTSUP). Our own tables are made on
- * demand.  Call it when both LISTs have been seen.  Delimiter '\0': a flat side.
+ * demand.  1 if it migrated, else 0.  Call it when both LISTs have been seen.  Delimiter '\0': a
+ * flat side.
  */
 int db_prepare_schema(struct db *db, char local_delimiter, char remote_delimiter);
 

@@ -119,6 +119,34 @@ static const struct {
 		"id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, mailbox BLOB NOT NULL, "
 		"uids TEXT NOT NULL, messages BIGINT NOT NULL, since BIGINT NOT NULL);",
 		false},
+	/* Up to where the flags of pairs are known: see settled.h. */
+	[TABLE_SETTLED] = {"settled",
+		"CREATE TABLE IF NOT EXISTS settled ("
+		"idx INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+		"local_uidvalidity UNSIGNED INT NOT NULL, local UNSIGNED INT NOT NULL, "
+		"remote_uidvalidity UNSIGNED INT NOT NULL, remote UNSIGNED INT NOT NULL);",
+		true},
+	/* What is left alone for a while: see quarantine.h.  idx is NULL for what is of no mailbox.
+	 */
+	[TABLE_QUARANTINE] = {"quarantine",
+		"CREATE TABLE IF NOT EXISTS quarantine ("
+		"id INTEGER NOT NULL PRIMARY KEY, "
+		"idx INTEGER REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+		"kind TEXT NOT NULL, remote BOOLEAN NOT NULL, uid UNSIGNED INT NOT NULL, "
+		"deed BIGINT NOT NULL, size UNSIGNED BIGINT NOT NULL, "
+		"name TEXT NOT NULL, words TEXT NOT NULL, "
+		"tries UNSIGNED INT NOT NULL, since BIGINT NOT NULL, next BIGINT NOT NULL);"
+		"CREATE UNIQUE INDEX IF NOT EXISTS quarantine_key ON quarantine "
+		"(ifnull(idx,0),kind,remote,uid,deed);",
+		true},
+	/* What may be the cause of lost connections: see suspicions.h. */
+	[TABLE_SUSPICION] = {"suspicion",
+		"CREATE TABLE IF NOT EXISTS suspicion ("
+		"id INTEGER NOT NULL PRIMARY KEY, kind UNSIGNED INT NOT NULL, "
+		"idx INTEGER REFERENCES mailboxes(idx) ON DELETE CASCADE, "
+		"deed BIGINT NOT NULL, remote BOOLEAN NOT NULL, uids TEXT NOT NULL, "
+		"losses UNSIGNED INT NOT NULL, halves BOOLEAN NOT NULL, since BIGINT NOT NULL);",
+		true},
 	/* Temporary: what adoption compares, see adopt.h. */
 	[TABLE_LISTED] = {"listed",
 		"CREATE TEMP TABLE IF NOT EXISTS listed ("
@@ -411,5 +439,7 @@ int db_prepare_schema(struct db *db, char local_delimiter, char remote_delimiter
 			(long long)version, SCHEMA_VERSION);
 	else if (!has_mailboxes)
 		r = db_refuse(db, -EINVAL, "this is the database of another program");
-	return r == 0 ? clean_references(db) : r;
+	if (r == 0)
+		r = clean_references(db);
+	return r == 0 ? version == 0 && has_mailboxes : r;
 }

@@ -28,7 +28,7 @@ struct run {
 	uint64_t last_ticket;
 	struct observer *observer;
 	struct capability_filter filter;
-	struct buf up, down, told, held, head;
+	struct buf up, down, told, held, head, unread;
 	size_t step; /* 0: whole turns */
 };
 
@@ -95,13 +95,17 @@ static void on_outcome(struct action_receiver *actions, uint64_t ticket,
 		copied->source[0], copied->target[copied->count - 1]));
 }
 
+/* How much could be used. */
 static size_t watch_client(struct run *run, const char *data, size_t n)
 {
 	enum observer_verdict verdict;
+	bool ready = observer_is_ready(run->observer);
 	size_t used = observer_client(run->observer, data, n, &verdict);
 
-	CHECK(used > 0 && used <= n);
 	CHECK(verdict != OBSERVER_CAPABILITIES);
+	CHECK((verdict == OBSERVER_WAIT) == !ready && (used == 0) == !ready && used <= n);
+	if (!ready)
+		return 0;
 	if (verdict == OBSERVER_HOLD) {
 		CHECK(buf_append(&run->held, data, used));
 		return used;
@@ -110,18 +114,39 @@ static size_t watch_client(struct run *run, const char *data, size_t n)
 		CHECK(buf_append(&run->up, buf_data(&run->held), buf_len(&run->held)) &&
 			buf_append(&run->up, data, used));
 	if (verdict == OBSERVER_REFUSE)
-		CHECK(buf_printf(&run->up, "<%s>", observer_refused_tag(run->observer)));
+		CHECK(buf_printf(&run->up, "<%s %s>", observer_refused_tag(run->observer),
+			observer_refusal(run->observer)));
 	buf_clear(&run->held);
 	return used;
+}
+
+/* What cannot be used now waits, and all behind it. */
+static void watch_all(struct run *run, const char *data, size_t n)
+{
+	size_t at = 0, used = buf_len(&run->unread) == 0;
+
+	while (at < n && used > 0)
+		at += used = watch_client(run, data + at, n - at);
+	CHECK(buf_append(&run->unread, data + at, n - at));
+}
+
+static void resume(struct run *run)
+{
+	size_t used = 1;
+
+	while (buf_len(&run->unread) > 0 && used > 0) {
+		used = watch_client(run, buf_data(&run->unread), buf_len(&run->unread));
+		buf_consume(&run->unread, used);
+	}
 }
 
 static size_t watch_server(struct run *run, const char *data, size_t n)
 {
 	enum observer_verdict verdict;
-	size_t used = observer_server(run->observer, data, n, false, &verdict);
+	size_t used = observer_server(run->observer, data, n, true, &verdict);
 
 	CHECK(used > 0 && used <= n);
-	CHECK(verdict != OBSERVER_REFUSE);
+	CHECK(verdict != OBSERVER_REFUSE && verdict != OBSERVER_WAIT);
 	if (verdict == OBSERVER_CAPABILITIES) {
 		capability_filter_feed(&run->filter, data, used, &run->down);
 		return used;
@@ -144,9 +169,12 @@ static void speak(struct run *run, bool is_client, const uint8_t *data, size_t s
 		size_t n = run->step > 0 && run->step < size ? run->step : size;
 		char *copy = fuzz_copy(data, n);
 
-		for (size_t at = 0; at < n;)
-			at += is_client ? watch_client(run, copy + at, n - at)
-					: watch_server(run, copy + at, n - at);
+		if (is_client)
+			watch_all(run, copy, n);
+		for (size_t at = 0; at < n && !is_client;) {
+			at += watch_server(run, copy + at, n - at);
+			resume(run);
+		}
 		free(copy);
 		data += n;
 		size -= n;
@@ -198,6 +226,7 @@ static void run_init(struct run *run, size_t step)
 	buf_init(&run->told, KEPT);
 	buf_init(&run->held, LIMIT_OBSERVED_HEAD);
 	buf_init(&run->head, LIMIT_OBSERVED_HEAD);
+	buf_init(&run->unread, KEPT);
 	run->observer = observer_new(&run->receiver, &run->actions);
 }
 
@@ -208,6 +237,7 @@ static void run_done(struct run *run)
 	buf_done(&run->told);
 	buf_done(&run->held);
 	buf_done(&run->head);
+	buf_done(&run->unread);
 }
 
 static void compare(const struct buf *one, const struct buf *other)
@@ -220,6 +250,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t step = fuzz_byte(&data, &size);
 	struct run whole, pieces;
+	bool failed;
 
 	run_init(&whole, 0);
 	run_init(&pieces, step > 0 ? step : 1);
@@ -227,6 +258,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	converse(&pieces, data, size);
 	CHECK(observer_between(whole.observer) == observer_between(pieces.observer));
 	CHECK(observer_saw_bye(whole.observer) == observer_saw_bye(pieces.observer));
+	CHECK(observer_failure(whole.observer) == observer_failure(pieces.observer));
+	failed = observer_failure(whole.observer) != NULL;
 	observer_free(whole.observer);
 	observer_free(pieces.observer);
 	CHECK(whole.open_count == 0 && pieces.open_count == 0);
@@ -235,6 +268,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	compare(&whole.told, &pieces.told);
 	compare(&whole.held, &pieces.held);
 	compare(&whole.head, &pieces.head);
+	/* Of the byte with which it failed, nobody asks what became. */
+	if (!failed)
+		compare(&whole.unread, &pieces.unread);
 	run_done(&whole);
 	run_done(&pieces);
 	return 0;

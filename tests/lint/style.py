@@ -39,6 +39,8 @@ def _complaints(name, text):
         yield f"{name}:1: the first line must be /* {LICENCE} */"
     elif code and LICENCE not in "\n".join(lines[:2]):
         yield f"{name}:1: no {LICENCE} in the first two lines"
+    if re.fullmatch(r"tests/unit/test-.*\.c", name) and "(CM_OUTPUT_TAP)" not in text:
+        yield f"{name}: without CM_OUTPUT_TAP, meson counts it as skipped"
     if not text.endswith("\n"):
         yield f"{name}: the last line has no end"
     for number, line in enumerate(lines, 1):

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Dialogues between a client and a server go through the observer whole, byte by byte and split at
- * every place; what is told and the bytes that are forwarded must be the same each time.
+ * every place; what is told and the bytes that are forwarded must be the same each time.  A store
+ * is played that asks for each literal with which the client does not wait.
  */
 #ifndef INTERIMAP_TESTS_OBSERVER_FIXTURE_H
 #define INTERIMAP_TESTS_OBSERVER_FIXTURE_H
@@ -35,6 +36,9 @@ static bool tells_actions;
 
 enum { RUN_OPEN = LIMIT_OBSERVED_COMMANDS + 2 };
 
+/* The store does not ask by itself for a literal with which the client does not wait. */
+static bool store_is_silent;
+
 struct run {
 	struct hint_receiver receiver;
 	struct action_receiver actions;
@@ -42,7 +46,8 @@ struct run {
 	uint64_t first_ticket; /* of this run; 0 before there is one */
 	struct observer *observer;
 	struct capability_filter filter;
-	struct buf told, held, up, down;
+	bool asks; /* the store wants the literal that it has been told of without its '+' */
+	struct buf told, held, head, unread, up, down;
 };
 
 static inline void tell(struct run *run, const char *fmt, ...)
@@ -143,6 +148,8 @@ static inline void run_init(struct run *run)
 			.announce = on_announced, .outcome = on_outcome, .removal = on_removal}};
 	buf_init(&run->told, 1 << 20);
 	buf_init(&run->held, LIMIT_OBSERVED_HEAD);
+	buf_init(&run->head, LIMIT_OBSERVED_HEAD);
+	buf_init(&run->unread, 1 << 20);
 	buf_init(&run->up, 1 << 20);
 	buf_init(&run->down, 4 << 20);
 	run->observer = observer_new(&run->receiver, tells_actions ? &run->actions : NULL);
@@ -154,34 +161,65 @@ static inline void run_done(struct run *run)
 	assert_int_equal(run->open[0], 0);
 	buf_done(&run->told);
 	buf_done(&run->held);
+	buf_done(&run->head);
+	buf_done(&run->unread);
 	buf_done(&run->up);
 	buf_done(&run->down);
 }
 
-static inline void client(struct run *run, const char *data, size_t n)
+/* As far as it can be used now. */
+static inline size_t feed(struct run *run, const char *data, size_t n)
 {
 	enum observer_verdict verdict;
+	size_t at = 0;
 
-	while (n > 0) {
-		size_t used = observer_client(run->observer, data, n, &verdict);
+	while (at < n) {
+		size_t used = observer_client(run->observer, data + at, n - at, &verdict);
 
-		assert_in_range(used, 1, n);
+		if (verdict == OBSERVER_WAIT) {
+			assert_int_equal(used, 0);
+			break;
+		}
+		assert_in_range(used, 1, n - at);
 		if (verdict == OBSERVER_HOLD) {
-			assert_true(buf_append(&run->held, data, used));
+			assert_true(buf_append(&run->held, data + at, used));
 		} else if (verdict == OBSERVER_PASS) {
 			assert_true(
 				buf_append(&run->up, buf_data(&run->held), buf_len(&run->held)));
-			assert_true(buf_append(&run->up, data, used));
+			assert_true(buf_append(&run->up, data + at, used));
 			buf_clear(&run->held);
 		} else {
 			buf_clear(&run->held);
+			run->asks = data[at] == '+' && !store_is_silent;
 		}
 		if (verdict == OBSERVER_REFUSE)
-			assert_true(buf_printf(
-				&run->up, "<refused %s>", observer_refused_tag(run->observer)));
-		data += used;
-		n -= used;
+			assert_true(buf_printf(&run->up, "<%s %.3s>",
+				observer_refused_tag(run->observer),
+				observer_refusal(run->observer)));
+		at += used;
 	}
+	return at;
+}
+
+static inline void take_verdict(
+	struct run *run, enum observer_verdict verdict, const char *data, size_t n)
+{
+	if (verdict == OBSERVER_CAPABILITIES) {
+		capability_filter_feed(&run->filter, data, n, &run->down);
+		return;
+	}
+	capability_filter_end(&run->filter, &run->down);
+	if (verdict == OBSERVER_HOLD) {
+		assert_true(buf_append(&run->head, data, n));
+		return;
+	}
+	if (verdict == OBSERVER_PASS) {
+		assert_true(buf_append(&run->down, buf_data(&run->head), buf_len(&run->head)));
+		assert_true(buf_append(&run->down, data, n));
+	} else {
+		assert_int_equal(verdict, OBSERVER_DROP);
+	}
+	buf_clear(&run->head);
 }
 
 static inline void server(struct run *run, const char *data, size_t n)
@@ -189,18 +227,27 @@ static inline void server(struct run *run, const char *data, size_t n)
 	enum observer_verdict verdict;
 
 	while (n > 0) {
-		size_t used = observer_server(run->observer, data, n, false, &verdict);
+		bool stop = buf_len(&run->unread) > 0;
+		size_t used = observer_server(run->observer, data, n, stop, &verdict);
 
 		assert_in_range(used, 1, n);
-		if (verdict == OBSERVER_CAPABILITIES) {
-			capability_filter_feed(&run->filter, data, used, &run->down);
-		} else {
-			assert_int_equal(verdict, OBSERVER_PASS);
-			capability_filter_end(&run->filter, &run->down);
-			assert_true(buf_append(&run->down, data, used));
-		}
+		take_verdict(run, verdict, data, used);
 		data += used;
 		n -= used;
+		if (stop)
+			buf_consume(&run->unread,
+				feed(run, buf_data(&run->unread), buf_len(&run->unread)));
+	}
+}
+
+static inline void client(struct run *run, const char *data, size_t n)
+{
+	size_t used = buf_len(&run->unread) == 0 ? feed(run, data, n) : 0;
+
+	assert_true(buf_append(&run->unread, data + used, n - used));
+	while (run->asks && buf_len(&run->unread) > 0) {
+		run->asks = false;
+		server(run, "+ go on\r\n", 9);
 	}
 }
 
@@ -255,7 +302,20 @@ static inline void check_streams(
 			play(turns, SIZE_MAX / 2, i, cut, told, up, down);
 }
 
-/* As check_streams(), for a dialogue in which nothing may be altered. */
+/* Of {n+} the '+' is left out. */
+static inline void put_client(struct buf *up, const char *text)
+{
+	for (const char *at = text; *at != '\0'; at++) {
+		const char *before = at;
+
+		while (before > text && before[-1] >= '0' && before[-1] <= '9')
+			before--;
+		if (*at != '+' || before == at || before == text || before[-1] != '{')
+			assert_true(buf_putc(up, *at));
+	}
+}
+
+/* As check_streams(), for a dialogue in which nothing else may be altered. */
 static inline void check(const struct turn *turns, const char *told)
 {
 	struct buf up, down;
@@ -263,7 +323,10 @@ static inline void check(const struct turn *turns, const char *told)
 	buf_init(&up, 1 << 20);
 	buf_init(&down, 1 << 20);
 	for (size_t i = 0; turns[i].who != '\0'; i++)
-		assert_true(buf_puts(turns[i].who == 'C' ? &up : &down, turns[i].bytes));
+		if (turns[i].who == 'C')
+			put_client(&up, turns[i].bytes);
+		else
+			assert_true(buf_puts(&down, turns[i].bytes));
 	assert_true(buf_putc(&up, '\0') && buf_putc(&down, '\0'));
 	check_streams(turns, told, buf_data(&up), buf_data(&down));
 	buf_done(&up);

@@ -115,6 +115,17 @@ static void test_echoes(void **state)
 	assert_uids("1 3");
 }
 
+static void test_remove(void **state)
+{
+	changes_remove(&changes, 1);
+	for (uint32_t uid = 1; uid <= 4; uid++)
+		assert_true(changes_add(&changes, uid, seen));
+	changes_remove(&changes, 5);
+	changes_remove(&changes, 3);
+	changes_remove(&changes, 1);
+	assert_uids("2 4");
+}
+
 static void test_clear(void **state)
 {
 	changes_add(&changes, 1, seen);
@@ -143,6 +154,7 @@ int main(void)
 		TEST(test_last_one_counts),
 		TEST(test_random_order),
 		TEST(test_echoes),
+		TEST(test_remove),
 		TEST(test_clear),
 		TEST(test_limit),
 	};

@@ -18,6 +18,39 @@ static void test_commands_end_in_order(void **state)
 	expect_nothing();
 }
 
+static bool is_oldest(const struct probe *probe)
+{
+	assert_int_equal(probe->command.outcome, OUTCOME_LOST);
+	return probe->command.was_oldest;
+}
+
+/* Whoever looks for the cause begins with the command that the server was at. */
+static void test_the_oldest_is_known(void **state)
+{
+	struct probe *a = give("a", "NOOP"), *b = give("b", "NOOP");
+	struct probe *c = give("c", "NOOP");
+
+	expect("1 NOOP\r\n2 NOOP\r\n3 NOOP");
+	say("1 OK done");
+	expect_events("a:OK");
+	assert_false(a->command.was_oldest);
+	wire_hang_up();
+	expect_lost("b:LOST c:LOST lost", "the server closed the connection");
+	assert_true(is_oldest(b));
+	assert_false(is_oldest(c));
+}
+
+/* An IDLE waits for the server, and not the other way round; what was never begun is not lost. */
+static void test_nothing_was_oldest(void **state)
+{
+	struct probe *idle = give_kind("idle", "IDLE", COMMAND_IDLE);
+
+	expect("1 IDLE");
+	wire_hang_up();
+	expect_lost("idle:LOST lost", "the server closed the connection");
+	assert_false(is_oldest(idle));
+}
+
 static void test_commands_end_with_the_client(void **state)
 {
 	give("a", "NOOP");
@@ -193,36 +226,6 @@ static void test_nothing_after_a_failure(void **state)
 	wire.slow = false;
 	say("7 OK x\r\n1 OK done\r\n* BYE no");
 	expect_lost("a:LOST lost", not_given);
-}
-
-/* --- Silence --- */
-
-static void test_silence(void **state)
-{
-	give("a", "NOOP");
-	expect("1 NOOP");
-	pass_seconds(LIMIT_SILENCE_SECONDS / 2);
-	say("* OK Still here");
-	expect_events("owner<type2");
-	pass_seconds(LIMIT_SILENCE_SECONDS / 2 + 10);
-	expect_nothing();
-	pass_seconds(LIMIT_SILENCE_SECONDS / 2);
-	expect_lost("a:LOST lost", "no answer within 120 seconds");
-}
-
-static void test_silence_while_nothing_is_due(void **state)
-{
-	give_kind("idle", "IDLE", COMMAND_IDLE);
-	expect("1 IDLE");
-	say("+ idling");
-	for (int i = 0; i < 5; i++) {
-		pass_seconds(LIMIT_SILENCE_SECONDS);
-		expect_nothing();
-	}
-	client_end_idle(client);
-	expect("DONE");
-	pass_seconds(LIMIT_SILENCE_SECONDS + 10);
-	expect_lost("idle:LOST lost", "no answer within 120 seconds");
 }
 
 /* --- Spools --- */
@@ -497,6 +500,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		BOTH(test_commands_end_in_order),
+		BOTH(test_the_oldest_is_known),
+		BOTH(test_nothing_was_oldest),
 		BOTH(test_commands_end_with_the_client),
 		BOTH(test_half_a_command_is_lost),
 		BOTH(test_submitting_after_the_loss),
@@ -516,8 +521,6 @@ int main(void)
 		BOTH(test_garbage),
 		BOTH(test_nul),
 		BOTH(test_nothing_after_a_failure),
-		BOTH(test_silence),
-		BOTH(test_silence_while_nothing_is_due),
 		BOTH(test_spool_grows_while_it_is_sent),
 		BOTH(test_spool_follows_spools_only),
 		BOTH(test_spool_waits_for_the_server),

@@ -416,6 +416,33 @@ static void quoted_bodies_are_linear(void **state)
 	buf_done(&recorder.log);
 }
 
+/*
+ * RFC 3501 has no empty line between responses.  A few are passed over; 200 MiB of them, which
+ * DEFLATE makes of 200 KB, were read to the end, and counted as an answer that gets on.
+ */
+static void empty_lines_limit(void **state)
+{
+	static const char *const line_ends[] = {"\n", "\r\n"};
+	size_t used;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(line_ends); i++) {
+		struct input *input = input_new(NULL);
+		const char *line_end = line_ends[i];
+		size_t n = strlen(line_end);
+
+		/* As often as there are responses in between. */
+		for (int round = 0; round < 3; round++) {
+			assert_int_equal(repeat(input, line_end, n, LIMIT_EMPTY_LINES), INPUT_MORE);
+			assert_int_equal(input_feed(input, "* OK\n", 5, &used), INPUT_RESPONSE);
+		}
+		assert_int_equal(repeat(input, line_end, n, LIMIT_EMPTY_LINES), INPUT_MORE);
+		assert_int_equal(input_feed(input, line_end, n, &used), INPUT_ERROR);
+		assert_string_equal(input_error(input), "the server sends only empty lines");
+		input_free(input);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -431,6 +458,7 @@ int main(void)
 		cmocka_unit_test(literals_limit),
 		cmocka_unit_test(body_is_not_limited),
 		cmocka_unit_test(quoted_bodies_are_linear),
+		cmocka_unit_test(empty_lines_limit),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -196,6 +196,39 @@ static void freed_when_finished(void **state)
 	assert_int_equal(freed, 1);
 }
 
+/* What is checked before each sleep sees no woken task, and at least one state between two events.
+ */
+struct looker {
+	struct loop_check check;
+	unsigned looks;
+};
+
+static void look(struct loop_check *check)
+{
+	assert_null(loop.queue);
+	container_of(check, struct looker, check)->looks++;
+}
+
+static void checks(void **state)
+{
+	struct looker first = {.check.check = look}, second = {.check.check = look};
+	struct count count;
+
+	init(&count, 3, STEP_WAIT);
+	loop_add_check(&loop, &first.check);
+	loop_add_check(&loop, &second.check);
+	task_wake(&count.task);
+	loop_run(&loop);
+	assert_int_equal(first.looks > 0, INTERIMAP_CHECKS);
+	assert_int_equal(second.looks, first.looks);
+	loop_remove_check(&loop, &first.check);
+	first.looks = 0;
+	task_wake(&count.task);
+	loop_run(&loop);
+	assert_int_equal(first.looks, 0);
+	assert_int_equal(second.looks > 0, INTERIMAP_CHECKS);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -205,6 +238,7 @@ int main(void)
 		TEST(ping_pong),
 		TEST(in_order),
 		TEST(busy),
+		TEST(checks),
 		TEST(freed_when_finished),
 	};
 

@@ -124,11 +124,10 @@ static void test_idle(void **state)
 
 static void test_odd_syntax(void **state)
 {
-	check(DIALOGUE(C("\r\n\n1  select   x\n2 Expunge\n"), S("1 ok\n2 OK\n"),
+	check(DIALOGUE(C("1 select x\n2 Expunge\r\r\n"), S("1 ok\n2 OK\n"),
 		      C("3 FETCH 1 BODY[HEADER.FIELDS ({1}\r\n"), S("+ \r\n"), C("X)]\r\n"),
-		      S("3 OK\r\n"), C("4 STORE 1 FLAGS (\"a\\\"b\" {1+}\r\n)) {1+} x\r\n"),
-		      S("4 OK\r\n")),
-		"expunged x,mailbox x,mailbox x");
+		      S("3 OK\r\n")),
+		"expunged x,mailbox x");
 }
 
 static void test_doubt(void **state)
@@ -141,15 +140,125 @@ static void test_doubt(void **state)
 	check(DIALOGUE(C("1 ENABLE UTF8=ACCEPT\r\n2 APPEND \"a&b\" {1+}\r\nx\r\n"),
 		      S("1 OK\r\n2 OK\r\n")),
 		"unknown");
-	/* a client that does not wait for its literal */
-	check(DIALOGUE(C("1 APPEND y {3}\r\nabc\r\n2 NOOP\r\n"), S("+ \r\n1 OK\r\n2 OK\r\n")),
-		"unknown");
 	/* a string that does not end */
 	check(DIALOGUE(C("1 CREATE \"x\r\n"), S("1 OK\r\n")), "unknown");
-	/* refused before its non-synchronising literal was whole */
-	check(DIALOGUE(C("1 APPEND y {3+}\r\na"), S("1 NO\r\n"), C("bc\r\n2 CREATE q\r\n"),
+	/* what might be a literal, and might not */
+	check(DIALOGUE(SELECTED, C("4 STORE 1 FLAGS (\"a\\\"b\" {1+}\r\n)) {1+} x\r\n"),
+		      S("4 OK\r\n")),
+		"unknown");
+	/* only some commands may follow UID */
+	check(DIALOGUE(SELECTED, C("1 UID COMPRESS DEFLATE\r\n2 EXPUNGE\r\n"),
+		      S("1 BAD\r\n2 OK\r\n"), C("3 UID IDLE\r\n4 SELECT x\r\n"),
+		      S("3 NO\r\n4 OK\r\n")),
+		"expunged a/b,unknown");
+	/* done without its literal */
+	check(DIALOGUE(SELECTED, C("1 NOOP {3}\r\n"), S("1 OK\r\n"), C("2 EXPUNGE\r\n"),
 		      S("2 OK\r\n")),
-		"unknown,tree");
+		"unknown,unknown");
+}
+
+/* A client that does not wait for its literal. */
+static void test_impatience(void **state)
+{
+	check(DIALOGUE(C("1 APPEND y {3}\r\nabc\r\n2 NOOP\r\n"), S("+ \r\n1 OK\r\n2 OK\r\n")),
+		"mailbox y");
+	check(DIALOGUE(C("1 APPEND y {9}\r\n2 CREATE q\r\n"), S("1 NO\r\n2 OK\r\n")), "tree");
+	/* the store has the last word on what is a literal: it is not sent what it does not want */
+	store_is_silent = true;
+	check_streams(
+		DIALOGUE(C("1 XFROB {30+}\r\n2 COMPRESS"), S("1 BAD\r\n"),
+			C(" DEFLATE\r\n3 COMPRESS x {1+}\r\n\n {1}\r\n4 NOOP\r\n"), S("4 OK\r\n")),
+		"", "1 XFROB {30}\r\n4 NOOP\r\n", "1 BAD\r\n4 OK\r\n");
+	store_is_silent = false;
+}
+
+/* Everything that would blind the observer, and what does not begin as a command does. */
+static void test_refusals(void **state)
+{
+	static const char tag64[] =
+		"tttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt";
+	static const struct {
+		const char *line, *refusal;
+	} table[] = {
+		{"1 COMPRESS DEFLATE\r\n", "<1 NO >"},
+		{"1 starttls\r\n", "<1 BAD>"},
+		{"1 AUTHENTICATE PLAIN\r\n", "<1 BAD>"},
+		{"1 unauthenticate\n", "<1 BAD>"},
+		{"1 IDLE x\r\n", "<1 BAD>"},
+		{"1 IDLE {10+}\r\n0 COMPRESS\r\n", "<1 BAD>"},
+		{"\r\n", "<* BAD>"},
+		{"DONE\r\n", "<DONE BAD>"},
+		{"1 \r\n", "<1 BAD>"},
+		{"1  COMPRESS DEFLATE\r\n", "<1 BAD>"},
+		{" 1 COMPRESS DEFLATE\r\n", "<* BAD>"},
+		{"1\tCOMPRESS DEFLATE\r\n", "<* BAD>"},
+		{"1 \tCOMPRESS DEFLATE\r\n", "<1 BAD>"},
+		{"1 COMPRESS\tDEFLATE\r\n", "<1 BAD>"},
+		{"1\rCOMPRESS DEFLATE\r\n", "<* BAD>"},
+		{"1 COMPRESS\rDEFLATE\r\n", "<1 BAD>"},
+		{"1 \"COMPRESS\" DEFLATE\r\n", "<1 BAD>"},
+		{"1 {8+}\r\nCOMPRESS DEFLATE\r\n", "<1 BAD>"},
+		{"{1+}\r\n1 COMPRESS DEFLATE\r\n", "<* BAD>"},
+		{"+1 COMPRESS DEFLATE\r\n", "<* BAD>"},
+		{"\"1\" COMPRESS DEFLATE\r\n", "<* BAD>"},
+		{"\xc3\xa9 COMPRESS DEFLATE\r\n", "<* BAD>"},
+		{"1 COMPRESS\xc2\xa0 DEFLATE\r\n", "<1 BAD>"},
+	};
+	_cleanup_free_ char *long_tag = xasprintf("%st COMPRESS DEFLATE\r\n", tag64);
+	_cleanup_free_ char *good_tag = xasprintf("%s COMPRESS DEFLATE\r\n", tag64);
+	_cleanup_free_ char *refusal = xasprintf("<%s NO >", tag64);
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		check_streams(DIALOGUE(C(table[i].line)), "", table[i].refusal, "");
+	check_streams(DIALOGUE(C(long_tag)), "", "<* BAD>", "");
+	check_streams(DIALOGUE(C(good_tag)), "", refusal, "");
+}
+
+static void check_failure(const struct turn *turns, const char *up, const char *failure)
+{
+	for (size_t step = 1; step < 40; step++) {
+		struct run run;
+
+		run_init(&run);
+		for (size_t i = 0; turns[i].who != '\0'; i++) {
+			size_t len = strlen(turns[i].bytes);
+
+			for (size_t at = 0; at < len; at += step)
+				speak(&run, &turns[i], at, at + step < len ? at + step : len);
+		}
+		assert_non_null(observer_failure(run.observer));
+		assert_non_null(strstr(observer_failure(run.observer), failure));
+		assert_false(observer_is_ready(run.observer));
+		assert_buf(&run.up, up);
+		run_done(&run);
+	}
+}
+
+/* What ends the connection, since the store and we might not agree on where a command begins. */
+static void test_failures(void **state)
+{
+	check_failure(
+		DIALOGUE(C("1 NOOP x\r2 COMPRESS DEFLATE\r\n"), S("1 BAD\r\n"), C("3 NOOP\r\n")),
+		"1 NOOP x\r", "carriage return");
+	check_failure(DIALOGUE(C("1 APPEND x {9}\r\n"), S("+ \r\n"), C("abc"), S("1 NO\r\n"),
+			      C("de\r\n2 COMPRESS DEFLATE\r\n")),
+		"1 APPEND x {9}\r\nabc", "end of a literal");
+	check_failure(DIALOGUE(C("1 XFROB\r\n"), S("+ what?\r\n"), C("2 NOOP\r\n")), "1 XFROB\r\n",
+		"not known");
+}
+
+/* Nothing passes that a store could take for part of an IDLE, or for the answer to it. */
+static void test_idle_is_alone(void **state)
+{
+	store_is_silent = true;
+	/* the "+" is for the IDLE, the line in it ends it, and the literal is none */
+	check_failure(DIALOGUE(C("1 IDLE\r\n2 APPEND x {22}\r\n3 COMPRESS DEFLATE\r\n\r\n"),
+			      S("+ idling\r\n1 BAD\r\n2 NO\r\n")),
+		"1 IDLE\r\n", "within IDLE");
+	check_streams(DIALOGUE(C("1 IDLE\r\nDONE\r\n2 APPEND x {22}\r\n3 COMPRESS DEFLATE\r\n"),
+			      S("+ idling\r\n1 OK\r\n2 NO\r\n")),
+		"", "1 IDLE\r\nDONE\r\n2 APPEND x {22}\r\n<3 NO >", NULL);
+	store_is_silent = false;
 }
 
 static void test_unanswered_at_the_end(void **state)
@@ -181,15 +290,6 @@ static void test_limits(void **state)
 {
 	struct run run;
 
-	/* a tag that is too long: its answer is known by counting */
-	run_init(&run);
-	repeat(&run, client, "t", LIMIT_OBSERVED_TAG + 1);
-	repeat(&run, client, " EXPUNGE\r\n", 1);
-	repeat(&run, server, "t", LIMIT_OBSERVED_TAG + 1);
-	repeat(&run, server, " OK\r\n", 1);
-	assert_buf(&run.told, "unknown");
-	run_done(&run);
-
 	/* a name that is too long */
 	run_init(&run);
 	repeat(&run, client, "1 APPEND ", 1);
@@ -199,51 +299,49 @@ static void test_limits(void **state)
 	assert_buf(&run.told, "unknown");
 	run_done(&run);
 
-	/* spaces, returns and verbs without end are neither held nor kept */
+	/* spaces, returns and verbs without end are neither held nor kept, nor passed on */
 	run_init(&run);
 	repeat(&run, client, "\r ", 4096);
 	repeat(&run, client, "\n1 ", 1);
 	repeat(&run, client, "V", 4096);
 	repeat(&run, client, "\r\n", 1);
-	repeat(&run, server, "1 BAD\r\n", 1);
-	assert_int_equal(buf_len(&run.up), 2 * 4096 + 3 + 4096 + 2);
+	assert_buf(&run.up, "<* BAD><1 BAD>");
 	run_done(&run);
 }
 
 static void test_too_many_commands(void **state)
 {
+	enum { COUNT = LIMIT_OBSERVED_COMMANDS + 9 };
 	char line[32];
 	struct run run;
 
 	run_init(&run);
-	repeat(&run, client, "s SELECT x\r\n", 1);
-	for (int i = 0; i < LIMIT_OBSERVED_COMMANDS + 9; i++) {
+	for (int i = 0; i < COUNT; i++) {
 		(void)snprintf(line, sizeof(line), "t%d CREATE a\r\n", i);
 		repeat(&run, client, line, 1);
 	}
-	repeat(&run, server, "s OK\r\n", 1);
-	for (int i = 0; i < LIMIT_OBSERVED_COMMANDS + 9; i++) {
+	/* those that are too many wait for a place */
+	(void)snprintf(line, sizeof(line), "t%d CREATE a\r\n", LIMIT_OBSERVED_COMMANDS - 1);
+	assert_memory_equal(
+		buf_data(&run.up) + buf_len(&run.up) - strlen(line), line, strlen(line));
+	for (int i = 0; i < COUNT; i++) {
 		buf_clear(&run.told);
 		(void)snprintf(line, sizeof(line), "t%d OK\r\n", i);
 		repeat(&run, server, line, 1);
-		assert_buf(&run.told, i < LIMIT_OBSERVED_COMMANDS - 1 ? "tree" : "unknown");
+		assert_buf(&run.told, "tree");
 	}
-	/* all are answered: what follows is followed again */
-	buf_clear(&run.told);
-	repeat(&run, client, "1 SELECT b\r\n2 EXPUNGE\r\n3 NOOP\r\n", 1);
-	repeat(&run, server, "1 OK\r\n2 OK\r\n3 OK\r\n", 1);
-	assert_buf(&run.told, "expunged b");
+	assert_int_equal(buf_len(&run.unread), 0);
 	run_done(&run);
 }
 
 static void test_compress_is_refused(void **state)
 {
-	check_streams(
-		DIALOGUE(C("1 NOOP\r\n2 COMPRESS DEFLATE\r\n3 compre x\r\n"), S("1 OK\r\n"),
-			C("4 compress\n5 COMPRESSED\r\n"), S("5 BAD\r\n"), C("6 APPEND x {22}\r\n"),
-			S("+ \r\n"), C("7 COMPRESS DEFLATE\r\n\r\n\r\n"), S("6 OK\r\n")),
+	check_streams(DIALOGUE(C("1 NOOP\r\n2 COMPRESS DEFLATE\r\n3 compre x\r\n"),
+			      S("1 OK\r\n3 BAD\r\n"), C("4 compress\n5 COMPRESSED\r\n"),
+			      S("5 BAD\r\n"), C("6 APPEND x {22}\r\n"), S("+ \r\n"),
+			      C("7 COMPRESS DEFLATE\r\n\r\n\r\n"), S("6 OK\r\n")),
 		"mailbox x",
-		"1 NOOP\r\n<refused 2>3 compre x\r\n<refused 4>5 COMPRESSED\r\n"
+		"1 NOOP\r\n<2 NO >3 compre x\r\n<4 NO >5 COMPRESSED\r\n"
 		"6 APPEND x {22}\r\n7 COMPRESS DEFLATE\r\n\r\n\r\n",
 		NULL);
 }
@@ -256,7 +354,7 @@ static void test_compress_without_end_is_not_held(void **state)
 	repeat(&run, client, "1 COMPRESS ", 1);
 	repeat(&run, client, "x", 100000);
 	repeat(&run, client, "\r\n2 NOOP\r\n", 1);
-	assert_buf(&run.up, "<refused 1>2 NOOP\r\n");
+	assert_buf(&run.up, "<1 NO >2 NOOP\r\n");
 	run_done(&run);
 }
 
@@ -329,6 +427,10 @@ int main(void)
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_odd_syntax),
 		cmocka_unit_test(test_doubt),
+		cmocka_unit_test(test_impatience),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_idle_is_alone),
 		cmocka_unit_test(test_unanswered_at_the_end),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_too_many_commands),

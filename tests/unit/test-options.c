@@ -123,6 +123,7 @@ static void test_bad_values(void **state)
 	bad_value("", "host", "[", "between square brackets there must be an IP address");
 	bad_value("", "host", "[]", "between square brackets there must be an IP address");
 	bad_value("", "host", "[name]", "between square brackets there must be an IP address");
+	bad_value("", "host", "::1]", "between square brackets there must be an IP address");
 	bad_value("", "ignore-mailbox", "a(b", "missing closing parenthesis at character 4");
 	bad_value("proxy", "max-clients", "0", "it must be a number from 1 to 10000");
 	bad_value("proxy", "max-clients", "10001", "it must be a number from 1 to 10000");
@@ -227,9 +228,9 @@ static void test_patterns(void **state)
 static void test_log_prefix(void **state)
 {
 	static const char *const good[] = {"%?n?%?m?%n(%m)&%n?: ?", "", "%%", "a\\?b\\&c\\\\",
-		"%?m?x?", "%?m?&?", "%?n?%?m?a&b?&%?m?c&d??"};
+		"%?m?x?", "%?m?&?", "%?n?%?m?a&b?&%?m?c&d??", "\\x", "\\%?n?x?"};
 	static const char *const bad[] = {"%", "%x", "a?", "a&b", "%?n?x", "%?x?y?", "%?n", "%?",
-		"\\", "%?n?a&b&c?", "%?m?x??"};
+		"\\", "%?n?a&b&c?", "%?m?x??", "\\%", "\\%x"};
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		assert_null(value_check_log_prefix(good[i]));

@@ -134,16 +134,36 @@ static void test_delays_grow_and_pass(void **state)
 {
 	struct fixture *fixture = *state;
 	struct auth *auth = auth_new(fixture->worker, "joe", "secret", NULL);
-	double last = 0, delay = 0, first = auth_delay(auth, 1000);
+	double now = 1000, last = 0, delay = 0, first = auth_delay(auth, now);
 
 	assert_true(first > 0.1 && first < 2);
 	for (int i = 0; i < 40; i++) {
-		delay = auth_delay(auth, 1000 + i);
+		now += delay > 0 ? delay : first;
+		delay = auth_delay(auth, now);
 		assert_true(delay >= last && delay * 1000 <= LIMIT_LOGIN_DELAY_MS);
 		last = delay;
 	}
 	assert_true(delay * 1000 >= LIMIT_LOGIN_DELAY_MS);
+	assert_int_equal(auth_failures(auth), 41);
 	assert_true(auth_delay(auth, 5000) <= first);
+	auth_free(auth);
+}
+
+/* Those that come at once are answered one after the other: many connections guess no faster. */
+static void test_delays_add_up(void **state)
+{
+	struct fixture *fixture = *state;
+	struct auth *auth = auth_new(fixture->worker, "joe", "secret", NULL);
+	double last = 0;
+
+	for (int i = 0; i < 90; i++) {
+		double delay = auth_delay(auth, 1000);
+
+		assert_true(i == 0 || delay > last || delay == LIMIT_LOGIN_SECONDS);
+		assert_true(delay <= LIMIT_LOGIN_SECONDS);
+		last = delay;
+	}
+	assert_true(last == LIMIT_LOGIN_SECONDS);
 	auth_free(auth);
 }
 
@@ -211,6 +231,7 @@ int main(void)
 		TEST(test_hashes),
 		TEST(test_abandoned),
 		TEST(test_delays_grow_and_pass),
+		TEST(test_delays_add_up),
 		TEST(test_generated_password),
 		TEST(test_unsafe_password_files),
 	};

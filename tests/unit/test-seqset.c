@@ -393,6 +393,37 @@ static void iterate_empty(void **state)
 	seqset_done(&set);
 }
 
+static void halve(void **state)
+{
+	static const struct {
+		const char *text, *lower, *upper;
+	} table[] = {
+		{"7", "", "7"},
+		{"7,9", "7", "9"},
+		{"1:9", "1:4", "5:9"},
+		{"1:2,4,7:9", "1:2,4", "7:9"},
+		{"1,3:8,10", "1,3:5", "6:8,10"},
+		{"1:4294967295", "1:2147483647", "2147483648:4294967295"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct seqset set, lower, upper;
+
+		seqset_init(&set);
+		seqset_init(&lower);
+		seqset_init(&upper);
+		assert_true(seqset_parse(&set, slice_of(table[i].text)));
+		seqset_halve(&set, &lower, &upper);
+		assert_set(&set, table[i].text);
+		assert_set(&lower, table[i].lower);
+		assert_set(&upper, table[i].upper);
+		seqset_done(&set);
+		seqset_done(&lower);
+		seqset_done(&upper);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -402,6 +433,7 @@ int main(void)
 		cmocka_unit_test(add_joins),
 		cmocka_unit_test(operations),
 		cmocka_unit_test(with_itself),
+		cmocka_unit_test(halve),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(builder_compacts),
 		cmocka_unit_test(expand),

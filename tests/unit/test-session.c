@@ -145,18 +145,18 @@ static void test_nobody_listens(void **state)
 	assert_non_null(strstr(lost_reason, socket_path));
 }
 
-static void expect_deadline(void)
+static void expect_deadline(const char *reason)
 {
 	pass_seconds(LIMIT_GREETING_SECONDS - 5);
 	expect_nothing();
 	pass_seconds(10);
-	expect_lost(SESSION_FAILURE_NETWORK, "no answer within 30 seconds");
+	expect_lost(SESSION_FAILURE_NETWORK, reason);
 }
 
 static void test_no_greeting(void **state)
 {
 	start();
-	expect_deadline();
+	expect_deadline("no greeting within 30 seconds");
 }
 
 static void test_no_capabilities(void **state)
@@ -165,7 +165,8 @@ static void test_no_capabilities(void **state)
 	pass_seconds(LIMIT_GREETING_SECONDS - 5);
 	say("* OK hello");
 	expect("1 CAPABILITY");
-	expect_deadline(); /* each step has its own time */
+	/* Each step has its own time. */
+	expect_deadline("no answer to CAPABILITY within 30 seconds");
 }
 
 static void test_no_answer_to_the_login(void **state)
@@ -173,7 +174,7 @@ static void test_no_answer_to_the_login(void **state)
 	start();
 	say("* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello");
 	expect("1 AUTHENTICATE PLAIN " PLAIN);
-	expect_deadline();
+	expect_deadline("no answer to the login within 30 seconds");
 }
 
 /* Once it is ready, only an answer that is due can be late. */
