@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 
 import pytest
 
@@ -33,11 +34,22 @@ def pytest_runtest_makereport(item, call):
         item.stash[_report] = True
 
 
+def pytest_terminal_summary(terminalreporter):
+    """How many points those went through that go through all (`record_property("points", n)`)."""
+    for kind in ("passed", "failed"):
+        points = [value for report in terminalreporter.getreports(kind) if report.when == "call"
+                  for name, value in report.user_properties if name == "points"]
+        if points:
+            terminalreporter.write_line(f"{kind}: {len(points)} scenarios, {sum(points)} points")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_survivors():
     """No process that a test started outlives the session."""
     # A shell that starts something in the background has it, and all below it, ignore SIGINT.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # (xdist now and then has a worker's tests in another thread, where no handler can be set.)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     processes.adopt_orphans()
     yield
     processes.reap()

@@ -189,15 +189,120 @@ service stats {{
 """ + _mail_settings_23(path, options)
 
 
-def _templates():
-    """(whole server, lone imap process): the configurations for the Dovecot installed.
+_VERSIONS_24 = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
 
-    2.4 has another language (dovecot_config_version first, mail_driver and mail_path for
-    mail_location, named passdb and userdb sections): its two functions go beside these.
-    """
+
+def _mail_settings_24(path, options):
+    plugins = ["quota", "imap_quota"] if options.quota else []
+    lines = [
+        f"mail_driver = {options.format}",
+        f"mail_path = {path}/mail/%{{user}}",
+        "first_valid_uid = 1",
+        "first_valid_gid = 1",
+        "mail_fsync = never",
+        "mailbox_list_index = yes",
+        *(["mailbox_list_layout = maildir++"] if options.format == "maildir" else []),
+        "".join(["mail_plugins {\n", *(f"  {name} = yes\n" for name in plugins
+                                       if not name.startswith("imap_")), "}"]),
+        f"namespace inbox {{\n  inbox = yes\n  separator = {options.separator}\n}}",
+        "protocol imap {",
+        "".join(["  mail_plugins {\n", *(f"    {name} = yes\n" for name in plugins), "  }"]),
+        "  mail_max_userip_connections = 1000",
+        "  imap_idle_notify_interval = 29 mins",
+    ]
+    if options.capability:
+        lines.append(f"  imap_capability = {options.capability}")
+    elif not options.compress:
+        lines.append("  imap_capability {\n    COMPRESS=DEFLATE = no\n  }")
+    lines += [options.imap, "}"]
+    if options.quota:
+        kind, size = options.quota.split("=")
+        lines.append(f"quota user {{\n  driver = count\n  quota_{kind}_size = {size}\n"
+                     "  quota_storage_grace = 0\n}")
+    lines.append(options.extra)
+    return "\n".join(lines) + "\n"
+
+
+def _tunnel_config_24(path, options):
+    """As for 2.3; what is not named is not in the environment."""
+    return (f"{_VERSIONS_24}log_path = {path}/tunnel.log\n"
+            f"base_dir = {path}/run\n"
+            "ssl = no\n"
+            "import_environment {\n  USER = %{env:USER}\n  HOME = %{env:HOME}\n}\n"
+            + _mail_settings_24(path, options))
+
+
+def _server_config_24(path, options, owner, ports):
+    """As for 2.3, in the other language."""
+    if options.tls:
+        tls = (f"ssl = yes\nssl_server_cert_file = {options.tls.cert}\n"
+               f"ssl_server_key_file = {options.tls.key}\n")
+        imaps = f"port = {ports['imaps']}\n    ssl = yes"
+    else:
+        tls, imaps = "ssl = no\n", "port = 0"
+    return f"""\
+{_VERSIONS_24}base_dir = {path}/run
+state_dir = {path}/state
+log_path = {path}/log
+protocols = imap
+listen = 127.0.0.1
+default_internal_user = {owner.user}
+default_internal_group = {owner.group}
+default_login_user = {owner.user}
+default_vsz_limit = 1 G
+{tls}auth_allow_cleartext = yes
+auth_mechanisms = plain login scram-sha-256
+auth_failure_delay = 0
+passdb passwd-file {{
+  default_password_scheme = PLAIN
+  passwd_file_path = {path}/users
+}}
+userdb static {{
+  fields {{
+    uid = {owner.uid}
+    gid = {owner.gid}
+    home = {path}/home/%{{user}}
+  }}
+}}
+service imap-login {{
+  chroot =
+  restart_request_count = unlimited
+  process_min_avail = 1
+  process_limit = 1
+  client_limit = 1000
+  inet_listener imap {{
+    port = {ports['imap']}
+  }}
+  inet_listener imaps {{
+    {imaps}
+  }}
+}}
+service imap {{
+  process_limit = 1000
+}}
+service anvil {{
+  chroot =
+  client_limit = 1200
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service auth {{
+  client_limit = 2000
+}}
+service stats {{
+  chroot =
+}}
+""" + _mail_settings_24(path, options)
+
+
+def _templates():
+    """(whole server, lone imap process): the configurations for the Dovecot installed."""
     if version() == (2, 3):
         return _server_config_23, _tunnel_config_23
-    raise Unsupported("Dovecot %d.%d: only 2.3 is supported here" % version())
+    if version() == (2, 4):
+        return _server_config_24, _tunnel_config_24
+    raise Unsupported("Dovecot %d.%d: only 2.3 and 2.4 are supported here" % version())
 
 
 class Dovecot:

@@ -84,6 +84,7 @@ class Fake:
         self.capabilities = capabilities
         self.secret_capabilities = None     # told after STARTTLS instead
         self.before_tls = None              # "cut": end connections within the handshake
+        self.silent_at = None               # "greeting", "TLS", "continuation", "DONE"
         self.answers = answers or {}
         self.connections = []
         self._names = {}                    # TLS socket -> name asked for
@@ -189,7 +190,13 @@ class Connection:
             self.socket.close()
             self.over.set()
 
+    def hang(self, place=None):
+        """Nothing more is said, if it is silent there, until the client is gone."""
+        while place is None or self.server.silent_at == place:
+            self._more()
+
     def start_tls(self):
+        self.hang("TLS")
         if self.server.before_tls == "cut":
             self._more()
             self._rest = b""
@@ -207,6 +214,9 @@ class Connection:
         self._rest = b""
 
     def greet(self):
+        self.hang("greeting")
+        if self.server.greeting is None:
+            raise ImapError("ended instead")
         words = self.server.greeting.split(" ", 1)
         if len(words) == 1:
             words.append(f"[CAPABILITY {self._capabilities()}] hello")
@@ -244,11 +254,14 @@ class Connection:
                 whole += line
                 break
             if not found[2]:
+                self.hang("continuation")
                 self.say("+ go on")
             whole += line[:found.start()] + b"\0%d\0" % len(literals)
             literals.append(self._literal(int(found[1])))
         self.lines.append(whole)
         words = parse(whole, literals)
+        if len(words) < 2:
+            raise ImapError(f"no command: {whole!r}")
         return words[0], words[1:]
 
     def _serve_one(self):
@@ -362,6 +375,7 @@ class Connection:
     def do_idle(self, tag):
         self.say("+ idling")
         self.lines.append(self.line())
+        self.hang("DONE")
         self.ok(tag)
 
     def _uids(self, text):

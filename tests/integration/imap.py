@@ -18,6 +18,7 @@ import time
 from dataclasses import dataclass, field
 
 TIMEOUT = 60
+FLIGHT = 50     # mailboxes asked at once
 
 
 class ImapError(Exception):
@@ -299,10 +300,14 @@ class Imap:
         return self._snapshots([mailbox])[0]
 
     def _snapshots(self, mailboxes):
-        """Many mailboxes at once: everything is sent before the first answer is read.
+        """Many mailboxes, in flights that fit in any socket's buffers with their answers."""
+        found = []
+        for first in range(0, len(mailboxes), FLIGHT):
+            found += self._flight(mailboxes[first:first + FLIGHT])
+        return found
 
-        EXAMINE and FETCH of a few hundred mailboxes fit in any socket's buffers.
-        """
+    def _flight(self, mailboxes):
+        """Everything is sent before the first answer is read."""
         tags = []
         for mailbox in mailboxes:
             tags.append((self.send("EXAMINE", quote(mailbox)),
@@ -319,6 +324,12 @@ class Imap:
         if refused:
             raise ImapError(refused)
         return found
+
+    def subscriptions(self):
+        """The names that are subscribed, of mailboxes or not; each is its levels."""
+        separator = self.delimiter()
+        reply = self.cmd('LIST (SUBSCRIBED) "" "*"')
+        return {split_name(text(r[3]), separator) for r in reply.of("LIST")}
 
     def account(self):
         """name -> its snapshot(), and the names that are subscribed; each name is its levels."""

@@ -226,10 +226,10 @@ class Service:
         """Which subscriptions must be the same, of an account with these mailboxes."""
         return subscribed if self.levels else subscribed & set(names)
 
-    def quiet(self, seconds=0.5):
+    def quiet(self, seconds=0.5, patience=60):
         """Wait until nothing has passed for a while: the program has done what it had to."""
         last, since = self.relay.bytes(), time.monotonic()
-        limit = since + 60
+        limit = since + patience
         while time.monotonic() - since < seconds:
             assert time.monotonic() < limit, "the service does not come to rest"
             time.sleep(0.02)

@@ -3,6 +3,7 @@
 
 import ctypes
 import os
+import select
 import signal
 import time
 
@@ -106,6 +107,22 @@ def kill_all(pids, number=signal.SIGKILL):
             os.kill(pid, number)
         except ProcessLookupError:
             pass
+
+
+class End:
+    """The end of a child, to be waited for without asking all the time."""
+
+    def __init__(self, pid):
+        self._fd = os.pidfd_open(pid)
+        self._poller = select.poll()
+        self._poller.register(self._fd, select.POLLIN)
+
+    def poll(self, milliseconds):
+        """Wait for it, at most so long."""
+        self._poller.poll(milliseconds)
+
+    def close(self):
+        os.close(self._fd)
 
 
 def peak_memory(pid):

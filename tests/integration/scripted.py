@@ -158,7 +158,9 @@ class Meddler(_Server):
         self._lock = threading.Lock()
         self._rules = []
         self._dropped = []
+        self.poison = None      # a connection on which such bytes come as a literal is cut
         self.refused = 0
+        self.cuts = 0
 
     def answer(self, pattern, answer, times=1):
         """Answer these commands with e.g. b"NO [LIMIT] too many"."""
@@ -179,6 +181,13 @@ class Meddler(_Server):
             return "pass", None
         self._rules.append(_Rule(pattern, times, act))
 
+    def cut(self, pattern, words=None, times=10 ** 9):
+        """End the connection over such a command, when all before it is answered.
+
+        `words`: a line that is said before that, or a function that is called.
+        """
+        self._rules.append(_Rule(pattern, times, lambda: ("cut", words)))
+
     def drop(self, pattern):
         """Leave out the server's lines (untagged ones) that match."""
         self._dropped.append(re.compile(pattern, re.IGNORECASE | re.DOTALL))
@@ -188,6 +197,7 @@ class Meddler(_Server):
         with self._lock:
             self._rules.clear()
             self._dropped.clear()
+            self.poison = None
 
     def _meddle(self, text):
         with self._lock:
@@ -229,6 +239,7 @@ class _Pair:
         self.server = server
         self.instead = {}       # tag -> answer
         self.before = {}        # tag -> lines
+        self.last_words = {}    # tag of a command over which the connection ends -> words
 
     def run(self, work, over):
         try:
@@ -251,12 +262,24 @@ class _Pair:
         if what == "refuse":
             self._refuse(tag, text, line, more)
             return
+        if what == "cut":
+            self.last_words[tag] = more
+            self.server.send(tag + b" XREFUSED\r\n")
+            return
         if what == "add":
             self.before[tag] = more
         if what == "reword":
             self.instead[tag] = more
         self.server.send(line)
         self._literals(line, self.server.send)
+
+    def _cut(self, words):
+        self.meddler.cuts += 1
+        if callable(words):
+            words()
+        elif words is not None:
+            self.client.send(words + b"\r\n")
+        raise Gone
 
     def _refuse(self, tag, text, line, answer):
         self.instead[tag] = answer
@@ -273,6 +296,9 @@ class _Pair:
         """Pass on what belongs to the command that began with this line."""
         while found := _LITERAL.search(line):
             for piece in self.client.literal(int(found[1])):
+                if self.meddler.poison is not None and self.meddler.poison in piece:
+                    self.meddler.cuts += 1
+                    raise Gone
                 send(piece)
             line = self.client.line()
             send(line)
@@ -280,6 +306,8 @@ class _Pair:
     def answers(self):
         line = self.server.line()
         tag = line.partition(b" ")[0]
+        if tag in self.last_words:
+            self._cut(self.last_words[tag])
         for more in self.before.pop(tag, []):
             self.client.send(more + b"\r\n")
         if tag in self.instead:

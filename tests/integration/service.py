@@ -15,16 +15,16 @@ AWAY = {"type": "tunnel", "command": "false", "null-stderr": "YES"}
 
 class Proxy:
     """The service; `local` replaces the embedded store, `proxy` and `env` add to its section and its
-    environment."""
+    environment, `binary` is another program than the sanitized one."""
 
-    def __init__(self, interimap, local=None, proxy=None, env=None):
+    def __init__(self, interimap, local=None, proxy=None, env=None, binary=None):
         self.env = env
         section = {**proxy_section(), **(proxy or {})}
         section = {name: value for name, value in section.items() if value is not None}
         self.addresses = section["listen"].split()
         self.listen = self.addresses[0]
         self.login = section.get("username"), section.get("password")
-        self.program = interimap(local or {}, AWAY, proxy=section)
+        self.program = interimap(local or {}, AWAY, proxy=section, binary=binary)
         if local is None:
             self.program.sections["local"] = {
                 "type": "maildir", "path": os.path.join(self.program.folder, "Mail")}

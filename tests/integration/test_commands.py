@@ -130,6 +130,28 @@ def test_delete_where_it_is(pair, one):
     one.assert_noop(*pair)
 
 
+def test_delete_of_what_goes_meanwhile(pair, interimap):
+    """The server still carried out the DELETE of a run whose connection was lost: that it is gone
+    was an error, and the mailbox stayed in the database as one that had disappeared."""
+    local, remote = pair
+    for server in pair:
+        with connect(server) as client:
+            client.cmd("CREATE d")
+    with Meddler(remote.port) as meddler:
+        one = interimap(local, {**imap(remote, port=meddler.port), "compress": "NO"})
+        one.sync()
+
+        def delete():
+            with connect(remote) as client:
+                client.cmd("DELETE d")
+
+        meddler.when("DELETE", delete)
+        result = one.sync("--delete", "d")
+        assert "Mailbox d is gone already" in result.err
+        assert "d" not in selectable(local) | selectable(remote) | set(one.mailboxes())
+        one.assert_noop(*pair)
+
+
 def test_a_refused_deletion_stays_known(pair, interimap):
     """Were its row removed, the next run would create it again."""
     local, remote = pair

@@ -8,16 +8,17 @@ What was measured is printed; docs/reliability.md has the table.
 
 import os
 import socket
-import subprocess
 import threading
 import time
 
 import pytest
 
-from . import messages, processes
+from . import clock, messages, processes
+from .fake import Fake
 from .hosts import THERE, Hosts
 from .imap import Imap
 from .interimap import connect, imap, proxy_section, release, state
+from .test_hostile_memory import SECTION
 from .turns import CuttingRelay
 
 RECOVERY = 10
@@ -51,7 +52,7 @@ class Laptop:
         section = proxy_section()
         self.port = int(section["listen"].rsplit(":", 1)[1])
         self.login = section["username"], section["password"]
-        environment = f"export LD_PRELOAD={_clock_library(folder)} TEST_CLOCK={self.clock}"
+        environment = f"export LD_PRELOAD={clock.preloaded(folder)} TEST_CLOCK={self.clock}"
         if fast:
             environment += f" TEST_CLOCK_FAST={fast}"
         binary = hosts.script("here", os.path.join(folder, "interimap"), release(), environment)
@@ -88,14 +89,6 @@ class Laptop:
         with open(f"/proc/{self.running.pid}/status", encoding="ascii") as file:
             kib = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
         return kib, len(os.listdir(f"/proc/{self.running.pid}/fd"))
-
-
-def _clock_library(folder):
-    path = os.path.join(folder, "clock.so")
-    if not os.path.exists(path):
-        source = os.path.join(os.path.dirname(__file__), "clock.c")
-        subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", path, source], check=True)
-    return path
 
 
 class Worker(threading.Thread):
@@ -242,6 +235,42 @@ def _finish(laptop):
     laptop.running.stop()
     opened = [line for line in laptop.one.sent() if " SELECT " in line]
     assert not opened, opened
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["at rest", "in another network meanwhile"])
+def test_told_backoff_is_waited_for(moved, interimap, folder):
+    """A minute, as the server asks; to be in another network changes nothing about that."""
+    hosts, logins, fast, told = Hosts(), [], 10, 60
+    try:
+        with hosts.at("there"):
+            server = Fake(host=THERE)
+
+        def login(connection, tag, _words):
+            logins.append(time.monotonic())
+            if len(logins) > 2:
+                return False
+            connection.say(f"{tag} NO [UNAVAILABLE] too busy, try again in {told} seconds")
+            return True
+
+        server.answers["LOGIN"] = login
+        environment = "export " + " ".join(
+            f"{name}={value}" for name, value in clock.faster(folder, fast).items())
+        binary = hosts.script("here", os.path.join(folder, "interimap"), release(), environment)
+        one = interimap({"type": "maildir", "path": f"{folder}/Mail"},
+                        {**SECTION, "host": THERE, "port": server.port}, proxy=proxy_section(),
+                        binary=binary)
+        with server:
+            running = one.start("--proxy")
+            running.wait_for("takes no login now", timeout=20)
+            if moved:
+                hosts.move()
+                hosts.move_back()
+            running.wait_for("up to date", timeout=4 * told / fast)
+            running.stop()
+    finally:
+        hosts.close()
+    waits = [(end - begin) * fast for begin, end in zip(logins, logins[1:])]
+    assert len(waits) == 2 and all(told - 1 <= wait < 2 * told for wait in waits), waits
 
 
 SHORT = {"link lost": 1, "suspended": 1, "address changed": 0, "remote stopped": 2,

@@ -6,6 +6,8 @@ Of the release build: the sanitizers have a memory of their own.
 
 import os
 import re
+import resource
+import zlib
 
 import pytest
 
@@ -143,7 +145,7 @@ def test_a_body_without_end(remote, begin):
     os.mkdir(folder)
     result = one.run(env={"TMPDIR": folder})
     assert result.code != 0
-    assert re.search(rf"remote.*\b\d{{8}} bytes.*UID {huge}\b.*\b9\b", result.err), result.err
+    assert re.search(rf"remote.*UID {huge}, 9 bytes.*sends \d{{8}} bytes", result.err), result.err
     assert result.maxrss < MOST
     assert count(local) == 6
     assert len(remote.connections) == 1
@@ -176,6 +178,84 @@ def test_a_body_of_impossible_size(remote, begin, size):
     assert result.maxrss < MOST
     assert count(local) == 0 and len(box.mails) == 1
     remote.answers.clear()
+    one.make_due()
     one.sync()
     assert count(local) == len(box.mails) == 1
+    one.assert_noop(local, local)
+
+
+# Compression: what comes over the network is a thousandth of it.
+
+class _Deflated:
+    """The socket of a Connection, from COMPRESS=DEFLATE on (RFC 4978)."""
+
+    def __init__(self, plain):
+        self.plain = plain
+        self.out = zlib.compressobj(9, zlib.DEFLATED, -15)
+        self.into = zlib.decompressobj(-15)
+
+    def sendall(self, data):
+        self.plain.sendall(self.out.compress(data) + self.out.flush(zlib.Z_SYNC_FLUSH))
+
+    def recv(self, size):
+        while data := self.plain.recv(size):
+            if got := self.into.decompress(data):
+                return got
+        return b""
+
+    def __getattr__(self, name):
+        return getattr(self.plain, name)
+
+
+def compress(connection, tag, _words):
+    connection.ok(tag)
+    connection.socket = _Deflated(connection.socket)
+    return True
+
+
+BOMB = 200 * MIB
+BOMBS = {
+    "a line": (b"* 1 FETCH (UID 1 X", b"x", r"remote.*: ERROR: .*too long"),
+    "a line of numbers": (b"* VANISHED 1", b",1", r"remote.*: ERROR: .*too long"),
+    "a message": (b"* 1 FETCH (UID 1 BODY[] {%d}\r\n" % BOMB, b"y", r"remote.*UID 1,.*sends \d{9} bytes"),
+    "empty lines": (b"", b"\r\n", r"remote.*: ERROR: .*only empty lines"),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_compression_bomb(remote, begin, bomb):
+    """200 MiB that came as 200 KB: memory and time are those of a server that says nothing of it."""
+    head, what, says = BOMBS[bomb]
+    box = remote.boxes["INBOX"]
+    box.add(message(0, 2000))
+    remote.capabilities += " COMPRESS=DEFLATE"
+
+    def fetch(connection, tag, words):
+        if "RFC822.SIZE" in words[1]:
+            return False
+        connection.socket.sendall(head)
+        piece = what * (MIB // len(what))
+        for _ in range(BOMB // MIB):
+            connection.socket.sendall(piece)
+        connection.say(b")" if head else b"")
+        connection.ok(tag)
+        return True
+
+    remote.answers.update({"COMPRESS": compress, "UID FETCH": fetch})
+    local, one = begin()
+    one.sections["remote"]["compress"] = "YES"
+    one.write()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = one.run(timeout=60)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "COMPRESS" in remote.verbs()
+    assert result.code != 0 and re.search(says, result.err), result.err
+    assert result.maxrss < MOST + (32 << 10)    # a response may have 16 MiB
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(f"bomb: {bomb}: {result.maxrss} KiB, {seconds:.2f} s of CPU")
+    assert seconds < 10
+    assert count(local) == 0 and len(box.mails) == 1
+    remote.answers = {"COMPRESS": compress}
+    one.sync("--repair")
+    assert count(local) == 1
     one.assert_noop(local, local)

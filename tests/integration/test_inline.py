@@ -620,7 +620,7 @@ def test_a_deletion_that_is_refused_is_looked_at_once(make):
     service.relay.answer("APPEND old", b"NO not today", times=99)
     with service.there() as there, service.client() as client:
         client.append("old", *message("only here"))
-        service.running.wait_for("refused the message")
+        service.running.wait_for("does not take the message")
         there.cmd("DELETE old")
         there.cmd("CREATE made")
         service.running.wait_for("holds messages that were never there")

@@ -9,6 +9,7 @@ import pytest
 
 from . import messages
 from .interimap import connect
+from .service import Proxy
 
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} "
 
@@ -123,3 +124,23 @@ def test_a_log_file_that_cannot_be_written_is_an_error(pair, one, name):
 def test_names_cannot_write_to_the_terminal(one):
     result = one.sync("--delete", "a\x1b[31m\x07b")
     assert "\x1b" not in result.err and "a?[31m?b" in result.err
+
+
+@pytest.mark.parametrize("said", [
+    b'ID ("name" "a\x9bb\xc2\x9b31mc\x1b[31md\xc2\x85e")',
+    b'CREATE "a&AJs-31mb"',
+    b'CREATE "a\xc2\x9b31mb"',
+    b"SELECT {5+}\r\na\xc2\x9bb\x1b",
+], ids=["ID", "UTF-7", "UTF-8", "literal"])
+def test_control_characters_of_a_client(interimap, said):
+    """C0 and C1 alike: a terminal takes both for commands."""
+    proxy = Proxy(interimap)
+    with proxy.raw() as raw:
+        raw.say(b"a " + said + b"\r\n")
+        raw.say('b LOGIN "a\x9b31m" "\x1b[31m"\r\nc LOGIN me "local secret"\r\n')
+        raw.lines("c OK")
+        raw.say(b"d " + said + b"\r\ne NOOP\r\n")
+        raw.lines("e ")
+    result = proxy.stop()
+    assert "has logged in" in result.err
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd]", result.err), repr(result.err)

@@ -6,13 +6,18 @@ a message had been moved from there.  A full disk under the database, or a serve
 too much, ended the service, and the mail clients' way to their local mail with it.
 """
 
+import hashlib
 import os
 import re
 import resource
+import signal
+import ssl
+import subprocess
 
 import pytest
 
-from .inline import counts, eventually, numbered
+from .inline import body, counts, digests, eventually, numbered
+from .tls import Certificates
 
 
 def message(name):
@@ -56,7 +61,10 @@ def test_behind_a_refused_deed(make, verb):
     service.relay.relent()
     result = service.one.run(*command[1].split(), timeout=40)
     assert result.code == 0, result.err
-    service.settle()
+    # Which for DELETE is the one that loses nothing: what was deleted is there again.
+    inbox = body("INBOX", 5)
+    service.settle({"INBOX": [*inbox[1:], *digests([message("there"), message("after")])],
+                    "fresh" if verb == "RENAME" else "from": [*body("from", 30), inbox[0]]})
 
 
 @pytest.mark.parametrize("verb", ["RENAME", "DELETE"])
@@ -138,4 +146,49 @@ def test_too_many_names(make):
     with service.client() as client:
         client.append("INBOX", *message("here"))
     assert service.one.run(timeout=60).code == 0
+    service.settle()
+
+
+# The remote server's certificate changes.
+
+def pin(certificates):
+    """The public key, as SSL_fingerprint has it."""
+    key = subprocess.run(["openssl", "x509", "-in", certificates.cert, "-noout", "-pubkey"],
+                         capture_output=True, text=True, check=True).stdout
+    der = ssl.PEM_cert_to_DER_cert(key.replace("PUBLIC KEY", "CERTIFICATE"))
+    return "sha256$" + hashlib.sha256(der).hexdigest()
+
+
+def show(service, certificates):
+    """The server has another certificate from now on."""
+    service.away()
+    service.remote.configure(tls=certificates)
+    service.remote.restart()
+    service.back()
+
+
+@pytest.mark.parametrize("end", ["valid again", "SIGHUP"])
+def test_certificate_that_changes(make, folder, certificates, end):
+    service = make({"INBOX": 5}, tls=True)
+    other = Certificates(os.path.join(folder, "other"))
+    show(service, other)
+    said = "^remote: ERROR: .*the certificate is not trusted.*trying again"
+    service.running.wait_for(said, timeout=60)
+    with service.client() as client:
+        client.append("INBOX", *message("here"))
+        assert len(client.uids("INBOX")) == 6
+    with service.there() as there:
+        there.append("INBOX", *message("there"))
+        assert len(there.uids("INBOX")) == 6, "what it shows must not be believed"
+    assert "the certificate is not trusted" in told(service)
+    if end == "SIGHUP":
+        service.one.sections["remote"].update(SSL_CAfile=other.ca, SSL_fingerprint=pin(other))
+        service.one.write()
+        os.kill(service.running.pid, signal.SIGHUP)
+    else:
+        show(service, certificates)
+    with service.store() as here, service.there() as there:
+        seconds = eventually(lambda: counts(here)[0]["INBOX",] == counts(there)[0]["INBOX",] == 7,
+                             60, service.running.err())
+    print(f"endurance: certificate, {end}: in step again after {seconds:.1f} s")
     service.settle()

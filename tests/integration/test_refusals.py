@@ -57,6 +57,7 @@ class Account:
 
     def assert_repaired(self):
         self.meddler.relent()
+        self.one.make_due()
         self.one.sync()
         self.one.assert_equal(self.local, self.remote)
         self.one.assert_noop(self.local, self.remote)
@@ -95,19 +96,19 @@ COMMANDS = {
     "SELECT": ("SELECT fetched", r"^fetched: ERROR: the remote server refused SELECT \({}",
                {"fetched"}),
     "UID FETCH metadata": (r"UID FETCH \S+ \(UID FLAGS INTERNALDATE",
-                           r"^fetched: ERROR: the remote server refused UID FETCH \({}",
-                           {"fetched"}),
+                           r"^remote\(fetched\): ERROR: the server does not give the message .*"
+                           r"\({}", {"fetched"}),
     "UID FETCH bodies": (r"UID FETCH \S+ \(UID BODY.PEEK\[\]\)",
-                         r"^fetched: ERROR: the remote server refused UID FETCH \({}",
-                         {"fetched"}),
-    "UID STORE": (r"UID STORE .*Flagged", r"^stored: ERROR: the remote server refused UID STORE "
-                  r"\({}", {"stored"}),
-    "UID STORE Deleted": (r"UID STORE .*Deleted", r"^expunged: ERROR: the remote server refused "
-                          r"UID STORE \({}", {"expunged"}),
-    "UID EXPUNGE": ("UID EXPUNGE", r"^expunged: ERROR: the remote server refused UID EXPUNGE "
-                    r"\({}", {"expunged"}),
-    "APPEND": ("APPEND appended", r"^remote\(appended\): ERROR: the server refused the message .*"
-               r"\({}", {"appended"}),
+                         r"^remote\(fetched\): ERROR: the server does not give the message .*"
+                         r"\({}", {"fetched"}),
+    "UID STORE": (r"UID STORE .*Flagged", r"^remote\(stored\): ERROR: the server does not take the "
+                  r"flags of the message .*\({}", {"stored"}),
+    "UID STORE Deleted": (r"UID STORE .*Deleted", r"^remote\(expunged\): ERROR: the server does not "
+                          r"expunge the message .*\({}", {"expunged"}),
+    "UID EXPUNGE": ("UID EXPUNGE", r"^remote\(expunged\): ERROR: the server does not expunge the "
+                    r"message .*\({}", {"expunged"}),
+    "APPEND": ("APPEND appended", r"^remote\(appended\): ERROR: the server does not take the message "
+               r".*\({}", {"appended"}),
 }
 BOXES = {"INBOX": 2, "stored": 5, "expunged": 5, "appended": 2, "fetched": 2}
 
@@ -212,14 +213,16 @@ def test_too_large(account):
         client.append_all("other", messages.mix("others", 3, messages.no_message_id))
     account.remote.configure(imap="imap_capability = +APPENDLIMIT=20000")
     account.remote.restart()
-    for _ in range(2):
-        account.assert_refused(r"^INBOX: ERROR: the message with UID 3 on the local side has "
-                               r"50000 bytes, the remote server takes at most 20000$")
+    for sentence in (r"^remote\(INBOX\): ERROR: the server does not take the message with UID 3 of the "
+                     r"local side, 50000 bytes, Message-ID <\S+> \(it takes at most 20000 bytes\): "
+                     "it is left out", r"^ERROR: 1 message\(s\) in 1 mailbox\(es\) are left out"):
+        account.assert_refused(sentence)
         assert account.differing() == {"INBOX"}
         assert count(account.remote, "INBOX") == 5
         assert count(account.remote, "other") == 5
     account.remote.configure(imap="")
     account.remote.restart()
+    account.one.make_due()
     assert len(appends(account.one)) == 1   # only what was left
     account.assert_repaired()
 
@@ -233,12 +236,14 @@ def test_too_large_for_a_server_that_does_not_tell(account):
     account.meddler.answer(r"APPEND .*\{(50000|\d+)\+?\}$", b"NO [TOOBIG] too large", times=99)
     account.meddler.relent()
     account.meddler.answer(r"APPEND INBOX .*\{50000\+?\}$", b"NO [TOOBIG] too large", times=99)
-    account.assert_refused(r"^remote\(INBOX\): ERROR: the server refused the message with UID 3 of "
-                           r"the local side, 50000 bytes \(NO: too large\)$")
+    account.assert_refused(r"^remote\(INBOX\): ERROR: the server does not take the message with UID 3 "
+                           r"of the local side, 50000 bytes, Message-ID <\S+> \(NO: too large\): it "
+                           r"is left out, and tried again in 10 minutes$")
     assert account.differing() == {"INBOX"}
     assert count(account.remote, "INBOX") == 5
     assert count(account.remote, "other") == 5
     account.meddler.relent()
+    account.one.make_due()
     assert len(appends(account.one)) == 1
     account.assert_repaired()
 

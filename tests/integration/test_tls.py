@@ -15,6 +15,7 @@ import warnings
 import pytest
 
 from .dovecot import Dovecot
+from .dovecot import version as dovecot_version
 from .fake import CAPABILITIES, Fake
 from .interimap import imaps, starttls, tunnel
 from .turns import _Server
@@ -229,8 +230,9 @@ def nothing_left(fake):
 
 @pytest.mark.parametrize("kind", ["ec", "rsa"])
 def test_good_certificates(interimap, dovecot, issue, tap, local, kind):
+    elements = "%c %k" if dovecot_version() == (2, 3) else "%{secured} %{ssl_security}"
     remote = dovecot("remote", tls=issue(kind),
-                     extra='login_log_format_elements = "user=<%u> %c %k"')
+                     extra=f'login_log_format_elements = "{elements}"')
     for version in VERSIONS:
         for section in (imaps, starttls):
             relay = tap(remote.tls_port if section is imaps else remote.port)

@@ -2,12 +2,11 @@
 """What a person is told to do: it works when it is pasted, and loses nothing first."""
 
 import os
-import re
-import subprocess
 
 import pytest
 
 from . import messages
+from .advice import advised, paste
 from .interimap import connect, state
 
 # What a server may call a mailbox.  The first of them ran a program in the shell of whoever pasted
@@ -17,24 +16,6 @@ TRAPS = ["$(touch trap)", "`touch trap`", "it's ; touch trap", "--debug", "Entw&
 
 COMMON = ("IMAP4rev1 LITERAL+ SASL-IR ENABLE IDLE UIDPLUS LIST-EXTENDED CONDSTORE QRESYNC UNSELECT"
           " MULTIAPPEND")
-
-
-def advised(text):
-    """The commands in what was said."""
-    # A mailbox's name may hold a grave accent: none follows one within quotes.
-    return re.findall(r"`(interimap (?:'(?:[^']|'\\'')*'|[^`'])*)`", text)
-
-
-def paste(one, command):
-    """What a shell makes of the command, with our program in the PATH."""
-    folder = os.path.join(one.folder, "bin")
-    os.makedirs(folder, exist_ok=True)
-    link = os.path.join(folder, "interimap")
-    if not os.path.lexists(link):
-        os.symlink(one.binary, link)
-    env = {**one.environment(), "PATH": f"{folder}:/usr/bin:/bin"}
-    return subprocess.run(["bash", "-c", command], env=env, cwd=one.folder, text=True, timeout=60,
-                          capture_output=True, check=False)
 
 
 @pytest.fixture

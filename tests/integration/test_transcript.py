@@ -16,7 +16,6 @@ from .transcript_stores import STORES
 
 # What the proxy says in the name of a store that says nothing.
 BYE = b"* BYE The mail store has closed the connection\r\n"
-REFUSAL = b" NO [CANNOT] compression is not available here\r\n"
 
 
 @pytest.fixture(scope="module", params=STORES)
@@ -54,9 +53,9 @@ def proxied(store, script, say):
     assert welcome.startswith(b"login OK [CAPABILITY ")
     for step in script.steps:
         if step.refused:
-            refusal = step.refused.encode() + REFUSAL
-            assert said.count(refusal) == 1
-            said = said.replace(refusal, b"")
+            refusal = step.refused + b"\r\n"
+            assert refusal in said, (step.data, said[-500:])
+            said = said.replace(refusal, b"", 1)
     return comparable(said)
 
 
@@ -68,8 +67,13 @@ def shown(said):
 @pytest.mark.parametrize("name", transcript.scripts())
 def test_the_same_is_said(store, name, way):
     script = transcript.load(name, store.values)
+    if not script.needs <= set(store.capabilities):
+        pytest.skip(f"this machine's Dovecot has no {' '.join(script.needs)}")
     say = transcript.WAYS[way]
     expected, said = direct(store, script, say), proxied(store, script, say)
+    if say is transcript.pipelined:
+        # Which of several commands is answered first the store decides; the proxy holds some back.
+        expected, said = (b"\r\n".join(sorted(text.split(b"\r\n"))) for text in (expected, said))
     assert said == expected, "\n".join(
         difflib.unified_diff(shown(expected), shown(said), "direct", "proxied", lineterm=""))
 
@@ -93,7 +97,9 @@ USES = {
     "ESORT": r"SORT RETURN \(",
     "I18NLEVEL=1": "SEARCH CHARSET UTF-8 ",
     "IMAP4REV1": "CAPABILITY",
+    "INPROGRESS": None,             # RFC 9585: what a long command may be answered with
     "LIST-EXTENDED": r"LIST \(SUBSCRIBED\) ",
+    "LIST-MYRIGHTS": r"LIST .*RETURN \(MYRIGHTS",
     "LIST-STATUS": r"LIST .*RETURN \(STATUS ",
     "LITERAL+": r"APPEND .*\{\?\+\}$",
     "LOGIN-REFERRALS": None,        # RFC 2221: what a LOGIN may be answered with
@@ -125,6 +131,8 @@ def accepted(store):
     found = []
     for name in transcript.scripts():
         script = transcript.load(name, store.values)
+        if not script.needs <= set(store.capabilities):
+            continue
         said = direct(store, script, transcript.line_by_line)
         found += [command for tag, command in script.commands
                   if re.search(rb"(?m)^%s OK " % re.escape(tag.encode()), said)]

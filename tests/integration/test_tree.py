@@ -4,6 +4,8 @@ again under one name, swapped, or with another UIDVALIDITY."""
 
 import pytest
 
+from .advice import advised
+from .fake import Box, Fake
 from .inline import body, counts, eventually, numbered
 from .interimap import connect
 from .test_inline import assert_nothing_transferred
@@ -254,3 +256,129 @@ def test_inbox_renamed_there(make):
 def names_here(service):
     with service.store() as here:
         return names(here)
+
+
+@pytest.mark.parametrize("refused", ["again", "undone"])
+def test_a_swap_that_is_refused_midway(make, refused):
+    """What gave way for a moment kept its makeshift name, when the server refused to go on.  It is
+    named as long as it is so, and then finished; or undone, if the swap was."""
+    sizes = {"a": 10, "b": 11}
+    service = make(sizes)
+    service.stop()
+    swap(service)
+    service.relay.reset()
+    service.relay.answer(r"RENAME \S+-interimap-renaming ", b"NO [INUSE] the test says so", times=999)
+    service.begin()
+    said = service.running.wait_for("ERROR: .*the test says so.*")[0]
+    [name] = [name for name, in names_there(service) if "-interimap-renaming" in name]
+    assert advised(said) and name in said
+    service.quiet(2)
+    assert name in service.one.run("--status").out
+    service.stop()
+    if refused == "undone":
+        swap(service)
+    service.relay.relent()
+    service.begin()
+    expected = {"a": "b", "b": "a"} if refused == "again" else {"a": "a", "b": "b"}
+    service.settle({name: body(was, sizes[was]) for name, was in expected.items()})
+    assert names_there(service) == {("a",), ("b",)}
+
+
+def test_a_swap_that_was_cut_off_is_finished_by_a_run(make):
+    """The program ended in the middle of it.  A run follows no renaming by itself, but finishes one."""
+    sizes = {"a": 10, "b": 11}
+    service = make(sizes)
+    service.stop()
+    swap(service)
+    service.relay.when(r"RENAME b ", service.kill)
+    service.begin()
+    eventually(lambda: service.running.poll() is not None, 20)
+    assert ("a-interimap-renaming",) in names_there(service)
+    service.one.run()
+    service.one.sync()
+    service.check({"a": body("b", 11), "b": body("a", 10)})
+
+
+def swap(service):
+    """At the local store, past the proxy: only the lists show it."""
+    with service.store() as here:
+        for renamed in ("a t", "b a", "t b"):
+            here.cmd(f"RENAME {renamed}")
+
+
+def names_there(service):
+    with service.there() as there:
+        return names(there)
+
+
+@pytest.fixture
+def rename_inbox(dovecot, interimap):
+    """rename_inbox(change) -> (the program, the local server), after change(the remote one's boxes);
+    INBOX had 30 messages on both sides."""
+    fakes = []
+
+    def begin(change):
+        local = dovecot("local")
+        there = Fake()
+        fakes.append(there)
+        for message, _, _ in numbered("INBOX", 30):
+            there.boxes["INBOX"].add(message)
+        one = interimap(local, {"type": "imap", "host": "127.0.0.1", "port": there.port,
+                                "STARTTLS": "NO", "username": "u", "password": "p"})
+        one.sync()
+        change(there.boxes)
+        return one, local, there.boxes
+
+    yield begin
+    for fake in fakes:
+        fake.stop()
+
+
+def move_all(boxes):
+    kept = boxes["kept"] = Box(uidvalidity=98, uidnext=500)
+    for uid, mail in list(boxes["INBOX"].mails.items()):
+        kept.add(mail.body)
+        boxes["INBOX"].remove(uid)
+
+
+def renew(boxes):
+    move_all(boxes)
+    boxes["INBOX"].uidvalidity = 99
+
+
+def rename(boxes):
+    boxes.update({"kept": boxes["INBOX"], "INBOX": Box(uidvalidity=99)})
+
+
+@pytest.mark.parametrize("change", [rename, renew], ids=["uids kept", "new uids"])
+def test_inbox_renamed_on_another_server(rename_inbox, change):
+    """RFC 3501 section 6.3.5: the messages are in the new mailbox then, and INBOX is empty.  Where it
+    is another INBOX, nothing is deleted here for it, and no advice deletes anything."""
+    one, local, boxes = rename_inbox(change)
+    for _ in range(2):
+        result = one.run()
+        assert result.code == 1 and "INBOX: ERROR: UIDVALIDITY changed on the remote" in result.err
+        assert advised(result.err) == ["interimap --target=database --delete INBOX"]
+        assert "put the messages of both sides together" in result.err
+        with connect(local) as here:
+            assert (len(here.uids("INBOX")), len(here.uids("kept"))) == (30, 30)
+        assert len(boxes["kept"].mails) == 30 and not boxes["INBOX"].mails
+
+
+def test_inbox_renamed_by_moving_its_messages(rename_inbox):
+    """The same INBOX without them, and they are elsewhere: they were moved, and are so here."""
+    one, local, boxes = rename_inbox(move_all)
+    assert "Moved 30 message(s)" in one.sync().err
+    one.sync("--quiet")
+    with connect(local) as here:
+        assert (len(here.uids("INBOX")), len(here.uids("kept"))) == (0, 30)
+    assert len(boxes["kept"].mails) == 30 and not boxes["INBOX"].mails
+
+
+def test_an_inbox_that_lost_all_is_held(rename_inbox):
+    """They are nowhere else: the brake's rule for INBOX applies."""
+    one, local, _ = rename_inbox(lambda boxes: (move_all(boxes), boxes.pop("kept")))
+    result = one.run()
+    assert result.code == 1 and "--allow-deletions INBOX" in result.err
+    with connect(local) as here:
+        assert len(here.uids("INBOX")) == 30

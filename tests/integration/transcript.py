@@ -12,7 +12,9 @@ A line of a script is sent with CRLF behind it.  What the first characters mean:
     !text             answered with an untagged BAD or BYE
     -text             not answered
     ^COMPRESS x       refused by the proxy, with a tag that is made up; never sent to the store
+    ~text             likewise, as no command, with its own tag or, for ~*text, with none
     $                 the client's side ends here
+    ?REPLACE          only for a store that has this extension
 
 Within lines: {?}, {?+} and ~{?} count the literal that follows, <0A> is a byte, <x*70000> many of
 the same, <-> at the end keeps the CRLF from being sent, and @NAME@ is a value of the store.
@@ -35,6 +37,12 @@ FOLDER = pathlib.Path(__file__).parent / "transcripts"
 TIMEOUT = 20
 _END = 1000      # bytes
 
+# What the proxy answers itself.
+_COMPRESSION = b"NO [CANNOT] compression is not available here"
+_LOGGED_IN = b"BAD This is not available after the login."
+_NO_COMMAND = b"BAD This is no command."
+_IDLE = b"BAD IDLE has no arguments."
+
 
 @dataclass
 class Step:
@@ -42,13 +50,14 @@ class Step:
 
     data: bytes
     answers: tuple          # beginnings of lines; () for none
-    refused: str = None     # the tag, if the proxy answers in the store's place
+    refused: bytes = None   # what the proxy answers in the store's place
     ends: bool = False      # the client ends its side with it
 
 
 @dataclass
 class Script:
     name: str
+    needs: set = field(default_factory=set)         # extensions
     steps: list = field(default_factory=list)
     commands: list = field(default_factory=list)    # (tag, the rest of the command's first line)
 
@@ -77,6 +86,8 @@ class _Reader:
             line = lines.pop(0)
             if line == "$":
                 self.end()
+            elif line.startswith("?"):
+                self.script.needs.add(line[1:])
             elif not line.startswith("#"):
                 self.step(line, self.literal(lines))
         return self.script
@@ -91,15 +102,27 @@ class _Reader:
 
     def step(self, line, literal):
         refused = None
-        if line[:1] in ("!", "-"):
+        if line.startswith("~"):
+            tag, text = ("*", line[2:]) if line[1:2] == "*" else (line[1:].split(" ")[0], line[1:])
+            refused = _bytes(tag) + b" " + _NO_COMMAND
+            answers = (refused,)
+        elif line[:1] in ("!", "-"):
             answers = (b"* BAD", b"* BYE") if line[0] == "!" else ()
             text = line[1:]
         elif line.startswith("|"):
             answers, text = self.answers(), line[1:]
         else:
-            refused, text = line.startswith("^"), self.begin(line)
+            text = self.begin(line)
             answers = self.answers()
-        self.add(_bytes(text), literal, answers, self.tag if refused else None)
+            if line.startswith("^"):
+                refused = self.tag.encode() + b" " + self.refusal(text)
+        self.add(_bytes(text), literal, answers, refused)
+
+    @staticmethod
+    def refusal(text):
+        verb = text.split(" ")[1].upper()
+        return {"COMPRESS": _COMPRESSION, "IDLE": _IDLE, "AUTHENTICATE": _LOGGED_IN,
+                "STARTTLS": _LOGGED_IN, "UNAUTHENTICATE": _LOGGED_IN}.get(verb, _NO_COMMAND)
 
     def begin(self, line):
         """The line with its tag."""

@@ -7,18 +7,18 @@ import shlex
 import shutil
 import subprocess
 
-from .dovecot import PASSWORD, USER, Dovecot, libexec
+from .dovecot import PASSWORD, USER, Dovecot, libexec, version
 from .imap import Imap
 from .interimap import Interimap, tunnel
 from .service import AWAY
 
-# What Dovecot can do beyond what it does without being asked.
-EVERYTHING = """
+# What Dovecot can do beyond what it does without being asked: within protocol imap, and above.
+EVERYTHING_23 = """
   mail_plugins = zlib imap_zlib quota imap_quota acl imap_acl
   imap_metadata = yes
   imap_id_send = name * vendor there
 """
-SETTINGS = """
+SETTINGS_23 = """
 mail_attribute_dict = file:{path}/mail/%u/attributes
 namespace inbox {{
   mailbox Sent {{
@@ -31,6 +31,37 @@ plugin {{
   quota_rule = *:storage=10M
   acl = vfile
 }}
+"""
+# The same in the other language.  Compression is no plugin there.
+EVERYTHING_24 = """
+  mail_plugins {
+    quota = yes
+    imap_quota = yes
+    acl = yes
+    imap_acl = yes
+  }
+  imap_metadata = yes
+  imap_id_send {
+    name = *
+    vendor = there
+  }
+"""
+SETTINGS_24 = """
+mail_attribute {{
+  dict file {{
+    path = {path}/mail/%{{user}}/attributes
+  }}
+}}
+namespace inbox {{
+  mailbox Sent {{
+    special_use = \\Sent
+  }}
+}}
+quota "User quota" {{
+  driver = count
+  quota_storage_size = 10M
+}}
+acl_driver = vfile
 """
 
 _PLAIN = "From: Ann <ann@example.com>\r\nTo: bob@example.org\r\nSubject: {subject}\r\n" \
@@ -155,8 +186,10 @@ class Everything(Store):
     """A Dovecot that has all there is for IMAP."""
 
     def prepare(self):
-        server = Dovecot(os.path.join(self.folder, "store"), separator="/", imap=EVERYTHING)
-        server.configure(extra=SETTINGS.format(path=server.path))
+        imap, settings = ((EVERYTHING_23, SETTINGS_23) if version() == (2, 3) else
+                          (EVERYTHING_24, SETTINGS_24))
+        server = Dovecot(os.path.join(self.folder, "store"), separator="/", imap=imap)
+        server.configure(extra=settings.format(path=server.path))
         self.mail = os.path.join(server.path, "mail")
         self.command = server.command
         self.start(tunnel(server))

@@ -26,6 +26,7 @@ class Scenario:
     settles: bool = True    # a run afterwards opens no mailbox
     lie: str = None         # a command that is answered OK and not done, the first time
     refuses: bool = False   # both sides refuse messages that are very large
+    costs: str = None       # "read", "append": a side ends the connection over messages called costly
 
     @property
     def swaps(self):
@@ -109,9 +110,26 @@ MESSAGES = [
              [("move", "INBOX", "a", "Work")], lie="UID MOVE"),
     Scenario("a refused message", THREE, _some("a", "b Seen", "c todo", "refused", "n"),
              [("append", "INBOX", "refused", "n")],
-             then_there=_some("a", "b Seen", "c todo", "n"), refuses=True, settles=False,
-             ends=(0, 1)),
+             then_there=_some("a", "b Seen", "c todo", "n"), refuses=True, ends=(0, 1)),
+    Scenario("refused messages among others", WORK,
+             {"INBOX": ["b Seen", "n Flagged", "refused1", "p"],
+              "Work": ["w Seen", "x Flagged", "refused2"]},
+             [("append", "INBOX", "refused1", "n Flagged"), ("append", "Work", "refused2"),
+              ("expunge", "INBOX", "a")],
+             [("append", "INBOX", "p"), ("flag", "Work", "w", "+", "Seen")],
+             then_there={"INBOX": ["b Seen", "n Flagged", "p"], "Work": ["w Seen", "x Flagged"]},
+             refuses=True, ends=(0, 1)),
 ]
+
+# One message of several that costs the connection when it is read, or appended.
+COSTLY = [
+    Scenario(f"a message that costs the connection when it is {what}", WORK,
+             {"INBOX": ["a", "b Seen", "n", "costly", "p"], "Work": ["w", "x Flagged", "q", "r"]},
+             [("append", "INBOX", "n", "costly", "p"), ("append", "Work", "q")],
+             [("append", "Work", "r")],
+             then_there={"INBOX": ["a", "b Seen", "n", "p"], "Work": ["w", "x Flagged", "q", "r"]},
+             costs=how, ends=(1,))
+    for what, how in (("read", "read"), ("given to the other side", "append"))]
 
 ADOPTED = [
     Scenario("a first run", {"INBOX": ["a", "b Seen"], "Work": ["w"]},
@@ -201,4 +219,4 @@ RESTORED = [
              later=[("append", "INBOX", "n")], here=[("expunge", "INBOX", "a")]),
 ]
 
-ALL = [*MESSAGES, *RESTORED, *ADOPTED, *TREE, *REPAIRED, *DEEDS]
+ALL = [*MESSAGES, *COSTLY, *RESTORED, *ADOPTED, *TREE, *REPAIRED, *DEEDS]

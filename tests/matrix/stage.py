@@ -10,7 +10,6 @@ import hashlib
 import os
 import shutil
 import sqlite3
-import subprocess
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -129,7 +128,8 @@ class Played:
     swapped: bool
     folder: str
     count: dict = field(default_factory=dict)       # side -> direction -> kind -> how many
-    steps: dict = field(default_factory=dict)       # kind of fault -> how many steps there are
+    said: dict = field(default_factory=dict)        # side -> the commands
+    good: set = field(default_factory=set)          # states that a run made whole
 
 
 class Stage:
@@ -146,8 +146,10 @@ class Stage:
         self.wires = {side: Wire(server.port).start() for side, server in self.servers.items()}
         self.one = Interimap(f"{folder}/one", {}, {}, binary=binary)
         self.next_user = 0
-        self.scenarios = self.points = 0
-        self.failures = 0
+        self.scenarios = self.points = self.same = self.skipped = self.failures = 0
+        self.seen = set()       # kinds of which every place was taken
+        self.turn = 0           # which place is taken of the others
+        self.exchanges = {}     # (scenario, swapped) -> what the variants before said
 
     def close(self):
         self.one.kill()
@@ -244,6 +246,32 @@ class Stage:
         self.wires["remote"].start()
         self.use("base")
 
+    # What a run may find.
+
+    def state(self, user):
+        """All that the next run begins with: both accounts, and the rows of the database."""
+        found = []
+        for side in self.servers:
+            with connect(self.servers[side], user) as client:
+                boxes, subscribed = client.account()
+                separator = self.servers[side].separator
+                found.append((sorted(boxes.items()), sorted(subscribed),
+                              [sorted(client.status(separator.join(name)).items())
+                               for name in sorted(boxes)]))
+        return repr((found, self._rows()))
+
+    def _rows(self):
+        """Without the times at which rows were made: nothing hangs on a few seconds."""
+        if not os.path.exists(self.one.database):
+            return None
+        found = []
+        for (name,) in self.one.query("SELECT name FROM sqlite_master WHERE type = 'table'"):
+            columns = [column for _, column, *_ in self.one.query(f"PRAGMA table_info({name})")
+                       if column not in ("since", "time")]
+            rows = self.one.query(f"SELECT {', '.join(columns)} FROM {name}")
+            found.append((name, sorted(map(repr, rows))))
+        return sorted(found)
+
     # A point.
 
     def begin(self, played, hidden=()):
@@ -259,12 +287,21 @@ class Stage:
         for wire in self.wires.values():
             wire.reset(hidden=hidden, lie=played.scenario.lie,
                        refuse_above=REFUSED if played.scenario.refuses else None)
+        self._set_costs(played)
         return user
+
+    def _set_costs(self, played):
+        here, there = ("remote", "local") if played.swapped else ("local", "remote")
+        if played.scenario.costs == "read":
+            self.wires[here].costs = ("down", b"Subject: [costly")
+        elif played.scenario.costs == "append":
+            self.wires[there].costs = ("up", b"Subject: [costly")
 
     def calm(self, played, hidden=()):
         """No more faults."""
         for wire in self.wires.values():
             wire.reset(hidden=hidden, refuse_above=REFUSED if played.scenario.refuses else None)
+        self._set_costs(played)
 
     def problems(self, played, user, hidden=()):
         """What is wrong with both sides and the database; and with a run that has nothing to do."""
@@ -300,7 +337,7 @@ class Stage:
         for name in set(local) & set(remote):
             here, there = local[name], remote[name]
             pairs = self.one.mapping("/".join(name))
-            lone = scenario.refuses
+            lone = scenario.refuses or scenario.costs
             if not lone and (sorted(pairs) != sorted(here) or
                              sorted(pairs.values()) != sorted(there)):
                 found.append(f"{'/'.join(name)}: pairs {pairs}, local {sorted(here)}, "
@@ -333,4 +370,19 @@ def _differences(side, boxes, then):
 
 
 def _copy(source, target):
-    subprocess.run(["cp", "-a", source, target], check=True)
+    """As `cp -a`, which takes longer to start than to copy as little as this."""
+    def copy(source, target):
+        shutil.copy2(source, target)
+        _own(source, target)
+
+    if not os.path.isdir(source):
+        copy(source, target)
+        return
+    shutil.copytree(source, target, copy_function=copy)
+    for folder, _, _ in os.walk(source):
+        _own(folder, os.path.join(target, os.path.relpath(folder, source)))
+
+
+def _own(source, target):
+    status = os.stat(source)
+    os.chown(target, status.st_uid, status.st_gid)

@@ -43,16 +43,17 @@ def places(kind):
 class Wire(_Server):
     """`hidden`: capabilities that the program does not get to see.  `refuse_above`: an APPEND whose
     literal is announced with more bytes is refused.  `lie`: the first command that begins so is
-    answered OK, and not done."""
+    answered OK, and not done.  `costs`: (direction, bytes), and each connection is cut on which a
+    literal with such bytes comes that way."""
 
     def __init__(self, target, **kwargs):
         super().__init__(target, **kwargs)
         self.lock = threading.Lock()
         self.reset()
 
-    def reset(self, cut=None, hidden=(), refuse_above=None, lie=None):
+    def reset(self, cut=None, hidden=(), refuse_above=None, lie=None, costs=None):
         self.cut, self.hidden, self.refuse_above = cut, hidden, refuse_above
-        self.lie = lie
+        self.lie, self.costs = lie, costs
         self.count = {"up": Counter(), "down": Counter()}
         self.commands = []      # without their tags
         self.reached = False
@@ -106,6 +107,9 @@ class _Kinds:
             if self.literal > 0:
                 piece = bytes(held[:self.literal])
                 del held[:len(piece)]
+                if self.wire.costs and self.wire.costs[0] == self.direction \
+                        and self.wire.costs[1] in piece:
+                    return out, back, True
                 if self.cut_at is not None and self.cut_at <= len(piece):
                     return out + piece[:self.cut_at], back, True
                 if self.cut_at is not None:

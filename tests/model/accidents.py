@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""A history with accidents: deaths, signals, lost connections, full disks, and restored backups."""
+"""A history with accidents: deaths, signals, lost connections, full disks, restored backups, and
+messages that a side refuses or does not give."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,13 +14,18 @@ from .histories import History
 
 BACKUPS = 0.15      # the share of rounds after which a side is backed up
 RESTORES = 0.06     # the share of rounds that a restored backup takes the place of
+REFUSALS = {"refused": r"APPEND ", "unreadable": r"UID FETCH \S+ \(UID BODY.PEEK\[\]\)"}
 
 
 class AccidentHistory(History):
-    """Rounds of edits, in half of which a run meets with an accident before the one that counts."""
+    """Rounds of edits, in half of which a run meets with an accident before the one that counts.
 
-    def __init__(self, seed, one, local, remote):
+    `meddlers` stand before both servers (scripted.Meddler).
+    """
+
+    def __init__(self, seed, one, local, remote, meddlers):
         super().__init__(seed, one, local, remote, crashes=0.5, test="test_accidents")
+        self.meddlers = meddlers
         self.servers = {"local": local, "remote": remote}
         self.accidents = Counter()
 
@@ -26,10 +33,12 @@ class AccidentHistory(History):
         """The environment of a run that has one."""
         number = self.rng.randint(1, 12)
         kind = self.rng.choice(("death", "death", "signal", "connection", "send", "disk", "disk",
-                                "fsync", "spool"))
+                                "fsync", "spool", *REFUSALS, *REFUSALS))
         self.accidents[kind] += 1
         if kind == "death":
             return super()._accident()
+        if kind in REFUSALS:
+            return kind
         fault = {
             "signal": f"turn:{self.rng.randint(1, 80)}:{self.rng.choice(('TERM', 'KILL'))}",
             "connection": f"answer:{self.rng.randint(1, 40)}:fail",
@@ -39,6 +48,20 @@ class AccidentHistory(History):
             "spool": f"spool:{self.rng.randint(1, 3)}-1000000:fail",
         }[kind]
         return {"INTERIMAP_FAULT": fault}
+
+    def _crash(self, env):
+        if not isinstance(env, str):
+            super()._crash(env)
+            return
+        meddler = self.rng.choice(self.meddlers)
+        meddler.answer(REFUSALS[env], b"NO not today", times=self.rng.choice((1, 2, 99)))
+        result = self.one.run()
+        rows = json.loads(self.one.run("--status=json").out)["left_out"]
+        self.said = f"({env}: exit status {result.code}, {len(rows)} left out)\n{result.err}"
+        if result.code != bool(rows) or any(row["words"] != "NO: not today" for row in rows):
+            self._fail([f"exit status {result.code}, and what is left out is {rows}"])
+        meddler.relent()
+        self.one.make_due()
 
     def _round(self):
         saved = [side for side in self.sides if os.path.exists(self._backup(side))]

@@ -17,6 +17,7 @@ import pytest
 
 from integration.interimap import connect, imaps
 
+from .seeds import seed
 from .world import open_intents
 
 MESSAGES = int(os.environ.get("MODEL_KILL_MESSAGES", "2000"))     # in each direction
@@ -50,9 +51,9 @@ def contents(batch):
 class Copying:
     """A pair of accounts, and one mailbox after the other to be copied both ways."""
 
-    def __init__(self, one, local, remote, seed):
+    def __init__(self, one, local, remote, number):
         self.one = one
-        self.rng = random.Random(seed)
+        self.rng = random.Random(number)
         self.clients = connect(local), connect(remote)
         self.count = 0
         self.mailbox, self.expected = None, None
@@ -111,10 +112,10 @@ class Copying:
 @pytest.mark.timeout(900)
 def test_killed_copies(interimap, pair):
     local, remote = pair
-    seed = int(os.environ.get("MODEL_SEED") or random.SystemRandom().randrange(10 ** 9))
-    print(f"MODEL_SEED={seed} (the moments are those of a clock: a seed only gives the delays)")
+    number = seed("random")
+    print(f"MODEL_SEED={number} (the moments are those of a clock: a seed only gives the delays)")
     one = interimap(local, imaps(remote))
-    copying = Copying(one, local, remote, seed)
+    copying = Copying(one, local, remote, number)
     try:
         copying.begin()
         duration = one.sync().seconds       # undisturbed
