@@ -29,7 +29,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/config/mailfolder-private.h"
 
-#define STAGE "~" MAILFOLDER_MAILBOXES
+#define STAGE MAILFOLDER_STAGE
 #define NEW_SUBSCRIPTIONS "~subscriptions"
 
 /* Names of directories below one whose own is below PATH_MAX, with some escapes. */

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #define MAILFOLDER_MARK "~interimap"
+#define MAILFOLDER_STAGE "~mailboxes" /* MAILFOLDER_MAILBOXES, while it is made */
 
 /* What the mark says. */
 #define MAILFOLDER_MARK_OURS "mailboxes"

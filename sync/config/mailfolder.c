@@ -18,6 +18,9 @@
 #include "sync/config/mailfolder-private.h"
 
 #define LOCK MAILFOLDER_MARK ".lock"
+#define STAGE MAILFOLDER_STAGE
+#define INBOX "/INBOX"
+#define MAILDIR "/" MAILFOLDER_MAILDIR
 
 enum { PAUSE_MS = 50, MARK_MAX = 64, COMMAND_LINE_MAX = 4096 };
 
@@ -91,7 +94,7 @@ static bool has_dot_folders(int folder)
  */
 static enum state guess(const struct opening *opening)
 {
-	static const char inbox[] = MAILFOLDER_MAILBOXES "/INBOX/" MAILFOLDER_MAILDIR "/cur";
+	static const char inbox[] = MAILFOLDER_MAILBOXES INBOX MAILDIR "/cur";
 	bool was_served = mailfolder_has_file(opening->fd, "dovecot.list.index.log") ||
 			  mailfolder_has_file(opening->fd, "dovecot-uidvalidity");
 	bool has_folders = has_dot_folders(opening->fd);
@@ -230,11 +233,33 @@ static int open_lock(struct opening *opening)
 
 /* --- Opening --- */
 
+/*
+ * With an INBOX: left to Dovecot, two processes that find none both make it, and one of them says
+ * "already exists" to its client, or dies of a deadlock of their locks (2.3.19, now and then).
+ */
+static int make_mailboxes(struct opening *opening)
+{
+	static const char *const directories[] = {STAGE, STAGE INBOX, STAGE INBOX MAILDIR,
+		STAGE INBOX MAILDIR "/tmp", STAGE INBOX MAILDIR "/new", STAGE INBOX MAILDIR "/cur"};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(directories) && r == 0; i++)
+		if (mkdirat(opening->fd, directories[i], 0700) < 0 && errno != EEXIST)
+			r = -errno;
+	if (r == 0 && renameat(opening->fd, STAGE, opening->fd, MAILFOLDER_MAILBOXES) < 0)
+		r = -errno;
+	return r == 0 ? 0
+		      : fail(opening, r,
+				xasprintf("cannot make %s/" MAILFOLDER_MAILBOXES ": %s",
+					opening->path, strerror(-r)));
+}
+
 static int make(struct opening *opening)
 {
-	/* What is there may stay if it is empty, as where we were interrupted. */
-	if ((unlinkat(opening->fd, MAILFOLDER_MAILBOXES, AT_REMOVEDIR) < 0 && errno != ENOENT) ||
-		mkdirat(opening->fd, MAILFOLDER_MAILBOXES, 0700) < 0)
+	int r;
+
+	/* What is there may stay if it is empty. */
+	if (unlinkat(opening->fd, MAILFOLDER_MAILBOXES, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return fail(opening, -errno,
 			errno == ENOTEMPTY || errno == ENOTDIR
 				? xasprintf("%s/" MAILFOLDER_MAILBOXES
@@ -243,8 +268,10 @@ static int make(struct opening *opening)
 					  opening->path)
 				: xasprintf("cannot make %s/" MAILFOLDER_MAILBOXES ": %s",
 					  opening->path, strerror(errno)));
-	return mailfolder_put_mark(
-		opening->fd, opening->path, MAILFOLDER_MARK_OURS, opening->ret_reason);
+	r = make_mailboxes(opening);
+	return r < 0 ? r
+		     : mailfolder_put_mark(opening->fd, opening->path, MAILFOLDER_MARK_OURS,
+			       opening->ret_reason);
 }
 
 /* As the only one who is here. */

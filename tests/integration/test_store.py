@@ -5,6 +5,7 @@ import mailbox
 import os
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,7 +13,7 @@ from . import messages, store
 from .dovecot import libexec, version
 from .fake import Box, Fake
 from .imap import Imap, differences, quote
-from .interimap import imap, program, state
+from .interimap import imap, program, proxy_section, state
 
 # What is, or was, a file of the store, a part of a Maildir, or special to file systems or Dovecot.
 NAMES = ["subscriptions", "dovecot-uidvalidity", "dovecot.list.index.log", "dovecot.index",
@@ -101,6 +102,26 @@ def test_where_mail_is(interimap, remote):
     for name in ("INBOX", "subscriptions", "new/tmp", "\\4daildir/\\4daildir", "\\2e.", "\\7e"):
         maildir = mailbox.Maildir(f"{one.folder}/Mail/mailboxes/{name}/Maildir", create=False)
         assert len(maildir) == 1, name
+
+
+def test_clients_of_a_new_store(interimap, remote):
+    """Whoever found no INBOX made it, and of two of them one was told that it exists already, or
+    lost its connection."""
+    one = interimap(None, there(remote), proxy=proxy_section())
+    one.sections["local"] = store.section(one)
+    one.write()
+    running = one.start("--proxy")
+    running.wait_for("listening")
+
+    def look(_):
+        with Imap(port=int(one.sections["proxy"]["listen"].rsplit(":", 1)[1])) as client:
+            client.login("me", "local secret")
+            client.select("INBOX")
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(look, range(12)))
+    running.wait_for("up to date")
+    running.stop()
+    assert "ERROR" not in running.err(), running.err()
 
 
 FORMER = ["a.b", ".hidden", "~x/y", "Lists", "Lists/C/deep", "Maildir/Maildir", "mailboxes",

@@ -218,8 +218,12 @@ static void a_new_one_is_made(void **state)
 	run("rm -rf Mail");
 	opens(MAILFOLDER_OURS);
 	run("test -d Mail/mailboxes && test \"$(stat -c %%a Mail/mailboxes)\" = 700");
+	run("cd Mail/mailboxes/INBOX/Maildir && rmdir cur new tmp"); /* they were there */
 	opens(MAILFOLDER_OURS);
-	run("rm Mail/'~interimap'"); /* as where it was cut off */
+	run("rm -r Mail && mkdir -p -m 700 Mail/'~mailboxes'/INBOX"); /* as where it was cut off */
+	opens(MAILFOLDER_OURS);
+	run("test -d Mail/mailboxes/INBOX/Maildir/cur && ! test -e Mail/'~mailboxes'");
+	run("rm Mail/'~interimap'"); /* and as where it was cut off next */
 	opens(MAILFOLDER_OURS);
 }
 
