@@ -331,6 +331,9 @@ def test_flat_on_both_sides(fakes):
     assert set(local.boxes) == set(remote.boxes) == {"INBOX", "a/b", "c.d", "e/f.g"}
     one.sync("a/b")
     assert asked(remote)[-1] == ([], [b"a/b"])
+    # \x00 stands for a delimiter, and there is none: a NUL must not go out.
+    with_options(one, list_mailbox=r'"a\x00b" c.d').sync()
+    assert len(asked(remote)[-1][1]) == 2 and not any(b"\0" in word for word in asked(remote)[-1][1])
 
 
 # Names.
