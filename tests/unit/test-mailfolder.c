@@ -124,7 +124,7 @@ static int open_folder(enum mailfolder_layout *ret_layout, char **ret_reason)
 static void opens(enum mailfolder_layout expected)
 {
 	_cleanup_free_ char *reason = NULL;
-	enum mailfolder_layout layout;
+	enum mailfolder_layout layout = MAILFOLDER_OURS;
 
 	if (open_folder(&layout, &reason) < 0)
 		fail_msg("%s", reason);
