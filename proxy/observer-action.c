@@ -5,6 +5,7 @@
  * done to the wrong mailbox.  So a command that is not written as the grammar has it, or that the
  * server may never answer, is left out.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -42,8 +43,11 @@ static const struct kind *find_kind(enum effect effect)
 
 static struct client_action describe(const struct observed *command)
 {
+	const struct kind *kind = find_kind(command->effect);
+
+	assert(kind != NULL);
 	return (struct client_action){
-		.kind = find_kind(command->effect)->kind,
+		.kind = kind->kind,
 		.mailbox = command->mailbox,
 		.target = command->target,
 	};

@@ -111,7 +111,7 @@ static void on_announce(
 
 static void forget(struct router *router, struct announced *announced)
 {
-	HASH_DEL(router->announced, announced);
+	HASH_DEL(router->announced, announced); /* NOLINT(clang-analyzer-unix.Malloc) */
 	free(announced->mailbox);
 	free(announced->target);
 	free(announced);

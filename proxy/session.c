@@ -197,8 +197,10 @@ static void on_deadline(struct ev_loop *ev, struct ev_timer *timer, int revents)
  */
 static void restore_case(char *list)
 {
-	for (char *at = list; (at = strstr(at, "IMAP4REV")) != NULL;)
-		memcpy(at, "IMAP4rev", 8);
+	static const char known[] = "IMAP4REV", written[] = "IMAP4rev";
+
+	for (char *at = list; (at = strstr(at, known)) != NULL;)
+		memcpy(at, written, strlen(written));
 }
 
 /* The OK of LOGIN tells what the store can do (RFC 3501 section 7.1, CAPABILITY). */

@@ -159,7 +159,7 @@ pid_t child_spawn(struct loop *loop, const struct child_options *options, int *r
 	_cleanup_free_ char *path = NULL;
 	_cleanup_close_ int theirs = -1, ours = -1;
 	int pair[2], r;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (options->argv == NULL || options->argv[0] == NULL)
 		return -EINVAL;

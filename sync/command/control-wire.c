@@ -57,9 +57,12 @@ bool control_put(struct buf *output, json_t *own_object)
 {
 	/* Without JSON_ENSURE_ASCII only control characters are escaped, line ends among them. */
 	_cleanup_free_ char *line = json_dumps(own_object, JSON_COMPACT);
-	size_t len = strlen(line);
+	size_t len;
 
 	json_decref(own_object);
+	if (line == NULL) /* there was no object, since a text in it was not UTF-8 */
+		return false;
+	len = strlen(line);
 	line[len] = '\n'; /* in place of its NUL: it is not a string any more */
 	return buf_append(output, line, len + 1);
 }
@@ -82,8 +85,11 @@ static json_t *in_hex(const char *text)
 
 json_t *control_text(const char *text)
 {
-	json_t *value = text != NULL ? json_string(text) : json_null();
+	json_t *value;
 
+	if (text == NULL)
+		return json_null();
+	value = json_string(text);
 	return value != NULL ? value : in_hex(text);
 }
 

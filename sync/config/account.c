@@ -427,7 +427,7 @@ static int load(struct ini *own_ini, struct account **ret, char **ret_reason)
 	account->warnings = xcalloc(1, sizeof(*account->warnings));
 	r = load_all(account, ret_reason);
 	if (r < 0)
-		account = account_free(account);
+		(void)account_free(account);
 	else
 		*ret = account;
 	return r;

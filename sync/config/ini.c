@@ -190,7 +190,7 @@ int ini_parse(const char *path, const char *text, size_t len, struct ini **ret, 
 		at += n + 1;
 	}
 	if (r < 0)
-		ini = ini_free(ini);
+		(void)ini_free(ini);
 	else
 		*ret = ini;
 	return r;
@@ -217,7 +217,7 @@ static int read_all(int fd, struct buf *buf)
 int ini_load(const char *path, struct ini **ret, char **ret_reason)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat status;
+	struct stat status = {0};
 	struct buf buf;
 	int r = 0;
 

@@ -52,7 +52,7 @@ char *advice_for_all(const struct engine *engine, const char *options, const cha
 char *advice(const struct engine *engine, const char *options, const char *name, const char *other)
 {
 	const char *const names[] = {name, other};
-	size_t named;
+	size_t count = name == NULL ? 0 : other == NULL ? 1 : 2, named;
 
-	return advice_for_all(engine, options, names, (name != NULL) + (other != NULL), &named);
+	return advice_for_all(engine, options, names, count, &named);
 }

@@ -8,6 +8,7 @@
  */
 #include "sync/engine/order.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -177,6 +178,7 @@ static void follow_rows(struct engine *engine, const struct mailbox_row *rows, s
 		const struct mailbox_row *row = find_row(renamed[i], rows, count);
 
 		mailbox = renamed[i];
+		assert(row != NULL);
 		mailbox_set_name(mailbox, row->name, row->len, engine->local.delimiter);
 		HASH_ADD_KEYPTR(hh, engine->mailboxes, mailbox->name, mailbox->len, mailbox);
 	}

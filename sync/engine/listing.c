@@ -12,7 +12,7 @@
 
 static void drop(struct listing *listing, struct listed *listed)
 {
-	HASH_DEL(listing->entries, listed);
+	HASH_DEL(listing->entries, listed); /* NOLINT(clang-analyzer-unix.Malloc) */
 	free(listed->name);
 	free(listed->mailbox_id);
 	free(listed);

@@ -92,7 +92,7 @@ static struct marks *find(struct removals *removals, const char *mailbox, bool m
 
 static void forget(struct removals *removals, struct marks *marks)
 {
-	HASH_DEL(removals->marks, marks);
+	HASH_DEL(removals->marks, marks); /* NOLINT(clang-analyzer-unix.Malloc) */
 	seqset_done(&marks->uids);
 	free(marks->mailbox);
 	free(marks);

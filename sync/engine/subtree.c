@@ -71,7 +71,8 @@ int subtree_rename_rows(struct engine *engine, const struct mailbox_name *from,
 		struct buf name;
 		int r;
 
-		(void)subtree_renamed(from, to, list[i]->name, list[i]->len, &name);
+		if (!subtree_renamed(from, to, list[i]->name, list[i]->len, &name))
+			continue;
 		r = mailboxes_rename(engine->db, list[i]->idx, buf_data(&name), buf_len(&name));
 		if (r == -EEXIST)
 			*ret_taken = name;
@@ -93,7 +94,8 @@ void subtree_rename_known(
 		struct mailbox *mailbox = list[i];
 		struct buf name;
 
-		(void)subtree_renamed(from, to, mailbox->name, mailbox->len, &name);
+		if (!subtree_renamed(from, to, mailbox->name, mailbox->len, &name))
+			continue;
 		HASH_DEL(engine->mailboxes, mailbox);
 		mailbox_set_name(mailbox, buf_data(&name), buf_len(&name), engine->local.delimiter);
 		HASH_ADD_KEYPTR(hh, engine->mailboxes, mailbox->name, mailbox->len, mailbox);

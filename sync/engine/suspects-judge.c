@@ -20,7 +20,7 @@ enum {
 
 static bool is_about_messages(enum suspect_kind kind)
 {
-	return kind == SUSPECT_FETCH || kind == SUSPECT_APPEND || kind == SUSPECT_STORE;
+	return kind == SUSPECT_FETCH || kind == SUSPECT_APPEND;
 }
 
 void suspects_accuse(struct engine *engine, const struct suspect *suspect)
@@ -97,7 +97,6 @@ static uint32_t first_uid(const struct suspect *suspect)
 static const enum quarantine_kind kinds[SUSPECT_KIND_COUNT] = {
 	[SUSPECT_FETCH] = QUARANTINE_FETCH,
 	[SUSPECT_APPEND] = QUARANTINE_APPEND,
-	[SUSPECT_STORE] = QUARANTINE_STORE,
 	[SUSPECT_MAILBOX] = QUARANTINE_MAILBOX,
 	[SUSPECT_DEED] = QUARANTINE_DEED,
 };

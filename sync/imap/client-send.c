@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What goes out: commands are encoded piece by piece into a bounded buffer, as the stream takes it.
  */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -150,6 +151,7 @@ static enum progress send_command(struct client *client)
 	struct command *command = client->sending;
 	enum progress progress = PROGRESS;
 
+	assert(command != NULL);
 	if (buf_room(&client->out) < FRAME_ROOM)
 		return PROGRESS_FULL;
 	if (command->piece == 0 && command->piece_offset == 0 && !command->announced) {

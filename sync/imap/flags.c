@@ -110,11 +110,11 @@ struct flag_pool *flag_pool_free(struct flag_pool *pool)
 	if (pool == NULL)
 		return NULL;
 	HASH_ITER (hh, pool->lists, flags, next_list) {
-		HASH_DEL(pool->lists, flags);
+		HASH_DEL(pool->lists, flags); /* NOLINT(clang-analyzer-unix.Malloc) */
 		free_list(flags);
 	}
 	HASH_ITER (hh, pool->names, name, next_name) {
-		HASH_DEL(pool->names, name);
+		HASH_DEL(pool->names, name); /* NOLINT(clang-analyzer-unix.Malloc) */
 		free(name->folded);
 		free(name->spelling);
 		free(name);

@@ -208,7 +208,8 @@ static bool find_announcement(const struct input *input, struct announcement *re
 	if (at > input->line && text[at - 1] == '~')
 		at--;
 	/* A literal is a value: something must set it apart from what is before it. */
-	if (at == input->line || memchr(" ([", text[at - 1], 3) == NULL)
+	if (at == input->line ||
+		(text[at - 1] != ' ' && text[at - 1] != '(' && text[at - 1] != '['))
 		return false;
 	if (!may_hold_literals(input))
 		return false;

@@ -133,7 +133,7 @@ static enum step dial_unix(struct dial *dial)
 
 	if (strlen(dial->unix_path) >= sizeof(address.sun_path))
 		return fail(dial, "cannot connect to %s: the path is too long", dial->unix_path);
-	strcpy(address.sun_path, dial->unix_path);
+	memcpy(address.sun_path, dial->unix_path, strlen(dial->unix_path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		r = -errno;

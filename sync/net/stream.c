@@ -148,6 +148,7 @@ static bool is_writable(const struct stream *stream)
 	if (!stream->want_write || stream->handshaking || stream->error != 0 ||
 		stream->closing != NULL || stream->bottom->shut)
 		return false;
+	assert(stream->top != NULL);
 	return stream->top == stream->bottom ? stream->fd_writable
 					     : stream->top->class->has_room(stream->top);
 }
@@ -194,6 +195,7 @@ static int interest(const struct stream *stream)
 {
 	int events = 0;
 
+	assert(stream->top != NULL && stream->bottom != NULL);
 	if (stream->error != 0)
 		return 0;
 	if (stream->handshaking || (stream->want_read && !stream->eof))

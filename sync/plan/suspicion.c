@@ -10,7 +10,7 @@ static enum suspect_kind class_of(enum suspect_kind kind)
 
 static bool is_about_messages(enum suspect_kind kind)
 {
-	return kind == SUSPECT_FETCH || kind == SUSPECT_APPEND || kind == SUSPECT_STORE;
+	return kind == SUSPECT_FETCH || kind == SUSPECT_APPEND;
 }
 
 void suspect_copy(struct suspect *to, const struct suspect *from)

@@ -22,9 +22,9 @@ enum suspect_kind {
 	SUSPECT_NONE,
 	SUSPECT_FETCH, /* messages were being read, to be copied … */
 	SUSPECT_APPEND, /* … or given to the other side */
-	SUSPECT_STORE, /* flags of messages were being set */
 	SUSPECT_MOVE, /* messages were being moved or copied to the mailbox, from another one */
-	SUSPECT_MAILBOX, /* whatever else is done with a mailbox, above all to select it */
+	SUSPECT_MAILBOX, /* whatever else is done with a mailbox, above all to select it; setting
+			    flags and expunging, too */
 	SUSPECT_DEED, /* what a mail client did was being done on the other side */
 	SUSPECT_KIND_COUNT,
 };
@@ -34,7 +34,7 @@ struct suspect {
 	int64_t mailbox; /* its number; 0 for a deed */
 	int64_t deed; /* its number, or 0 */
 	bool remote; /* the side that the messages are on, or that the command went to */
-	struct seqset uids; /* of FETCH, APPEND and STORE; empty for the others */
+	struct seqset uids; /* of FETCH and APPEND; empty for the others */
 };
 
 struct suspicion {

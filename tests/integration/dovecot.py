@@ -213,7 +213,7 @@ def _mail_settings_24(path, options):
     if options.capability:
         lines.append(f"  imap_capability = {options.capability}")
     elif not options.compress:
-        lines.append("  imap_capability {\n    COMPRESS=DEFLATE = no\n  }")
+        lines.append("  imap_capability {\n    \"COMPRESS=DEFLATE\" = no\n  }")
     lines += [options.imap, "}"]
     if options.quota:
         kind, size = options.quota.split("=")

@@ -101,7 +101,6 @@ static void test_same_suspect(void **state)
 	assert_false(is_of(&suspicion, messages(SUSPECT_FETCH, 21, 30)));
 	/* Read or appended, it is copied. */
 	assert_true(is_of(&suspicion, messages(SUSPECT_APPEND, 12, 12)));
-	assert_false(is_of(&suspicion, messages(SUSPECT_STORE, 12, 12)));
 	assert_false(is_of(&suspicion,
 		(struct suspect){.kind = SUSPECT_MAILBOX, .mailbox = 1, .remote = true}));
 	suspect_done(&suspicion.suspect);
