@@ -243,7 +243,7 @@ static int pair_listed(struct db *db, int64_t idx, uint64_t *count)
 int adopt_pair(struct db *db, int64_t idx, uint64_t *ret_count)
 {
 	uint64_t count = 0;
-	bool own;
+	bool own = false;
 	int r = schema_need(db, TABLE_LISTED);
 
 	if (r == 0)

@@ -171,7 +171,7 @@ static int insert_late(struct db *db, const struct intent *intent)
 
 int intents_lapse(struct db *db, const struct intent *intent)
 {
-	bool own;
+	bool own = false;
 	int r = schema_need(db, TABLE_LATE);
 
 	if (r == 0)

@@ -21,14 +21,14 @@ class Courier:
                 os.chown(folder, self.owner.uid, self.owner.gid)
         self._script = os.path.join(self.path, "imapd")
         with open(self._script, "w", encoding="utf-8") as file:
-            # Its first line is an alert about a notification daemon that is not there.
+            # Its first line may be an alert about a notification daemon that is not there.
             file.write(f"""\
 #!/bin/sh
 set -a
 . {root}/etc/courier/imapd
 LD_LIBRARY_PATH={packages.libraries(root)}
 AUTHENTICATED={self.owner.user} HOME={self.path}
-cd {self.path} && {root}/usr/bin/imapd Maildir 2>>{self.path}/log | sed -u 1d
+cd {self.path} && {root}/usr/bin/imapd Maildir 2>>{self.path}/log | sed -u '1{{/ALERT/d}}'
 """)
         os.chmod(self._script, 0o755)
 

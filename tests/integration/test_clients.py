@@ -180,7 +180,7 @@ Port {proxy.port}
 User {USER}
 Pass "{PASSWORD}"
 SSLType None
-AuthMechs PLAIN
+AuthMechs LOGIN
 
 IMAPStore far
 Account proxy
