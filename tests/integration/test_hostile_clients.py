@@ -13,7 +13,9 @@ import time
 
 import pytest
 
-from . import processes
+from . import messages, processes
+from .clock import faster
+from .interimap import release
 from .service import Proxy, Raw
 
 GUESTS = 200            # LIMIT_GUESTS
@@ -126,3 +128,34 @@ def test_guesses_are_slow_over_all_connections(proxy):
     err = proxy.running.err()
     assert len(re.findall(r"wrong user name or password \(\d+ lately\)", err)) >= 90
     assert "guess-" not in err
+
+
+FAST = 20
+
+
+@pytest.mark.parametrize("seconds", [60, pytest.param(3600, marks=pytest.mark.full)])
+def test_client_that_does_not_read(seconds, interimap, folder):
+    """With 60 MB of answers before it: nobody keeps them, and nobody else waits."""
+    one = Proxy(interimap, env=faster(folder, FAST), binary=release())
+    with one.client() as client, one.client() as idle:
+        for number in range(5):
+            client.append("INBOX", messages.of_size(number, 4 << 20))
+        client.select("INBOX")
+        before = processes.peak_memory(one.running.pid)
+        idle.select("INBOX")
+        sent = [idle.send("UID FETCH 1:* (BODY.PEEK[])") for _ in range(3)]
+        begin, worst = time.monotonic(), 0
+        while time.monotonic() < begin + seconds / FAST:
+            for command in ("NOOP", "UID FETCH 1:* (FLAGS)", "UID STORE 1 +FLAGS (\\Seen)"):
+                at = time.monotonic()
+                client.cmd(command)
+                worst = max(worst, time.monotonic() - at)
+        # And then it reads: nothing is missing.  (Flags that changed meanwhile come along.)
+        for tag in sent:
+            bodies = [found for found in idle.wait(tag).of("FETCH") if "BODY[]" in found[2]]
+            assert len(bodies) == 5
+        assert worst < 0.5, worst
+        assert processes.peak_memory(one.running.pid) < before + (2 << 10), "KiB"
+        client.cmd("NOOP")
+    result = one.stop()
+    assert result.code == 0, result.err
