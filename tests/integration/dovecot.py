@@ -192,6 +192,11 @@ service stats {{
 _VERSIONS_24 = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
 
 
+def _offered_24(names, whether):
+    """Besides what it offers by itself."""
+    return "".join(["  imap_capability {\n", *(f'    "{name}" = {whether}\n' for name in names), "  }"])
+
+
 def _mail_settings_24(path, options):
     plugins = ["quota", "imap_quota"] if options.quota else []
     lines = [
@@ -210,10 +215,12 @@ def _mail_settings_24(path, options):
         "  mail_max_userip_connections = 1000",
         "  imap_idle_notify_interval = 29 mins",
     ]
-    if options.capability:
+    if (options.capability or "").startswith("+"):
+        lines.append(_offered_24(options.capability[1:].split(), "yes"))
+    elif options.capability:
         lines.append(f"  imap_capability = {options.capability}")
     elif not options.compress:
-        lines.append("  imap_capability {\n    \"COMPRESS=DEFLATE\" = no\n  }")
+        lines.append(_offered_24(["COMPRESS=DEFLATE"], "no"))
     lines += [options.imap, "}"]
     if options.quota:
         kind, size = options.quota.split("=")

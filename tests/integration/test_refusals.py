@@ -211,7 +211,7 @@ def test_too_large(account):
         client.append("INBOX", messages.of_size(1, 50000))
         client.append_all("INBOX", messages.mix("small", 3, messages.no_message_id))
         client.append_all("other", messages.mix("others", 3, messages.no_message_id))
-    account.remote.configure(imap="imap_capability = +APPENDLIMIT=20000")
+    account.remote.configure(capability="+APPENDLIMIT=20000")
     account.remote.restart()
     for sentence in (r"^remote\(INBOX\): ERROR: the server does not take the message with UID 3 of the "
                      r"local side, 50000 bytes, Message-ID <\S+> \(it takes at most 20000 bytes\): "
@@ -220,7 +220,7 @@ def test_too_large(account):
         assert account.differing() == {"INBOX"}
         assert count(account.remote, "INBOX") == 5
         assert count(account.remote, "other") == 5
-    account.remote.configure(imap="")
+    account.remote.configure(capability=None)
     account.remote.restart()
     account.one.make_due()
     assert len(appends(account.one)) == 1   # only what was left

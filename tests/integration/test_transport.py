@@ -62,13 +62,18 @@ def refused(one, pattern, *args):
 # SOCKS5.
 
 class Socks:
-    """microsocks, which says on its standard error what it was asked for."""
+    """microsocks, which says on its standard error what it was asked for.
 
-    def __init__(self, path, host="127.0.0.1", port=None, login=()):
+    Of the addresses of a name it tries the first alone; with `outgoing`, the first of that family.
+    """
+
+    def __init__(self, path, host="127.0.0.1", port=None, login=(), outgoing=None):
         self.host, self.port, self._path = host, port or free_port(), path
         command = ["microsocks", "-i", host, "-p", str(self.port)]
         for option, word in zip(("-u", "-P"), login):
             command += [option, word]
+        if outgoing:
+            command += ["-b", outgoing]
         with open(path, "wb") as log:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         limit = time.monotonic() + 10
@@ -111,7 +116,7 @@ def socks(folder):
 ])
 def test_socks(socks, server, client, scheme, host, asked, login):
     """socks5 looks the name up here, socks5h leaves that to the proxy."""
-    proxy, fake = socks(login=login), server()
+    proxy, fake = socks(login=login, outgoing="127.0.0.1"), server()
     url = f"{scheme}://{':'.join(login)}{'@' if login else ''}127.0.0.1:{proxy.port}"
     client(fake, host=host, proxy=url).sync()
     assert proxy.asked() == [f"{asked}:{fake.port}"]
@@ -120,7 +125,7 @@ def test_socks(socks, server, client, scheme, host, asked, login):
 
 def test_socks_and_tls(socks, interimap, dovecot, server):
     """The certificate is the server's, whatever is in between."""
-    remote, proxy = dovecot("remote"), socks()
+    remote, proxy = dovecot("remote"), socks(outgoing="127.0.0.1")
     with connect(remote) as there:
         there.append_all("INBOX", messages.mix(3, 20))
     by = {"proxy": f"socks5h://127.0.0.1:{proxy.port}"}
