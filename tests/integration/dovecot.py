@@ -2,6 +2,7 @@
 """A private Dovecot: one folder, one unprivileged user, free ports, no trace left behind."""
 
 import functools
+import contextlib
 import os
 import pwd
 import grp
@@ -402,6 +403,9 @@ class Dovecot:
             processes.kill_all(rest)
             processes.wait_gone(rest)
         processes.reap()
+        # What a master that is killed leaves the next one waits for, ten seconds.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.path, "state", "instances.lock"))
 
     def restart(self):
         self.stop()
