@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """A private Dovecot: one folder, one unprivileged user, free ports, no trace left behind."""
 
-import functools
 import contextlib
+import functools
 import os
 import pwd
 import grp
