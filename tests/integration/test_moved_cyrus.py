@@ -131,13 +131,15 @@ def test_copies_killed_at_any_commit(watched, way):
         pair.check({"a": body("a", 9), "b": sum((body("a", 9, 0, n) for n in range(1, number + 1)), [])})
 
 
-def test_with_idle(watched):
-    """--notify at a server without NOTIFY: from the INBOX, and at once."""
+@pytest.mark.parametrize("hidden", [("NOTIFY",), ()], ids=["IDLE", "best"])
+def test_at_once(watched, hidden):
+    """--notify: by NOTIFY, which a newer Cyrus has (3.10), or IDLE: from the INBOX, and at once."""
     pair = watched({"INBOX": 12, "b": 2})
+    pair.there.hidden = hidden
     running = pair.one.start("--notify")
     running.wait_for("up to date")
     assert isinstance(pair.there, Tap)
-    eventually(lambda: pair.there.all("IDLE"), 20)
+    eventually(lambda: pair.there.all("IDLE" if hidden else "IDLE|NOTIFY"), 20)
     pair.reset()
     move(pair.remote, "INBOX", "b", range(3, 9))
 
