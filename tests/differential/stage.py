@@ -21,7 +21,7 @@ import time
 from dataclasses import dataclass, field
 
 from integration import messages
-from integration.dovecot import Dovecot
+from integration.dovecot import Dovecot, version
 from integration.imap import Imap, _fetched, quote, split_name, text
 from integration.processes import Activity
 from integration.interimap import Interimap, imap, imaps, starttls, tunnel
@@ -98,7 +98,7 @@ def _shell(line):
 
 
 class Lone(Dovecot):
-    """A server that is started once for each connection, and in half the time: what its
+    """A server that is started once for each connection, and with 2.3 in half the time: what its
     configuration says is worked out once, as Dovecot's own programs pass it to each other."""
 
     def __init__(self, path, **options):
@@ -113,6 +113,10 @@ class Lone(Dovecot):
     def _text(self):
         words = shlex.split(super().command("$1"))
         program, config = words[-3], words[-1]
+        if version() != (2, 3):
+            return ("#!/bin/sh\n"
+                    f"exec env -i USER=$1 HOME={shlex.quote(self.path)}/home/$1 "
+                    f"{shlex.join([*self.owner.prefix(), program, '-c', config])}\n")
         found = subprocess.run(
             ["doveconf", "-c", config, "-m", "imap", "-f", "service=imap", "-e", "/usr/bin/env"],
             env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True).stdout
@@ -146,9 +150,11 @@ class Servers:
 
     def _whole(self):
         if "whole" not in self._made:
+            anybody = "passdb static {\n  password = secret\n}"
+            if version() == (2, 3):
+                anybody = "passdb {\n  driver = static\n  args = password=secret\n}"
             server = Lone(os.path.join(self.folder, "w"), separator="/", format="sdbox",
-                             tls=self.certificates,
-                             extra="passdb {\n  driver = static\n  args = password=secret\n}")
+                          tls=self.certificates, extra=anybody)
             self._made["whole"] = server.start()
         return self._made["whole"]
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from . import messages
-from .dovecot import _find
+from .dovecot import _find, version
 from .fake import Box, Fake
 from .imap import uid_set
 from .interimap import connect, imaps
@@ -21,6 +21,7 @@ def raise_numbers(dovecot, mailbox, uidnext, modseq):
     """Have a Dovecot go on from there."""
     command = [*dovecot.owner.prefix(), "env", "USER=user", f"HOME={dovecot.path}/home/user",
                _find("doveadm"), "-c", os.path.join(dovecot.path, "tunnel.conf"), "mailbox", "update",
+               *([] if version() == (2, 3) else ["--no-userdb-lookup"]),
                "--min-next-uid", str(uidnext), "--min-highest-modseq", str(modseq), mailbox]
     subprocess.run(command, check=True, capture_output=True, timeout=30)
 

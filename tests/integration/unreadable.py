@@ -32,6 +32,8 @@ def forbid(server, message_id):
     path = message_file(server, message_id)
     os.chmod(path, 0)
     server.kill_clients()       # what has it open goes on reading it
+    for cache in glob.glob(os.path.join(os.path.dirname(path), "..", "**", "*.cache"), recursive=True):
+        os.unlink(cache)        # Dovecot 2.4 has put there what is asked of a new message
 
     def allow():
         os.chmod(path, 0o600)

@@ -14,7 +14,7 @@ from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from integration.dovecot import Dovecot
+from integration.dovecot import Dovecot, version
 from integration.imap import Imap, flag_list, quote
 from integration.interimap import Interimap, connect, imap, proxy_section
 from integration.messages import PRESENT
@@ -25,8 +25,6 @@ USERS = [f"p{number}" for number in range(48)]
 SYSTEM = ("Seen", "Answered", "Flagged", "Draft", "Deleted")
 LARGE = 1_200_000       # above what a spool holds in memory
 REFUSED = 1_300_000     # what the sides of scenarios with `refuses` do not take
-# One imap process serves one connection after the other: to start one takes longer than a run.
-_POOL = "service imap {\n  service_count = 0\n  client_limit = 1\n  process_min_avail = 2\n}\n"
 
 
 def body(name):
@@ -132,15 +130,22 @@ class Played:
     good: set = field(default_factory=set)          # states that a run made whole
 
 
+def _pool():
+    """Processes of Dovecot that serve one connection after the other: to start one takes longer than
+    a run."""
+    again = "service_count = 0" if version() == (2, 3) else "restart_request_count = unlimited"
+    return f"service imap {{\n  {again}\n  client_limit = 1\n  process_min_avail = 2\n}}\n"
+
+
 class Stage:
     def __init__(self, folder, binary):
         self.folder = folder
         users = {user: "secret" for user in (*USERS, "base")}
         self.servers = {
             "local": Dovecot(f"{folder}/local", separator=".", format="maildir", users=users,
-                             extra=_POOL, compress=False),
+                             extra=_pool(), compress=False),
             "remote": Dovecot(f"{folder}/remote", separator="/", format="sdbox", users=users,
-                              extra=_POOL, compress=False)}
+                              extra=_pool(), compress=False)}
         for server in self.servers.values():
             server.start()
         self.wires = {side: Wire(server.port).start() for side, server in self.servers.items()}
