@@ -453,6 +453,8 @@ class AccidentHistory(History):
     def _relent(self):
         """What both sides do not have by then is named; it comes when it is due."""
         self.service.quiet(1)
+        self._let_go()
+        self.service.quiet(1)
         rows = status(self.service.one)["left_out"]
         self.log.append(f"left out: {rows}")
         assert all(row["words"] == "NO: not today" for row in rows)
