@@ -16,6 +16,7 @@ history that was seen to pass, so that tests/run depends on the program and not 
 import contextlib
 import os
 import random
+import re
 import shlex
 import signal
 from collections import Counter
@@ -395,12 +396,19 @@ class History:
         return problems
 
     def _let_go(self):
-        """As a person would: more was deleted in an hour than passes, and --status says what to do."""
+        """As a person would, with the commands of --status: more was deleted in an hour than passes; or
+        a client deleted a mailbox in which is what may have come from it over a connection that was
+        lost, or from others."""
         one = self.service.one
         for mailbox in status(one)["mailboxes"]:
-            if mailbox["state"] == "held":
-                self.log.append(mailbox["resolve"])
-                result = one.run(*shlex.split(mailbox["resolve"])[1:])
+            command = mailbox["resolve"] if mailbox["state"] == "held" else None
+            meant = re.search("messages that were never there: .* Only if it is meant to be gone, run "
+                              "`([^`]*)`", mailbox["reason"] or "")
+            if meant and mailbox["state"] == "failed":
+                command = meant[1]
+            if command:
+                self.log.append(command)
+                result = one.run(*shlex.split(command)[1:])
                 assert result.code == 0, result.err
 
     def _reconcile(self, conflicts):
