@@ -95,7 +95,7 @@ def serve_without(one, number):
     except (AssertionError, OSError, ImapError):
         eventually(lambda: running.poll() is not None or serves(one), 90, running.err())
     if running.poll() is None:
-        running.stop()
+        os.kill(running.pid, signal.SIGTERM)
     result = running.wait(20, provoked=IN_VAIN)
     assert result.code == 0 or (result.code == -signal.SIGABRT and IN_VAIN.search(result.err))
     return result.code != 0
