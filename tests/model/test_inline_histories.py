@@ -397,14 +397,14 @@ class History:
 
     def _let_go(self):
         """As a person would, with the commands of --status: more was deleted in an hour than passes; or
-        a client deleted a mailbox in which is what may have come from it over a connection that was
-        lost, or from others."""
-        one = self.service.one
+        a client deleted a mailbox into which it had just put something, over a connection that was
+        lost: that may be from others, but here it is not."""
+        one, conflicts = self.service.one, self._conflicts()
         for mailbox in status(one)["mailboxes"]:
             command = mailbox["resolve"] if mailbox["state"] == "held" else None
             meant = re.search("messages that were never there: .* Only if it is meant to be gone, run "
                               "`([^`]*)`", mailbox["reason"] or "")
-            if meant and mailbox["state"] == "failed":
+            if meant and tuple(mailbox["name"].split("/")) not in conflicts:
                 command = meant[1]
             if command:
                 self.log.append(command)
