@@ -219,16 +219,6 @@ class Side:
     def name(self, name):
         return name.replace("/", self.separator)
 
-    def doveadm(self, *words):
-        owner = self.server.owner
-        command = [*owner.prefix(), "env", f"USER={self.user}",
-                   f"HOME={self.server.path}/home/{self.user}", "doveadm", "-c",
-                   os.path.join(self.server.path, "tunnel.conf"), *words]
-        done = subprocess.run(command, capture_output=True, text=True, check=False,
-                              cwd=self.server.path)
-        if done.returncode != 0:
-            raise AssertionError(f"doveadm {' '.join(words)}: {done.stderr}")
-
     # Verbs of scenarios.
 
     def create(self, *names):
@@ -295,11 +285,8 @@ class Side:
             self.client.cmd(command)
 
     def update(self, name, **numbers):
-        """Move UIDVALIDITY, UIDNEXT or HIGHESTMODSEQ, as only an administrator can."""
-        options = {"uidvalidity": "--uid-validity", "uidnext": "--min-next-uid",
-                   "modseq": "--min-highest-modseq"}
-        words = [word for key, value in numbers.items() for word in (options[key], str(value))]
-        self.doveadm("mailbox", "update", *words, self.name(name))
+        """Move UIDVALIDITY, UIDNEXT or HIGHESTMODSEQ."""
+        self.server.renumber(self.name(name), self.user, **numbers)
 
 
 def _small(rng):

@@ -436,6 +436,19 @@ class Dovecot:
                  libexec("imap"), "-c", os.path.join(self.path, "tunnel.conf")]
         return shlex.join(words)
 
+    def renumber(self, mailbox, user=USER, **numbers):
+        """Move UIDVALIDITY, UIDNEXT or HIGHESTMODSEQ of a mailbox, as only an administrator can."""
+        options = {"uidvalidity": "--uid-validity", "uidnext": "--min-next-uid",
+                   "modseq": "--min-highest-modseq"}
+        words = [] if version() == (2, 3) else ["--no-userdb-lookup"]
+        for name, value in numbers.items():
+            words += [options[name], str(value)]
+        done = subprocess.run(
+            [*self.owner.prefix(), "env", f"USER={user}", f"HOME={self.path}/home/{user}",
+             _find("doveadm"), "-c", os.path.join(self.path, "tunnel.conf"), "mailbox", "update",
+             *words, mailbox], capture_output=True, text=True, check=False, cwd=self.path)
+        assert done.returncode == 0, f"doveadm mailbox update {words} {mailbox}: {done.stderr}"
+
     def messages(self):
         """What the server said: its standard error and its logs."""
         text = ""
