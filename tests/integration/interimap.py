@@ -182,7 +182,7 @@ class Interimap:
         self.binary = binary or program()
         self.database = os.path.join(self.folder, "sync.db")
         self.sections = {"": dict(default or {}), "local": local, "remote": remote, "proxy": proxy}
-        self._runs = []
+        self.runs = []
         for name in ("config/interimap", "data/interimap", "run"):
             os.makedirs(os.path.join(self.folder, name), mode=0o700, exist_ok=True)
         self.config = os.path.join(self.folder, "config/interimap/config")
@@ -213,8 +213,8 @@ class Interimap:
     def start(self, *args, env=None):
         """Begin a run in the background."""
         running = Running([self.binary, *args], {**self.environment(), **(env or {})},
-                          self.folder, len(self._runs))
-        self._runs.append(running)
+                          self.folder, len(self.runs))
+        self.runs.append(running)
         return running
 
     def run(self, *args, timeout=TIMEOUT, env=None):
@@ -229,15 +229,15 @@ class Interimap:
 
     def pids(self):
         """What runs now, tunnel commands included; for LockStepRelay.client_pids."""
-        return [pid for running in self._runs if running.result is None
+        return [pid for running in self.runs if running.result is None
                 for pid in processes.family(running.pid)]
 
     def kill(self):
         """End what still runs; for fixtures."""
-        for running in self._runs:
+        for running in self.runs:
             if running.poll() is None:
                 running.kill()
-        for running in self._runs:
+        for running in self.runs:
             found = None if running.seen else _FAULTS.search(running.err())
             assert not found, running.err()
 

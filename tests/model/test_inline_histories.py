@@ -252,6 +252,7 @@ class History:
 
     def _begin(self):
         self.log, self.bounds = [], Bounds()
+        self.runs = len(self.service.one.runs)
         self.touched = {"local": set(), "remote": set()}
         self.shaken = set()         # renamed or deleted, and what they were renamed to
 
@@ -262,7 +263,9 @@ class History:
             except Exception as error:
                 raise AssertionError("\n".join([
                     f"round {self.round} of seed {self.seed}: {error}", "what was done in it:",
-                    *self.log, "what interimap said:", self.service.running.err()[-3000:],
+                    *self.log, "what interimap said:", *(
+                        run.err()[-6000:] for run in self.service.one.runs[self.runs - 1:]
+                        if "listening" in run.err()),
                     "to see it again:", f"tests/model/run --seed {self.seed} --rounds {self.round} "
                     f"{self.TEST}"])) from error
 
