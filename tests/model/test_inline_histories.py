@@ -42,7 +42,8 @@ class Bounds:
 
     What one side alone did is exact.  Where both had a message in hand (moved here, expunged there)
     any end is right that loses no copy that nobody removed, and makes none that nobody made; moved
-    on both sides, it may be in both places.
+    on both sides, it may be in both places.  One that was put beside another copy of it may be taken
+    for what arrived late (engine/run-late.c): one of the two stays.
     """
 
     def __init__(self):
@@ -50,6 +51,7 @@ class Bounds:
         self.removed = {side: Counter() for side in ("local", "remote")}
         self.moved = {side: Counter() for side in ("local", "remote")}
         self.deleted_a_mailbox = {"local": False, "remote": False}
+        self.doubled = Counter()
 
     def of(self, digest, before, calm):
         sides = [side for side in ("local", "remote") if any(
@@ -57,7 +59,8 @@ class Bounds:
         made = sum(kind[digest] for kind in self.made.values())
         removed = sum(kind[digest] for kind in self.removed.values())
         if len(sides) < 2 and not any(self.deleted_a_mailbox.values()):
-            return before + made - removed, before + made - removed
+            exact = before + made - removed
+            return max(0, exact - self.doubled[digest]), exact
         least = before + made - removed
         # It may have come into the mailbox right before that was deleted, and after the look.
         if calm and any(self.deleted_a_mailbox[other] for side in sides
@@ -71,7 +74,7 @@ class Bounds:
             # What came into a mailbox on both sides is one message.
             least = min(least, max(1, least - min(
                 self.made[side][digest] + self.moved[side][digest] for side in sides)))
-        return max(0, least), most
+        return max(0, least - self.doubled[digest]), most
 
 
 def copied(reply):
@@ -174,7 +177,10 @@ class Place:
             # What the other side has moved away by now is passed over in silence.
             uids = copied(reply) & set(uids)
             kind = self.bounds.moved if verb == "MOVE" else self.bounds.made
-            kind[self.side] += self._digests(source, uids)
+            put = self._digests(source, uids)
+            kind[self.side] += put
+            there = {digest for digest, *_ in self.boxes[target].values()}
+            self.bounds.doubled += Counter({one: put[one] for one in put if one in there})
 
     def copy(self):
         self.move("COPY")
