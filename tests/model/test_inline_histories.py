@@ -280,7 +280,7 @@ class History:
         accounts = self.service.look()
         before = count(accounts[0][0])
         # Subscriptions without a mailbox: one that comes there is subscribed to.
-        self.dangling = {}
+        self.dangling, self.subscribed = {}, {"local": accounts[0][1], "remote": accounts[1][1]}
         for side, connect, (boxes, _) in zip(
                 ("local", "remote"), (self.service.store, self.service.there), accounts):
             with connect() as client:
@@ -395,7 +395,11 @@ class History:
         if len(sides) != 1:
             return []
         boxes, wanted = edited[0] if sides == ["local"] else edited[1]
-        told = set(boxes) - self.dangling["remote" if sides == ["local"] else "local"]
+        other = "remote" if sides == ["local"] else "local"
+        told = set(boxes) - self.dangling[other]
+        # So is one that is renamed to what was unsubscribed here past the proxy, and not yet there.
+        told -= {name for name in self.subscribed[other] for top in self.shaken
+                 if name[:len(top)] == top}
         # Flags that were taken away from what was copied or moved before may come back: both sides'
         # flags become the union then.
         problems = [f"as edited (local) and now (remote): {line}"
