@@ -102,22 +102,29 @@ static void note_unknown(struct side *side, struct slice wire)
 	free(name.data);
 }
 
+/* False if it is as it was. */
+static bool note_state(
+	struct side *side, struct mailbox *mailbox, const struct response_status *status)
+{
+	const struct mailbox_state *seen = &mailbox_side(mailbox, side->remote)->seen;
+	const struct mailbox_state before = *seen;
+
+	mailbox_note_status(mailbox, side->remote, status);
+	return memcmp(&before, seen, sizeof(before)) != 0;
+}
+
 /* A mailbox whose last run failed is tried again when something changes there, and at the next look
  * at everything.  False if it is as it was. */
 static bool note_status(struct side *side, const struct response_status *status)
 {
 	struct mailbox *mailbox = find_wire(side, status->name);
-	struct mailbox_side before;
 	bool changed;
 
 	if (mailbox == NULL) {
 		note_unknown(side, status->name);
 		return false;
 	}
-	before = *mailbox_side(mailbox, side->remote);
-	mailbox_note_status(mailbox, side->remote, status);
-	changed = memcmp(&before.seen, &mailbox_side(mailbox, side->remote)->seen,
-			  sizeof(before.seen)) != 0;
+	changed = note_state(side, mailbox, status);
 	if (mailbox_is_clean(mailbox))
 		mailbox_note_in_step(mailbox);
 	if (!mailbox_is_clean(mailbox) && (changed || !mailbox->failed))
@@ -257,6 +264,29 @@ static bool on_idle_over(struct request *request)
 	return true;
 }
 
+/* What has changed since the last look is told by nobody but the SELECT.  Refused: the looks at
+ * intervals remain. */
+static bool on_inbox_selected(struct request *request)
+{
+	struct side *side = request->side;
+	struct mailbox *inbox = engine_find_mailbox(side->engine, "INBOX", 5);
+	const struct view *view = &side->idle_view.view;
+	const struct response_status status = {
+		.items = (view->uidvalidity != 0 ? STATUS_UIDVALIDITY : 0) |
+			 (view->uidnext != 0 ? STATUS_UIDNEXT : 0) |
+			 (view->highestmodseq != 0 ? STATUS_HIGHESTMODSEQ : 0),
+		.uidvalidity = view->uidvalidity,
+		.uidnext = view->uidnext,
+		.highestmodseq = view->highestmodseq,
+	};
+
+	if (request->command.outcome != OUTCOME_OK)
+		return request_ignore_refusal(request);
+	if (inbox != NULL && note_state(side, inbox, &status) && !mailbox_is_clean(inbox))
+		engine_queue_mailbox(side->engine, inbox);
+	return true;
+}
+
 static void begin_idle(struct side *side)
 {
 	_cleanup_free_ char *wire = side_wire_name(side, "INBOX", 5);
@@ -268,9 +298,8 @@ static void begin_idle(struct side *side)
 	side->idle_view.view.fetched = inbox_fetched;
 	side->idle_view.view.vanished = inbox_vanished;
 	side->idle_view.view.changed = inbox_changed;
-	/* Refused: the looks at intervals remain. */
-	request =
-		request_new(&side->engine->barrier, side, sizeof(*request), request_ignore_refusal);
+	view_reset(&side->idle_view.view);
+	request = request_new(&side->engine->barrier, side, sizeof(*request), on_inbox_selected);
 	request->command.kind = COMMAND_SELECT;
 	request->command.view = &side->idle_view.view;
 	command_puts(&request->command, "SELECT ");

@@ -7,7 +7,6 @@ log-in, and started in a few milliseconds.  Scenarios about the network use a wh
 
 import collections
 import contextlib
-import functools
 import json
 import os
 import re
@@ -133,7 +132,8 @@ class Servers:
         self.folder = folder
         self.certificates = certificates
         self._made = {}
-        self._lock = threading.Lock()   # scenarios run in several threads
+        self._lock = threading.RLock()  # scenarios run in several threads
+        self._words = None
 
     def get(self, side, separator, format):
         key = side, separator, format
@@ -158,9 +158,13 @@ class Servers:
             self._made["whole"] = server.start()
         return self._made["whole"]
 
-    @functools.lru_cache(maxsize=None)
     def words(self):
         """What stands for what in the options of scenarios."""
+        with self._lock:
+            self._words = self._words or self._find_words()
+            return self._words
+
+    def _find_words(self):
         certificates = self.certificates
         hashed = os.path.join(certificates.folder, "hashed")
         os.makedirs(hashed, exist_ok=True)

@@ -12,7 +12,7 @@ from . import messages
 from .control import is_clean
 from .fake import CAPABILITIES, Box, Fake
 from .imap import differences
-from .interimap import connect, imaps, state, tunnel
+from .interimap import connect, imap, imaps, state, tunnel
 from .service import eventually
 
 PUSHED = ("--notify", "--watch=900")    # only what the servers tell counts
@@ -298,3 +298,32 @@ def test_a_farewell(fakes):
     result = running.wait(SECONDS)
     assert result.code == 1
     assert "going down for maintenance" in result.err
+
+
+def test_arrival_right_before_idle(dovecot, interimap):
+    """What came between the look at everything and the SELECT for IDLE was told by that SELECT alone,
+    and seen at the next look, up to a minute later."""
+    local = dovecot("local", separator="/", format="sdbox")
+    with Fake({"INBOX": Box()}) as server:
+        box = server.boxes["INBOX"]
+        box.add(messages.message("one").body)
+        one = interimap(imap(local), {**imap(local, port=server.port), "compress": "NO"})
+        one.sync()
+
+        def arrives(_connection, _tag, _words):
+            if len(box.mails) == 1:
+                box.add(messages.message("two").body)
+            return False
+        server.answers["SELECT"] = arrives
+        running = one.start("--notify")
+        running.wait_for("up to date")
+
+        def copied():
+            with connect(local) as client:
+                return client.status("INBOX")["MESSAGES"] == 2
+        eventually(copied, 20)
+        eventually(lambda: server.verbs()[-1] == "IDLE", 20)
+        selected = server.verbs().count("SELECT")
+        assert all(copied() for _ in range(50))
+        assert server.verbs().count("SELECT") == selected, "it does not come to rest"
+        assert running.stop().code == 0

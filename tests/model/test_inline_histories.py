@@ -402,8 +402,8 @@ class History:
                  if name[:len(top)] == top}
         # Flags that were taken away from what was copied or moved before may come back: both sides'
         # flags become the union then.
-        problems = [f"as edited (local) and now (remote): {line}"
-                    for line in differing(without_flags(boxes), without_flags(local))]
+        problems = [f"as edited (local) and now (remote): {line}" for line in differing(
+            without_flags(boxes, self.bounds.doubled), without_flags(local, self.bounds.doubled))]
         if wanted & told != subscribed & told:
             problems.append(f"subscribed: {subscribed} instead of {wanted}")
         return problems
@@ -497,9 +497,10 @@ class AccidentHistory(History):
             self.log.append("connections cut")
 
 
-def without_flags(account):
-    return {name: {uid: (digest, date) for uid, (digest, date, _) in found.items()}
-            for name, found in account.items()}
+def without_flags(account, doubled):
+    """And without the messages of which one copy may go (see Bounds)."""
+    return {name: {uid: (digest, date) for uid, (digest, date, _) in found.items()
+                   if not doubled[digest]} for name, found in account.items()}
 
 
 def unequal(names, local, remote):
