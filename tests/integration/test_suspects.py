@@ -140,7 +140,9 @@ def test_an_unreadable_message_and_a_service(make):
         eventually(lambda: counts(there)[0]["INBOX",] == 11, 30, "nor did it get there")
         there.append("INBOX", *next(numbered("there", 1)))
         eventually(lambda: counts(client)[0]["INBOX",] == 11, 30, "nor what came after")
-    assert service.running.err().count("(trying again)") <= 3
+    # Two, and one for the first message; if Dovecot took its answers for those before along, two more
+    # to halve what is left of five.
+    assert service.running.err().count("(trying again)") <= 5
     mend()
     assert service.one.run("INBOX").code == 0
     service.settle({"INBOX": [*body("INBOX", 5), *body("new", 5), *body("here", 1),
