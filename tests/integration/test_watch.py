@@ -97,6 +97,8 @@ def test_deleted_and_renamed(live, args, side):
         client.cmd(f"CREATE old{here.separator}x")
         client.append(f"old{here.separator}x", messages.message("x").body)
     eventually(lambda: in_step(local, remote), SECONDS)
+    # Dovecot ends a connection on which the mailbox is still in use.
+    eventually(lambda: is_clean(one), SECONDS)
     with connect(here) as client:
         client.cmd(f"RENAME old{here.separator}x new")
         client.cmd(f"DELETE a{here.separator}b")
