@@ -258,7 +258,7 @@ class History:
 
     def _begin(self):
         self.log, self.bounds = [], Bounds()
-        self.runs = len(self.service.one.runs)
+        self.first = self.service.one.runs.index(self.service.running)
         self.touched = {"local": set(), "remote": set()}
         self.shaken = set()         # renamed or deleted, and what they were renamed to
 
@@ -270,7 +270,7 @@ class History:
                 raise AssertionError("\n".join([
                     f"round {self.round} of seed {self.seed}: {error}", "what was done in it:",
                     *self.log, "what interimap said:", *(
-                        run.err()[-6000:] for run in self.service.one.runs[self.runs - 1:]
+                        run.err()[-6000:] for run in self.service.one.runs[self.first:]
                         if "listening" in run.err()),
                     "to see it again:", f"tests/model/run --seed {self.seed} --rounds {self.round} "
                     f"{self.TEST}"])) from error
