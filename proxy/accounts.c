@@ -12,7 +12,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/command/sync.h"
 #include "sync/config/account.h"
-#include "sync/engine/change.h"
+#include "sync/core/change.h"
 
 /* An account as one configuration has it. */
 struct setup {

@@ -25,6 +25,7 @@
 #include "sync/command/control-status.h"
 #include "sync/command/control.h"
 #include "sync/config/account.h"
+#include "sync/core/news.h"
 #include "sync/engine/hint.h"
 #include "sync/imap/client.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From commands and their answers to actions (sync/engine/action.h).  An action is told only if all
+ * From commands and their answers to actions (sync/deeds/action.h).  An action is told only if all
  * of it is certain: what is not told is found by the ordinary sync, but what is told wrong would be
  * done to the wrong mailbox.  So a command that is not written as the grammar has it, or that the
  * server may never answer, is left out.
@@ -13,7 +13,7 @@
 
 #include "proxy/observer-private.h"
 #include "sync/base/xalloc.h"
-#include "sync/engine/action.h"
+#include "sync/deeds/action.h"
 
 static const struct kind {
 	enum effect effect;

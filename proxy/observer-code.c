@@ -8,7 +8,7 @@
 
 #include "proxy/observer-private.h"
 #include "sync/base/xalloc.h"
-#include "sync/engine/action.h"
+#include "sync/deeds/action.h"
 #include "sync/imap/lexer.h"
 #include "sync/imap/seqset.h"
 

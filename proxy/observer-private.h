@@ -10,7 +10,7 @@
 #include "proxy/observer.h"
 #include "sync/base/buf.h"
 #include "sync/base/limits.h"
-#include "sync/engine/action.h"
+#include "sync/deeds/action.h"
 
 /* What a command changes. */
 enum effect {

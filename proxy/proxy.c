@@ -62,7 +62,7 @@ static void on_ended(struct proxy_session_handler *handler, struct proxy_session
 	listener_resume(proxy->listener);
 }
 
-/* Each client's session has something to wait for; see engine-waits.h. */
+/* Each client's session has something to wait for; see engine/waits.h. */
 static void check(struct loop_check *check)
 {
 	struct proxy *proxy = container_of(check, struct proxy, waits);

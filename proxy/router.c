@@ -7,7 +7,7 @@
 #include "sync/base/hash.h"
 
 #include "sync/base/xalloc.h"
-#include "sync/engine/action.h"
+#include "sync/deeds/action.h"
 #include "sync/engine/hint.h"
 
 struct route {

@@ -77,7 +77,6 @@ enum {
 	LIMIT_LOGIN_DELAY_MS = 8000, /* longest delay of the answer to a wrong password */
 	LIMIT_BAD_COMMANDS = 10, /* commands before login that are none */
 	LIMIT_GUESTS = 200, /* clients that have not logged in; the oldest gives way */
-	LIMIT_CLIENTS = 10000, /* highest max-clients */
 	LIMIT_RELAY = 64 << 10, /* bytes on their way in one direction */
 	LIMIT_RELAY_ANSWERS = 8192, /* bytes of our own answers that wait for a gap */
 	LIMIT_LINGER_SECONDS = 2, /* wait for a client to close after the last byte to it */

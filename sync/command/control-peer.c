@@ -18,7 +18,7 @@
 #include "sync/command/control-status.h"
 #include "sync/command/control-wire.h"
 #include "sync/config/account.h"
-#include "sync/engine/change.h"
+#include "sync/core/change.h"
 #include "sync/engine/order.h"
 #include "sync/engine/status.h"
 #include "sync/net/stream.h"

@@ -11,6 +11,7 @@
 #include "sync/command/control.h"
 #include "sync/config/account.h"
 #include "sync/config/server.h"
+#include "sync/core/core.h"
 #include "sync/engine/engine.h"
 #include "sync/engine/summary.h"
 #include "sync/state/db.h"
@@ -21,7 +22,7 @@ struct sync {
 	struct account *account;
 	struct sync_owner *owner;
 	struct engine_owner engine_owner;
-	struct engine_options engine_options;
+	struct core_options options;
 	struct server *local, *remote;
 	struct session_options local_options, remote_options;
 	struct db *db;
@@ -93,7 +94,7 @@ struct sync *sync_new(struct loop *loop, struct worker *worker, struct account *
 	sync->owner = owner;
 	sync->engine_owner.finished = on_finished;
 	sync->clients = options->clients;
-	sync->engine_options = (struct engine_options){
+	sync->options = (struct core_options){
 		.account = account,
 		.local = &sync->local_options,
 		.remote = &sync->remote_options,
@@ -136,11 +137,10 @@ void sync_start(struct sync *sync, struct sync *own_before)
 		}
 		sync_free(own_before);
 	}
-	sync->engine_options.db = sync->db;
-	sync->engine_options.local_folders = server_folders(sync->local);
-	sync->engine =
-		engine_new(sync->loop, sync->worker, &sync->engine_options, &sync->engine_owner);
-	if (sync->engine_options.stay)
+	sync->options.db = sync->db;
+	sync->options.local_folders = server_folders(sync->local);
+	sync->engine = engine_new(sync->loop, sync->worker, &sync->options, &sync->engine_owner);
+	if (sync->options.stay)
 		take_commands(sync);
 }
 

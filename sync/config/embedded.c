@@ -226,11 +226,6 @@ const char *const *embedded_folders(const struct embedded *embedded)
 	return embedded->folders;
 }
 
-const char *embedded_log(const struct embedded *embedded)
-{
-	return embedded->log;
-}
-
 void embedded_trim_log(const struct embedded *embedded)
 {
 	struct stat st;

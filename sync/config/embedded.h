@@ -25,9 +25,7 @@ const char *const *embedded_environment(const struct embedded *embedded);
 /* The mail, and the run folder; NULL-terminated, borrowed. */
 const char *const *embedded_folders(const struct embedded *embedded);
 
-/* What the processes have to say goes to this file. */
-const char *embedded_log(const struct embedded *embedded);
-/* Empties it when it has grown large. */
+/* Empties the file with what the processes have to say, when it has grown large. */
 void embedded_trim_log(const struct embedded *embedded);
 
 #endif

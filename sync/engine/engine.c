@@ -8,86 +8,12 @@
 #include <utlist.h>
 
 #include "sync/base/xalloc.h"
-#include "sync/config/account.h"
+#include "sync/core/quarantine.h"
 #include "sync/engine/engine-private.h"
-#include "sync/engine/engine-waits.h"
-#include "sync/engine/quarantine.h"
-#include "sync/engine/replay.h"
-#include "sync/engine/run.h"
 #include "sync/engine/unresolved.h"
+#include "sync/engine/waits.h"
 #include "sync/imap/flags.h"
-
-struct mailbox *engine_find_mailbox(struct engine *engine, const char *name, size_t len)
-{
-	struct mailbox *mailbox;
-
-	HASH_FIND(hh, engine->mailboxes, name, len, mailbox);
-	return mailbox;
-}
-
-void engine_queue_mailbox(struct engine *engine, struct mailbox *mailbox)
-{
-	if (mailbox->running)
-		mailbox->again = true;
-	if (mailbox->running || mailbox->queued || !mailbox->listed)
-		return;
-	mailbox->queued = true;
-	mailbox->queued_since = time(NULL);
-	if (mailbox->preferred)
-		DL_PREPEND(engine->queue, mailbox);
-	else
-		DL_APPEND(engine->queue, mailbox);
-	task_wake(&engine->task);
-}
-
-void engine_prefer_mailbox(struct engine *engine, struct mailbox *mailbox)
-{
-	mailbox->preferred = mailbox->queued || mailbox->running;
-	if (mailbox->queued) {
-		DL_DELETE(engine->queue, mailbox);
-		DL_PREPEND(engine->queue, mailbox);
-		task_wake(&engine->task);
-	}
-}
-
-void engine_forget_mailbox(struct engine *engine, struct mailbox *mailbox)
-{
-	if (mailbox->queued)
-		DL_DELETE(engine->queue, mailbox);
-	HASH_DEL(engine->mailboxes, mailbox);
-	mailbox_free(mailbox);
-}
-
-void engine_credit_released(struct engine *engine)
-{
-	struct run *run;
-
-	DL_FOREACH (engine->runs, run)
-		if (run->local.copier.waits_for_credit || run->remote.copier.waits_for_credit)
-			task_wake(&run->task);
-}
-
-uint64_t engine_append_limit(const struct side *side)
-{
-	const char *limit = side->session != NULL
-				    ? strstr(session_capabilities(side->session), "APPENDLIMIT=")
-				    : NULL;
-	uint64_t bytes = limit != NULL ? strtoull(limit + strlen("APPENDLIMIT="), NULL, 10) : 0;
-
-	return bytes > 0 ? bytes : UINT64_MAX;
-}
-
-void engine_warn_dropped(
-	struct engine *engine, bool remote, struct mailbox *mailbox, const struct flags *flags)
-{
-	struct side *side = remote ? &engine->remote : &engine->local;
-
-	if (mailbox->dropped_said[remote])
-		return;
-	mailbox->dropped_said[remote] = true;
-	log_warning(SIDE_CONTEXT(side, mailbox->display), "the server cannot store these flags: %s",
-		flags_text(flags));
-}
+#include "sync/replay/replay.h"
 
 void engine_over(struct engine *engine, bool complete)
 {
@@ -102,13 +28,13 @@ void engine_over(struct engine *engine, bool complete)
 static void detach_run(struct run *run)
 {
 	meeting_leave(run);
-	DL_DELETE(run->engine->runs, run);
-	run->engine->runs_count--;
+	DL_DELETE(run->core->runs->list, run);
+	run->core->runs->count--;
 }
 
 static void run_finished(struct run *run, bool ok, const char *reason)
 {
-	struct engine *engine = run->engine;
+	struct engine *engine = engine_of(run->core);
 	struct mailbox *mailbox = run->mailbox;
 
 	detach_run(run);
@@ -116,7 +42,7 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 	mailbox->check = !run->put_off;
 	mailbox->preferred &= run->straddled;
 	mailbox_note_problem(mailbox, ok || run->straddled ? NULL : reason);
-	if (run->quarantine_changed && quarantine_refresh(engine) < 0)
+	if (run->quarantine_changed && quarantine_refresh(&engine->core) < 0)
 		engine_database_failed(engine);
 	if (run->put_off) {
 		mailbox->again = false; /* the lists will tell that it is not up to date */
@@ -139,9 +65,9 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 			log_error(RUN_CONTEXT(run), "%s", reason);
 	}
 	if (!run->barrier.lost)
-		suspects_note_run(engine, mailbox, run->probed || (ok && !run->straddled));
+		suspects_note_run(&engine->core, mailbox, run->probed || (ok && !run->straddled));
 	if (mailbox->again && ok && engine->phase == ENGINE_WORK)
-		engine_queue_mailbox(engine, mailbox);
+		core_queue_mailbox(&engine->core, mailbox);
 	mailbox->again = false;
 	task_wake(&engine->task);
 }
@@ -159,14 +85,14 @@ static void leave_refused(struct engine *engine, struct mailbox *mailbox)
  * given up for a while, unless a person asks for it. */
 static bool is_left_out(struct engine *engine, struct mailbox *mailbox)
 {
-	bool asked = mailbox->repair || engine->asked.mailboxes != NULL;
+	bool asked = mailbox->repair || engine->core.asked.mailboxes != NULL;
 	_cleanup_free_ char *words = NULL;
 
-	if (suspects_hold(engine, mailbox, SUSPECT_MAILBOX)) {
+	if (suspects_hold(&engine->core, mailbox, SUSPECT_MAILBOX)) {
 		mailbox->again = false;
 		return true;
 	}
-	if (asked || suspects_find_given_up(engine, mailbox, &words) <= 0)
+	if (asked || suspects_find_given_up(&engine->core, mailbox, &words) <= 0)
 		return false;
 	mailbox_note_problem(mailbox, words);
 	mailbox->again = false;
@@ -178,17 +104,17 @@ static void start_runs(struct engine *engine)
 {
 	struct mailbox *mailbox, *next;
 
-	DL_FOREACH_SAFE (engine->queue, mailbox, next) {
+	DL_FOREACH_SAFE (engine->core.queue, mailbox, next) {
 		enum journal_hold hold;
 		struct run *run;
 
 		/* Those that may start in spite of that are at the head. */
-		if (engine->runs_count >= ENGINE_RUNS_MAX && !mailbox->preferred)
+		if (engine->runs.count >= ENGINE_RUNS_MAX && !mailbox->preferred)
 			break;
 		hold = journal_hold(&engine->journal, mailbox);
 		if (hold == HOLD_ANNOUNCED || hold == HOLD_DEED)
 			continue;
-		DL_DELETE(engine->queue, mailbox);
+		DL_DELETE(engine->core.queue, mailbox);
 		mailbox->queued = false;
 		if (hold == HOLD_REFUSED) {
 			leave_refused(engine, mailbox);
@@ -198,25 +124,25 @@ static void start_runs(struct engine *engine)
 			continue;
 		mailbox->running = true;
 		mailbox->held = false;
-		run = run_new(engine, mailbox, run_finished);
-		DL_APPEND(engine->runs, run);
-		engine->runs_count++;
+		run = run_new(&engine->core, mailbox, run_finished);
+		DL_APPEND(engine->runs.list, run);
+		engine->runs.count++;
 	}
 }
 
 static void compress(struct engine *engine)
 {
-	if (engine->local.compress)
-		session_compress(engine->local.session);
-	if (engine->remote.compress)
-		session_compress(engine->remote.session);
+	if (engine->core.local.compress)
+		session_compress(engine->core.local.session);
+	if (engine->core.remote.compress)
+		session_compress(engine->core.remote.session);
 }
 
 /* Cannot go on: at all, or for now. */
 static enum step give_up(struct engine *engine)
 {
-	engine->incomplete = true;
-	if (engine->options->reconnect) {
+	engine->core.incomplete = true;
+	if (engine->core.options->reconnect) {
 		engine_reset(engine);
 		return STEP_WAIT;
 	}
@@ -226,18 +152,20 @@ static enum step give_up(struct engine *engine)
 
 static void queue_named(struct engine *engine, const struct mailbox_name *name)
 {
-	struct mailbox *mailbox = engine_find_mailbox(engine, name->data, name->len);
+	struct mailbox *mailbox = core_find_mailbox(&engine->core, name->data, name->len);
 
 	if (mailbox != NULL)
-		engine_queue_mailbox(engine, mailbox);
+		core_queue_mailbox(&engine->core, mailbox);
 }
 
-static void replay_finished(struct engine *engine, struct deed *deed, enum replay_end end)
+static void replay_finished(struct core *core, struct deed *deed, enum replay_end end)
 {
+	struct engine *engine = engine_of(core);
+
 	engine->replay = NULL;
 	task_wake(&engine->task);
 	if (end != REPLAY_LOST)
-		suspects_note_replay(engine, deed);
+		suspects_note_replay(&engine->core, deed);
 	switch (end) {
 	case REPLAY_DONE:
 		/* Of the lists that are about to be compared; or of their names. */
@@ -250,7 +178,7 @@ static void replay_finished(struct engine *engine, struct deed *deed, enum repla
 		journal_settle(&engine->journal, deed);
 		break;
 	case REPLAY_REFUSED:
-		engine->incomplete = deed->refused = true;
+		engine->core.incomplete = deed->refused = true;
 		break;
 	case REPLAY_LOST:
 		break;
@@ -265,7 +193,7 @@ bool engine_deed_is_in_use(const struct engine *engine, const struct deed *deed)
 {
 	const struct run *run;
 
-	DL_FOREACH (engine->runs, run)
+	DL_FOREACH (engine->runs.list, run)
 		if (journal_deed_concerns(deed, run->mailbox->name, run->mailbox->len))
 			return true;
 	return false;
@@ -280,16 +208,18 @@ static bool replay(struct engine *engine)
 		return true;
 	deed = journal_next(&engine->journal, engine->phase == ENGINE_REPLAY);
 	if (deed != NULL && !engine_deed_is_in_use(engine, deed))
-		engine->replay = replay_new(engine, deed, replay_finished);
+		engine->replay = replay_new(&engine->core, deed, replay_finished);
 	return deed != NULL;
 }
 
 static enum step begin_tree(struct engine *engine)
 {
-	if (engine->asked.change != NULL)
-		engine_change_begin(engine);
-	else if (!engine_tree_begin(engine))
+	if (engine->core.asked.change != NULL) {
+		edit_begin(&engine->tree);
+	} else if (!tree_begin(&engine->tree)) {
+		network_connect_anew(engine, "several mailboxes are not listed any more");
 		return STEP_WAIT;
+	}
 	engine->phase = ENGINE_TREE;
 	return engine->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
 }
@@ -300,15 +230,15 @@ static enum step relist(struct engine *engine)
 	engine->relist = engine->replayed = false;
 	engine->phase = ENGINE_CONNECT;
 	barrier_reset(&engine->barrier);
-	engine_list(engine, &engine->local);
-	engine_list(engine, &engine->remote);
+	tree_list(&engine->tree, &engine->core.local);
+	tree_list(&engine->tree, &engine->core.remote);
 	return STEP_WAIT;
 }
 
 /* What mail clients did comes first: the lists show its results on one side only. */
 static enum step replaying(struct engine *engine)
 {
-	if (engine->asked.change == NULL &&
+	if (engine->core.asked.change == NULL &&
 		(replay(engine) || journal_holds_tree(&engine->journal)))
 		return STEP_WAIT;
 	return engine->replayed ? relist(engine) : begin_tree(engine);
@@ -319,30 +249,30 @@ static int prepare(struct engine *engine)
 {
 	int r;
 
-	if (!engine->remote_listing.prepared) {
-		if (!engine_prepare(engine))
+	if (!engine->tree.remote.prepared) {
+		if (!tree_prepare(&engine->tree))
 			return -EIO;
 		r = journal_load(&engine->journal);
 		if (r >= 0)
-			r = suspects_judge(engine);
+			r = suspects_judge(&engine->core);
 		if (r < 0) {
 			engine_database_failed(engine);
 			return r;
 		}
 	}
-	engine->remote_listing.prepared = true;
-	if (engine_verifies(engine))
+	engine->tree.remote.prepared = true;
+	if (core_verifies(&engine->core))
 		return 0;
-	r = objectid_ask(engine);
+	r = objectid_ask(&engine->tree);
 	if (r > 0)
 		return r;
 	if (r == 0)
-		r = objectid_note_renamed(engine);
+		r = objectid_note_renamed(&engine->tree);
 	if (r < 0)
 		engine_database_failed(engine);
 	if (r == 0) {
-		absence_note_levels(engine);
-		identity_note_renamed(engine);
+		absence_note_levels(&engine->tree);
+		identity_note_renamed(&engine->tree);
 	}
 	return r;
 }
@@ -351,16 +281,16 @@ static enum step connected(struct engine *engine)
 {
 	int r;
 
-	if (!engine->local.ready || !engine->remote.ready || engine->barrier.waiting > 0)
+	if (!engine->core.local.ready || !engine->core.remote.ready || engine->barrier.waiting > 0)
 		return STEP_WAIT;
 	if (engine->barrier.refused) {
-		log_error(ENGINE_CONTEXT(engine), "%s", engine->barrier.reason);
-		engine->incomplete = true;
+		log_error(CORE_CONTEXT(&engine->core), "%s", engine->barrier.reason);
+		engine->core.incomplete = true;
 		/* Of a new look at the lists nothing hangs: the next one comes with the interval.
 		 */
-		return engine->first_done ? watch_check(engine) : give_up(engine);
+		return engine->core.first_done ? watch_check(engine) : give_up(engine);
 	}
-	if (engine_list_on(engine) || engine_doubt(engine))
+	if (tree_list_on(&engine->tree) || tree_doubt(&engine->tree))
 		return STEP_WAIT;
 	r = prepare(engine);
 	if (r > 0)
@@ -376,34 +306,36 @@ static enum step connected(struct engine *engine)
 
 static enum step log_out(struct engine *engine)
 {
-	session_logout(engine->local.session);
-	session_logout(engine->remote.session);
+	session_logout(engine->core.local.session);
+	session_logout(engine->core.remote.session);
 	engine->phase = ENGINE_LOGOUT;
-	ev_timer_again(engine->loop->ev, &engine->poll_logout);
+	ev_timer_again(engine->core.loop->ev, &engine->poll_logout);
 	return STEP_AGAIN;
 }
 
 static enum step change_done(struct engine *engine)
 {
-	if (engine_change_on(engine))
+	if (edit_on(&engine->tree))
 		return STEP_WAIT;
 	return engine->order != NULL ? engine_order_changed(engine) : log_out(engine);
 }
 
-static enum step tree_done(struct engine *engine)
+static enum step tree_answered(struct engine *engine)
 {
 	if (engine->barrier.waiting > 0)
 		return STEP_WAIT;
-	if (engine->asked.change != NULL)
+	if (engine->core.asked.change != NULL)
 		return change_done(engine);
-	if (!engine_tree_end(engine)) {
+	if (!tree_end(&engine->tree)) {
 		engine_database_failed(engine);
 		return STEP_WAIT;
 	}
+	if (engine->tree.created)
+		watch_verify_later(engine);
 	if (!engine->database_failed) /* a run may yet find it so again */
 		engine_failure_over(engine);
 	engine->phase = ENGINE_WORK;
-	if (engine->queue != NULL)
+	if (engine->core.queue != NULL)
 		compress(engine);
 	return STEP_AGAIN;
 }
@@ -411,10 +343,10 @@ static enum step tree_done(struct engine *engine)
 /* Lists of flags are only referred to by runs. */
 static void renew_flags(struct engine *engine)
 {
-	if (!flag_pool_is_large(engine->flags))
+	if (!flag_pool_is_large(engine->core.flags))
 		return;
-	flag_pool_free(engine->flags);
-	engine->flags = flag_pool_new();
+	flag_pool_free(engine->core.flags);
+	engine->core.flags = flag_pool_new();
 }
 
 /* A list that meets a client's DELETE makes Dovecot 2.3 fail half-way: it says that the mailbox was
@@ -435,18 +367,18 @@ static enum step work(struct engine *engine)
 	bool replays = replay(engine);
 
 	start_runs(engine);
-	if (engine->runs != NULL || replays)
+	if (engine->runs.list != NULL || replays)
 		return STEP_WAIT;
 	if (engine->replayed || may_relist(engine) || journal_next(&engine->journal, true) != NULL)
 		return relist(engine);
-	if (engine->queue != NULL)
+	if (engine->core.queue != NULL)
 		return STEP_WAIT; /* for the clients */
-	if (suspects_try(engine))
+	if (suspects_try(&engine->core))
 		return STEP_AGAIN;
 	renew_flags(engine);
-	if (engine->options->stay)
+	if (engine->core.options->stay)
 		return watch_check(engine);
-	quarantine_sum_up(engine);
+	quarantine_sum_up(&engine->core);
 	unresolved_say(engine);
 	return log_out(engine);
 }
@@ -457,7 +389,7 @@ static enum step rest(struct engine *engine)
 		return relist(engine);
 	if (may_relist(engine))
 		return relist(engine);
-	if (engine->queue == NULL && journal_next(&engine->journal, false) == NULL)
+	if (engine->core.queue == NULL && journal_next(&engine->journal, false) == NULL)
 		return STEP_WAIT;
 	watch_pause(engine);
 	engine->phase = ENGINE_WORK;
@@ -467,12 +399,12 @@ static enum step rest(struct engine *engine)
 /* LOGOUT is sent and not waited for. */
 static enum step logging_out(struct engine *engine)
 {
-	if (!client_is_flushed(side_client(&engine->local)) ||
-		!client_is_flushed(side_client(&engine->remote)))
+	if (!client_is_flushed(side_client(&engine->core.local)) ||
+		!client_is_flushed(side_client(&engine->core.remote)))
 		return STEP_WAIT;
-	side_say_traffic(&engine->local);
-	side_say_traffic(&engine->remote);
-	engine_over(engine, !engine->incomplete);
+	side_say_traffic(&engine->core.local);
+	side_say_traffic(&engine->core.remote);
+	engine_over(engine, !engine->core.incomplete);
 	return STEP_AGAIN;
 }
 
@@ -486,7 +418,7 @@ static enum step engine_step(struct task *task)
 	case ENGINE_REPLAY:
 		return replaying(engine);
 	case ENGINE_TREE:
-		return tree_done(engine);
+		return tree_answered(engine);
 	case ENGINE_WORK:
 		return work(engine);
 	case ENGINE_CHECK:
@@ -517,7 +449,7 @@ static void on_poll_logout(struct ev_loop *ev, ev_timer *timer, int revents)
 
 	/* A peer that does not take the LOGOUT does not hold us up. */
 	if (++engine->logout_polls > 100)
-		engine_over(engine, !engine->incomplete);
+		engine_over(engine, !engine->core.incomplete);
 	task_wake(&engine->task);
 }
 
@@ -527,22 +459,24 @@ void engine_connect(struct engine *engine)
 	engine->lost_as = SESSION_FAILURE_NETWORK; /* unless it is said to be something else */
 	engine->relist = engine->replayed = false;
 	journal_retry(&engine->journal);
-	suspects_connect(engine);
+	suspects_connect(&engine->core);
 	barrier_reset(&engine->barrier);
-	side_connect(&engine->local);
-	side_connect(&engine->remote);
+	side_connect(&engine->core.local);
+	side_connect(&engine->core.remote);
 }
 
-void engine_side_ready(struct engine *engine, struct side *side)
+static void on_side_ready(struct core *core, struct side *side)
 {
-	engine_list(engine, side);
+	struct engine *engine = engine_of(core);
+
+	tree_list(&engine->tree, side);
 	task_wake(&engine->task);
 }
 
 /* After the loss that is being dealt with. */
 static bool reconnects(const struct engine *engine)
 {
-	return engine->options->reconnect || engine->retries;
+	return engine->core.options->reconnect || engine->retries;
 }
 
 /* The same reason again and again is said once. */
@@ -560,25 +494,28 @@ static void say_lost(struct engine *engine, struct side *side, const char *reaso
 
 /* Both connections are given up with either: the lists are compared anew on the next ones, and
  * local connections are cheap. */
-void engine_side_lost(
-	struct engine *engine, struct side *side, enum session_failure failure, const char *reason)
+static void on_side_lost(
+	struct core *core, struct side *side, enum session_failure failure, const char *reason)
 {
+	struct engine *engine = engine_of(core);
+
 	/* The other one can be lost before fall() has had its turn. */
 	if (engine->phase == ENGINE_DOWN || engine->phase == ENGINE_OVER)
 		return;
 	if (engine->phase == ENGINE_LOGOUT) {
-		engine_over(engine, !engine->incomplete);
+		engine_over(engine, !engine->core.incomplete);
 		return;
 	}
 	if (engine->phase == ENGINE_CONNECT || network_is_in_doubt(engine) ||
 		network_was_hasty(engine, side, failure))
-		suspects_excuse(engine); /* nothing could be reached after the loss, say */
-	suspects_note_loss(engine, reason);
-	engine->retries = !engine->options->reconnect && suspects_are_worth_a_retry(engine);
+		suspects_excuse(&engine->core); /* nothing could be reached after the loss, say */
+	suspects_note_loss(&engine->core, reason);
+	engine->retries =
+		!engine->core.options->reconnect && suspects_are_worth_a_retry(&engine->core);
 	say_lost(engine, side, reason);
 	engine_outage_note(engine, side, reason);
-	engine->incomplete |= !engine->retries;
-	engine->incomplete_at_loss = engine->incomplete;
+	engine->core.incomplete |= !engine->retries;
+	engine->incomplete_at_loss = engine->core.incomplete;
 	engine->lost_as = failure;
 	network_note_lost(side, failure);
 	engine_reset(engine);
@@ -588,7 +525,7 @@ void engine_reset(struct engine *engine)
 {
 	network_stop_waiting(engine);
 	watch_stop(engine);
-	quarantine_stop(engine);
+	quarantine_stop(&engine->core);
 	engine->phase = ENGINE_DOWN;
 	task_wake(&engine->fall);
 }
@@ -600,16 +537,16 @@ static enum step fall(struct task *task)
 	struct mailbox *mailbox, *next;
 	struct run *run;
 
-	side_disconnect(&engine->local);
-	side_disconnect(&engine->remote);
-	DL_FOREACH (engine->runs, run)
+	side_disconnect(&engine->core.local);
+	side_disconnect(&engine->core.remote);
+	DL_FOREACH (engine->runs.list, run)
 		run_connection_lost(run);
 	if (engine->replay != NULL)
 		replay_connection_lost(engine->replay);
-	if (engine->runs != NULL || engine->replay != NULL)
+	if (engine->runs.list != NULL || engine->replay != NULL)
 		return STEP_AGAIN; /* until they have ended */
-	DL_FOREACH_SAFE (engine->queue, mailbox, next) {
-		DL_DELETE(engine->queue, mailbox);
+	DL_FOREACH_SAFE (engine->core.queue, mailbox, next) {
+		DL_DELETE(engine->core.queue, mailbox);
 		mailbox->queued = false;
 	}
 	engine_forget_unwritten(engine);
@@ -619,47 +556,85 @@ static enum step fall(struct task *task)
 		return STEP_WAIT;
 	}
 	/* What was cut off is looked at once more. */
-	if (!engine->options->reconnect)
-		engine->incomplete = engine->incomplete_at_loss;
+	if (!engine->core.options->reconnect)
+		engine->core.incomplete = engine->incomplete_at_loss;
 	engine->retries = false;
 	network_reconnect_later(engine);
 	return STEP_WAIT;
 }
 
-void engine_side_notified(struct engine *engine, struct side *side, struct response *response)
+static void on_side_told(struct core *core, struct side *side, struct response *response)
 {
-	watch_notified(engine, side, response);
+	watch_notified(engine_of(core), side, response);
 }
 
+static void on_listed(struct core *core, struct side *side, const struct response_list *line)
+{
+	watch_told(side, line);
+}
+
+/* While all is given up, what is lost proves nothing. */
+static void on_accused(struct core *core, const struct suspect *suspect)
+{
+	struct engine *engine = engine_of(core);
+
+	if (engine->phase != ENGINE_DOWN && engine->phase != ENGINE_OVER)
+		suspects_accuse(core, suspect);
+}
+
+static void on_failed(struct core *core, const char *reason)
+{
+	if (reason != NULL)
+		engine_fail(engine_of(core), reason);
+	else
+		engine_database_failed(engine_of(core));
+}
+
+static void on_look_in(struct core *core, double seconds)
+{
+	watch_look_in(engine_of(core), seconds);
+}
+
+static bool on_looks_soon(const struct core *core)
+{
+	return watch_looks_soon(engine_of(core));
+}
+
+static void on_has_room(struct core *core)
+{
+	journal_retry(core->journal);
+	watch_look_in(engine_of(core), 0);
+}
+
+static const struct core_owner core_owner = {
+	.side_ready = on_side_ready,
+	.side_lost = on_side_lost,
+	.side_told = on_side_told,
+	.listed = on_listed,
+	.accused = on_accused,
+	.failed = on_failed,
+	.look_in = on_look_in,
+	.looks_soon = on_looks_soon,
+	.has_room = on_has_room,
+};
+
 struct engine *engine_new(struct loop *loop, struct worker *worker,
-	const struct engine_options *options, struct engine_owner *owner)
+	const struct core_options *options, struct engine_owner *owner)
 {
 	struct engine *engine = xcalloc(1, sizeof(*engine));
-	const struct account *account = options->account;
 
-	engine->loop = loop;
-	engine->worker = worker;
-	engine->options = options;
-	engine->name = account->name;
-	engine->database_name = account->database_name;
 	engine->owner = owner;
-	engine->db = options->db;
-	engine->flags = flag_pool_new();
-	engine->brake = account->max_deletions;
-	engine->adopt = account->adopt;
 	task_init(&engine->task, loop, engine_step, engine_finished);
 	task_init(&engine->fall, loop, fall, NULL);
 	barrier_init(&engine->barrier, &engine->task);
 	ev_timer_init(&engine->poll_logout, on_poll_logout, 0.02, 0.02);
-	side_init(&engine->local, engine, false, options->local, &account->local,
-		options->local_folders);
-	side_init(&engine->remote, engine, true, options->remote, &account->remote, NULL);
+	core_init(&engine->core, loop, worker, &engine->task, options, &core_owner);
+	journal_init(&engine->journal, &engine->core);
+	suspects_init(&engine->suspects, &engine->core);
+	tree_init(&engine->tree, &engine->core, &engine->barrier);
+	runs_init(&engine->runs, &engine->core);
 	watch_init(engine);
-	quarantine_init(engine);
 	network_init(engine);
-	journal_init(&engine->journal, engine);
-	suspects_init(&engine->suspects, engine);
-	meeting_init(&engine->meeting, engine);
 	engine_orders_init(engine);
 	engine_waits_watch(engine);
 	engine_connect(engine);
@@ -671,7 +646,7 @@ static void end_runs(struct engine *engine)
 {
 	struct run *run, *next;
 
-	DL_FOREACH_SAFE (engine->runs, run, next) {
+	DL_FOREACH_SAFE (engine->runs.list, run, next) {
 		detach_run(run);
 		run_abandon(run);
 	}
@@ -680,40 +655,27 @@ static void end_runs(struct engine *engine)
 
 struct engine *engine_free(struct engine *engine)
 {
-	struct mailbox *mailbox, *next;
-
 	if (engine == NULL)
 		return NULL;
 	engine->phase = ENGINE_OVER;
 	engine_waits_unwatch(engine);
 	watch_done(engine);
-	quarantine_stop(engine);
-	room_stop(&engine->local.room);
-	room_stop(&engine->remote.room);
 	network_done(engine);
 	engine_orders_drop(engine);
 	engine_outage_clear(engine);
-	ev_timer_stop(engine->loop->ev, &engine->poll_logout);
-	side_disconnect(&engine->local);
-	side_disconnect(&engine->remote);
+	ev_timer_stop(engine->core.loop->ev, &engine->poll_logout);
+	side_disconnect(&engine->core.local);
+	side_disconnect(&engine->core.remote);
 	end_runs(engine);
 	task_cancel(&engine->task);
 	task_cancel(&engine->fall);
-	HASH_ITER (hh, engine->mailboxes, mailbox, next) {
-		HASH_DEL(engine->mailboxes, mailbox);
-		mailbox_free(mailbox);
-	}
-	journal_done(&engine->journal);
+	runs_done(&engine->runs);
+	tree_done(&engine->tree);
 	suspects_done(&engine->suspects);
-	meeting_done(&engine->meeting);
-	listing_clear(&engine->local_listing);
-	listing_clear(&engine->remote_listing);
+	journal_done(&engine->journal);
+	core_done(&engine->core);
 	barrier_done(&engine->barrier);
-	flag_pool_free(engine->flags);
-	free(engine->tree);
-	free(engine->tree_failed);
 	free(engine->unresolved_said);
-	engine_change_done(engine);
 	free(engine);
 	return NULL;
 }

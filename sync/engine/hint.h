@@ -21,11 +21,4 @@ struct hint_receiver {
 		const char *mailbox_wire_name_or_NULL);
 };
 
-/* The other way: what the engine has changed in the local store, so that idling clients hear of it
- * at once. */
-struct news_receiver {
-	/* The name is borrowed, as it is on the store's wire. */
-	void (*changed)(struct news_receiver *receiver, const char *mailbox_wire_name);
-};
-
 #endif

@@ -17,7 +17,7 @@ struct engine_change;
 
 /* Everything in it is the caller's, and must stay until done(), or until it is withdrawn. */
 struct engine_order {
-	/* As in engine_options: */
+	/* As in core_options: */
 	const char *const *mailboxes; /* as on the command line, NULL-terminated; NULL: all */
 	bool allow_deletions;
 	bool repair;

@@ -42,7 +42,7 @@ struct status_mailbox {
 	char *resolve; /* the command that resolves it, or NULL */
 };
 
-/* Who is not done and waits for something that has a name: see engine-waits.h. */
+/* Who is not done and waits for something that has a name: see waits.h. */
 struct status_wait {
 	const char *what; /* "mailbox", "action" (of a client), "command" or "account" */
 	char *name; /* the mailbox, or what the client did; NULL if there is none */

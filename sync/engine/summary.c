@@ -16,7 +16,7 @@ static enum stage stage_of(const struct engine *engine)
 		if (engine->failures > 0)
 			return STAGE_DOWN;
 		/* A new look at the lists is no news. */
-		return engine->first_done ? STAGE_RESTING : STAGE_CONNECTING;
+		return engine->core.first_done ? STAGE_RESTING : STAGE_CONNECTING;
 	case ENGINE_REPLAY:
 	case ENGINE_WORK:
 	case ENGINE_CHECK:
@@ -42,7 +42,7 @@ static unsigned count_undone(const struct engine *engine)
 {
 	unsigned count = 0;
 
-	for (const struct mailbox *mailbox = engine->mailboxes; mailbox != NULL;
+	for (const struct mailbox *mailbox = engine->core.mailboxes; mailbox != NULL;
 		mailbox = mailbox->hh.next)
 		count += mailbox->failed || mailbox->missing_said || mailbox->left_out.rows > 0;
 	return count;

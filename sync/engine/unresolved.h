@@ -16,9 +16,6 @@ struct mailbox;
 
 /* Whether it is one of them. */
 bool is_unresolved(const struct engine *engine, const struct mailbox *mailbox);
-/* What to do about one that a side has lost, as sentences, the caller's: what loses nothing first.
- */
-char *missing_advice(const struct engine *engine, const struct mailbox *mailbox);
 /* The command, the caller's; NULL if there are fewer than two. */
 char *unresolved_advice(const struct engine *engine);
 /* Says it, once for the same mailboxes, and again to whoever waits for the end of an order. */

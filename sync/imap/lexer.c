@@ -240,11 +240,6 @@ bool lex_expect_atom(struct lexer *lexer, struct slice *ret)
 	return lex_atom(lexer, ret) || lex_fail(lexer);
 }
 
-bool lex_expect_string(struct lexer *lexer, struct slice *ret)
-{
-	return lex_string(lexer, ret) || lex_fail(lexer);
-}
-
 bool lex_expect_astring(struct lexer *lexer, struct slice *ret)
 {
 	return lex_astring(lexer, ret) || lex_fail(lexer);

@@ -53,7 +53,6 @@ bool lex_nstring(struct lexer *lexer, struct slice *ret); /* string or NIL: then
 bool lex_astring(struct lexer *lexer, struct slice *ret); /* atom (with ']') or string */
 bool lex_streamed(struct lexer *lexer); /* the marker of a streamed body */
 bool lex_expect_atom(struct lexer *lexer, struct slice *ret);
-bool lex_expect_string(struct lexer *lexer, struct slice *ret);
 bool lex_expect_astring(struct lexer *lexer, struct slice *ret);
 bool lex_expect_nstring(struct lexer *lexer, struct slice *ret);
 /* The text up to the end; empty when failed. */

@@ -187,6 +187,21 @@ int db_commit(struct db *db)
 	return r;
 }
 
+int db_transact(struct db *db, int (*write)(void *context), void *context)
+{
+	int r = db_begin(db), committed;
+
+	if (r < 0)
+		return r;
+	r = write(context);
+	if (r < 0) {
+		db_rollback(db);
+		return r;
+	}
+	committed = db_commit(db);
+	return committed < 0 ? committed : r;
+}
+
 void db_rollback(struct db *db)
 {
 	static const char sql[] = "ROLLBACK";

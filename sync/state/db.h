@@ -40,6 +40,12 @@ bool db_is_outage(int r);
  */
 int db_prepare_schema(struct db *db, char local_delimiter, char remote_delimiter);
 
+/*
+ * One transaction of what write() does.  What that returns is returned; if it is negative, nothing
+ * is written.  -errno too if the transaction cannot be begun or committed.
+ */
+int db_transact(struct db *db, int (*write)(void *context), void *context);
+/* For those that can say only at the end whether to keep it: */
 int db_begin(struct db *db);
 /* On failure the transaction is rolled back. */
 int db_commit(struct db *db);

@@ -14,7 +14,7 @@
 #include "sync/base/buf.h"
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
-#include "sync/engine/action.h"
+#include "sync/deeds/action.h"
 #include "sync/engine/hint.h"
 #include "tests/fuzz/fuzz.h"
 

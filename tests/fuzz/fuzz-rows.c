@@ -76,7 +76,7 @@ static void insert(struct db *db, const char *sql, const char *at, const char *e
 	(void)db_run(db, statement);
 }
 
-/* As a replay does (engine/replay-messages.c). */
+/* As a replay does (replay/messages.c). */
 static void check_uids(const char *text)
 {
 	uint32_t *uids = NULL;

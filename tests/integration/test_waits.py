@@ -4,7 +4,7 @@
 A refusal behind bodies that had arrived left a run that nobody woke; a deed behind a refused one held
 a mailbox for which the engine waited for ever.  Nothing failed, no timer ran, nobody was told.  So
 builds for tests look, before each sleep of the loop, whether all that is not done has something to
-wait for (sync/engine/engine-waits.h), and abort if not.  Here wakes are lost on purpose: whatever
+wait for (sync/engine/waits.h), and abort if not.  Here wakes are lost on purpose: whatever
 was to be woken, the program may not sleep on without a word.
 """
 

@@ -7,7 +7,7 @@ import re
 import tree
 
 # These say what the options are, and nothing of a mailbox.
-ALLOWED = {"sync/engine/advice.c", "proxy/arguments.c"}
+ALLOWED = {"sync/core/advice.c", "proxy/arguments.c"}
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"(?:\s*"(?:[^"\\\n]|\\.)*")*')
 _COMMAND = re.compile(r"\binterimap --|`interimap %|[Rr]un interimap %")

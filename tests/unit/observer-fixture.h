@@ -22,7 +22,7 @@
 #include "sync/base/buf.h"
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
-#include "sync/engine/action.h"
+#include "sync/deeds/action.h"
 #include "sync/engine/hint.h"
 
 /* One side speaks; 'C' or 'S' first. */

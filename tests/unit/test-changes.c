@@ -3,7 +3,7 @@
 #include "imap-fixture.h"
 
 #include "sync/base/limits.h"
-#include "sync/engine/changes.h"
+#include "sync/run/changes.h"
 #include "sync/imap/flags.h"
 
 static struct flag_pool *pool;

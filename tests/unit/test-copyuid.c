@@ -4,7 +4,7 @@
 #include "imap-fixture.h"
 
 #include "sync/base/xalloc.h"
-#include "sync/engine/copyuid.h"
+#include "sync/core/copyuid.h"
 
 enum { UIDNEXT = 10, MAX = 5 };
 

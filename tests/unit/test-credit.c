@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "sync/base/limits.h"
-#include "sync/engine/credit.h"
+#include "sync/core/credit.h"
 
 enum { MIB = 1 << 20 };
 

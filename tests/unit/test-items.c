@@ -2,7 +2,7 @@
 /* What a FETCH of metadata tells of a message, and by what two messages are the same. */
 #include "imap-fixture.h"
 
-#include "sync/engine/items.h"
+#include "sync/core/items.h"
 #include "sync/imap/flags.h"
 #include "sync/imap/response.h"
 

@@ -3,7 +3,7 @@
 #include "imap-fixture.h"
 
 #include "sync/base/limits.h"
-#include "sync/engine/listing.h"
+#include "sync/tree/listing.h"
 
 static struct listing listing;
 static struct response response;

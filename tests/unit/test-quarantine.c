@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* state/quarantine.h and engine/quarantine.h: what is left alone, and until when. */
+/* state/quarantine.h and core/quarantine.h: what is left alone, and until when. */
 #include "tests/unit/state-fixture.h"
 
 #include <errno.h>
 
 #include "sync/base/limits.h"
-#include "sync/engine/quarantine.h"
+#include "sync/core/quarantine.h"
 #include "sync/state/db-private.h"
 #include "sync/state/schema.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* engine/removals.h: which messages clients are known to have expunged. */
+/* deeds/removals.h: which messages clients are known to have expunged. */
 #include "tests/unit/state-fixture.h"
 
 #include "sync/base/buf.h"
-#include "sync/engine/action.h"
-#include "sync/engine/removals.h"
+#include "sync/deeds/action.h"
+#include "sync/deeds/removals.h"
 #include "sync/imap/seqset.h"
 #include "sync/state/removals.h"
 

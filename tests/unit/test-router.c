@@ -11,7 +11,7 @@
 
 #include "proxy/router.h"
 #include "sync/base/xalloc.h"
-#include "sync/engine/action.h"
+#include "sync/deeds/action.h"
 #include "sync/engine/hint.h"
 
 enum { ACCOUNTS = 3, TOLD_MAX = 400 };

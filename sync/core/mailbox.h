@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* A mailbox that is kept the same on both sides: what the database and the servers say of it, and
+ * how it stands. */
+#ifndef INTERIMAP_CORE_MAILBOX_H
+#define INTERIMAP_CORE_MAILBOX_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+#include "sync/base/hash.h"
+
+#include "sync/imap/response.h"
+#include "sync/state/mailboxes.h"
+#include "sync/state/quarantine.h"
+
+struct db;
+struct side;
+
+/* How one side has it. */
+struct mailbox_side {
+	struct mailbox_state base; /* the database's: what is propagated */
+	struct mailbox_state seen; /* the server's last STATUS; uidvalidity 0: none */
+	bool disposable; /* its last list says \Trash or \Junk */
+	unsigned refusals; /* runs in a row in which it took no messages, for a reason of its own …
+			    */
+	int64_t refused_until; /* … and when one tries again, in seconds since 1970 */
+};
+
+struct mailbox {
+	int64_t idx;
+	char *name; /* NUL for the delimiter */
+	size_t len;
+	char *display; /* for a person */
+	struct mailbox_side local, remote;
+	bool subscribed;
+	bool deletions_ordered; /* --allow-deletions */
+	bool repair; /* its next run is one */
+	bool ordered; /* the order under way is about it */
+	bool listed; /* on both sides, and to be synchronised */
+	uint32_t remade; /* the UIDVALIDITY of what was made in its place, once that was noted */
+	unsigned rename_attempts; /* to follow it (tree/identity.c), since a run succeeded */
+	size_t renaming; /* for tree/identity.c, during a look */
+	bool noted; /* as deleted or renamed, from what the lists say: once */
+	ev_tstamp absent_since; /* listed until then; 0: it is, or that is dealt with */
+	bool queued; /* a run waits to start … */
+	time_t queued_since;
+	bool running;
+	bool put_off; /* its last run was, until the lists are looked at again */
+	bool again; /* changed while it was running */
+	bool replayed; /* a client's messages were paired here since the last run */
+	bool preferred; /* a client has opened it: it comes before others */
+	unsigned disturbed; /* counts what clients did that a pass must not straddle (journal.h) */
+	bool failed; /* its last run did */
+	bool held; /* … because of the brake, see mailbox_note_held() */
+	time_t held_since; /* 0: its last run was not */
+	char *problem; /* … and why; NULL if the connection was lost */
+	struct quarantine_sum left_out; /* of it, as the database has it */
+	int64_t left_out_after; /* seconds since 1970: no run begins for that before */
+	const struct side *missing; /* that does not list it any more, or NULL */
+	time_t in_step; /* when both sides were last known to be the same; 0: never */
+	bool check; /* was run: look whether something came meanwhile */
+	bool missing_said; /* that it disappeared */
+	bool dropped_said[2]; /* that the local, remote side cannot store some flags */
+	struct mailbox *prev, *next; /* the engine's queue (utlist) */
+	UT_hash_handle hh;
+};
+
+struct mailbox *mailbox_new(const struct mailbox_row *row, char delimiter);
+struct mailbox *mailbox_free(struct mailbox *mailbox);
+/* It was renamed. */
+void mailbox_set_name(struct mailbox *mailbox, const char *name, size_t len, char delimiter);
+
+static inline struct mailbox_side *mailbox_side(struct mailbox *mailbox, bool remote)
+{
+	return remote ? &mailbox->remote : &mailbox->local;
+}
+
+/* Its UIDVALIDITY on that side is in the database before any message is paired under it; nothing is
+ * written if there is one. */
+int mailbox_remember_uidvalidity(
+	struct mailbox *mailbox, struct db *db, bool remote, uint32_t uidvalidity);
+/* What a STATUS of that side said. */
+void mailbox_note_status(
+	struct mailbox *mailbox, bool remote, const struct response_status *status);
+/* \Trash or \Junk, where mass deletions are ordinary: as the other side than that says, and never
+ * the INBOX. */
+bool mailbox_is_disposable(const struct mailbox *mailbox, bool remote);
+/* Both sides are the same now. */
+void mailbox_note_in_step(struct mailbox *mailbox);
+/* By the brake: until a person acts, or the messages are back. */
+void mailbox_note_held(struct mailbox *mailbox);
+/* Why its run failed; NULL: it did not, or the connection was lost. */
+void mailbox_note_problem(struct mailbox *mailbox, const char *problem);
+/* A run has brought it to the state in `base`: an older STATUS does not count any more. */
+void mailbox_note_reached(struct mailbox *mailbox);
+/* Whether the last STATUS of both sides says that there is nothing to do. */
+bool mailbox_is_clean(const struct mailbox *mailbox);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Copies the messages in a run's `items` from one side to the other: bodies are asked for within a
+ * credit of bytes, land in spools, and are appended; an intent is committed before each APPEND
+ * leaves, and replaced by the mapping when its APPENDUID comes.
+ *
+ * Nobody ever stops reading a connection to push back: with copies both ways each server would wait
+ * for us to read.  What is asked for is limited instead.  A message larger than a spool holds in
+ * memory is passed on while it arrives.
+ */
+#ifndef INTERIMAP_RUN_COPY_H
+#define INTERIMAP_RUN_COPY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sync/core/items.h"
+
+struct copy_message;
+struct run_side;
+
+enum {
+	COPY_BATCH = 1000, /* messages of one pass */
+	COPY_GROUP_MESSAGES = 128, /* messages of one FETCH, and of one MULTIAPPEND */
+	COPY_GROUP_BYTES = 1 << 20,
+};
+
+struct copier {
+	struct run_side *source;
+	size_t next; /* the first item not yet asked for */
+	size_t settled; /* the first item not yet dealt with: what arrives behind it waits */
+	struct copy_message
+		*arriving; /* its body comes in now, or is complete and its response is not */
+	struct copy_message *arrived; /* whole, to be appended together (utlist), by UID */
+	size_t arrived_count;
+	uint64_t arrived_bytes;
+	unsigned fetches, appends; /* under way */
+	uint64_t copied; /* messages */
+	uint32_t lowest_left; /* lowest UID that stays uncopied, 0 if none */
+	bool stopped; /* the target takes no more for now */
+	bool waits_for_credit;
+	int spool_error; /* of a body whose UID is not known yet */
+};
+
+/* A copier in the side whose new messages it copies; the items must be settled. */
+void copier_begin(struct copier *copier, struct run_side *source);
+void copier_done(struct copier *copier);
+/* Issues what can be issued now; true when all is done. */
+bool copier_advance(struct copier *copier);
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A run brings one mailbox to the same state on both sides, in passes:
+ *
+ *     OPEN     SELECT (QRESYNC) on both sides, with the metadata of new mail where that is little
+ *     SETTLE   on the first pass: what an interrupted run left (intents, dangling pairs), adoption
+ *     NEW      which messages are new, and their metadata
+ *     CONFIRM  asks again for exactly the vanished messages
+ *     MEET     what was moved between mailboxes
+ *     PLAN     decides
+ *     APPLY    flags and expunges
+ *     COPY     new messages, both ways
+ *     COMMIT   one transaction: mapping, UIDNEXT and HIGHESTMODSEQ move to what OPEN saw
+ *
+ * A pass that did anything is followed by another, which sees the echoes of our own commands (and
+ * knows them by `expected`), and what came meanwhile.  Changes are always taken from a SELECT since
+ * the committed HIGHESTMODSEQ: what is pushed in between is not lost, since it comes again there.
+ */
+#ifndef INTERIMAP_RUN_RUN_H
+#define INTERIMAP_RUN_RUN_H
+
+#include "sync/base/loop.h"
+#include "sync/base/xalloc.h"
+#include "sync/core/mailbox.h"
+#include "sync/core/refusals.h"
+#include "sync/core/request.h"
+#include "sync/core/side.h"
+#include "sync/run/changes.h"
+#include "sync/run/copy.h"
+#include "sync/run/evidence.h"
+#include "sync/run/meeting.h"
+#include "sync/state/echoes.h"
+#include "sync/state/intents.h"
+#include "sync/state/quarantine.h"
+#include "sync/state/settled.h"
+
+struct audit;
+struct core;
+struct run;
+
+enum {
+	RUN_PASSES_MAX =
+		20, /* without a full batch of copies: the mailbox keeps changing, go on later */
+	RUN_FETCH_AT_ONCE = 1000, /* new UIDs whose metadata is asked together with the SELECT */
+	RUN_FETCH_AT_ONCE_TAKEN =
+		2 * RUN_FETCH_AT_ONCE, /* … and so many answers; more may have come meanwhile */
+	RUN_SEARCH_BEYOND =
+		8000, /* so many possible UIDs are searched for before metadata is asked */
+	RUN_SPLITS_MAX = 100, /* commands of a side that find out what it refuses */
+};
+
+/* UIDs of a side that rows of the quarantine are about, of these kinds. */
+struct refused_before {
+	struct seqset stores, expunges;
+	struct seqset due; /* of them, those that this run tries again */
+	struct seqset tried; /* … and this pass */
+};
+
+/* Sets of messages that a command was about. */
+struct expunges {
+	struct seqset *list;
+	size_t count;
+	bool general; /* a refusal was about more than messages */
+	char *words;
+};
+
+struct run_side {
+	struct side_view view;
+	struct run *run;
+	struct side *side;
+	struct run_side *other;
+	char *wire_name;
+
+	bool reading; /* the SELECT of OPEN is being answered: collect changes */
+	bool overflow; /* a limit was exceeded while collecting */
+	bool went_back; /* it is an older state than the database's: see repair.c */
+	struct mailbox_state snapshot; /* what OPEN's SELECT said … */
+	uint32_t uidnext; /* … likewise, where a pass lowers the snapshot's */
+	uint32_t exists;
+	const struct flags *permanent;
+
+	struct seqset vanished; /* as reported */
+	struct seqset late; /* new here, but copies of what was copied anew: to be expunged */
+	struct seqset expunged; /* told of since OPEN, our own expunges among them */
+	struct seqset
+		absent; /* mapped, and did not answer: of pairs that nobody could report yet */
+	struct seqset gone; /* mapped, of both, and confirmed not to be there */
+	struct seqset due[EVIDENCE_COUNT]; /* to be expunged here */
+	struct seqset sought,
+		there; /* pairs of what we expunged: looked for once more, and found */
+	struct refusals refusals; /* what it refused to do in this pass */
+	struct refused_before before; /* … and in earlier runs */
+	struct seqset queried; /* the other side refused their flags, and they are asked for here */
+	struct seqset remembered; /* gone before; the other side refused to expunge their pairs */
+	struct seqset stored; /* flags of these were set in this pass */
+	struct seqset overlooked; /* not expunged by the pass before, although it said OK */
+	unsigned splits; /* commands to find out which message or flag it refuses */
+	struct expunges refused_expunges; /* commands of the flight that is over */
+	struct seqset asked_known; /* whose flags were asked for, to plan with them */
+	uint64_t counted; /* messages that vanished here, as the brake counts */
+	uint64_t returned; /* messages that are copied again because of that */
+	struct seqset alive; /* answers of CONFIRM */
+	struct changes changes, known, expected;
+	struct seqset asked; /* pairs left by an interrupted run, during SETTLE */
+	uint32_t refined; /* the UID up to which adoption has asked for headers */
+	struct seqset fresh; /* possible new UIDs, to be copied to the other side */
+	struct items items; /* the batch of them that this pass copies */
+	bool items_complete; /* items was filled by OPEN */
+	bool gains, loses; /* new messages, mapped ones that are gone: as far as is known */
+	struct offers offers; /* what is gone here, for those where it is new */
+	struct takes takes; /* what is new here, and was moved from elsewhere */
+	int64_t copied_idx; /* the mailbox that copies are taken from */
+	bool move_refused; /* such a command was refused: no more of them in this run */
+	struct side_view source_view; /* of the mailbox that messages are moved from */
+	uint32_t lowest_withheld; /* the lowest UID of what may cost the connection, or 0 */
+	uint32_t lowest_moved; /* the lowest UID of which it is in doubt whether it was moved, or 0
+				*/
+	uint64_t moved_away; /* copied elsewhere, so that to expunge them deletes nothing */
+	struct changes carried; /* for the next pass: of what was moved here, or copied plain */
+	struct copier copier;
+	struct seqset refused; /* UIDs of here that the other side did not take, and that no row
+				  remembers: not tried again in this run */
+	struct seqset quarantined; /* UIDs of here that rows of the quarantine are about … */
+	struct seqset left; /* … of them, those that this run leaves alone … */
+	struct seqset retried; /* … and those that it looks for, since they are due */
+	struct seqset untold; /* new, and nothing has been told of them */
+	struct seqset present; /* of them, those that the server knows */
+	bool refuses; /* it took no messages in this run, for a reason of its own */
+	struct seqset doubted; /* those that the other side took, and that nobody has recognised */
+	uint32_t counted_uidnext; /* up to here, what arrived is in run->copies_allowed */
+	uint64_t appended; /* copies that were taken here since */
+	struct seqset missed; /* asked for, and their bodies did not come: next time each alone */
+};
+
+struct run {
+	struct task task;
+	struct barrier barrier;
+	struct core *core;
+	struct mailbox *mailbox;
+	struct run_side local, remote;
+	int phase;
+	unsigned passes;
+	bool repair; /* --repair: everything is compared with the database */
+	uint64_t copies_allowed, copies_made;
+	bool retries; /* a person asks for what is left out */
+	bool quarantine_changed;
+	struct audit *audit; /* … and how far that came (repair.c) */
+	bool first; /* the first pass: settle what an interrupted run left */
+	bool again; /* another pass is due */
+	bool sought; /* it has looked for copies in this pass */
+	bool met; /* it has come to the meeting in this pass */
+	struct attendance attendance;
+	bool doubt; /* messages were appended without our learning their UIDs: SETTLE again */
+	bool renewed; /* … since a UIDVALIDITY changed */
+	bool adopted; /* pairs were made by content: their flags may differ, quietly */
+	unsigned disturbed; /* mailbox->disturbed when the pass began */
+	bool put_off; /* it is run again after the next look at the lists */
+	bool straddled; /* a client did something that it must not decide without: over for now */
+	bool probed; /* … since it was only to find out which messages cost the connection */
+	bool decided; /* what is to be expunged in this pass is written down */
+	struct seqset removed; /* local messages that clients expunged, before OPEN … */
+	uint64_t removed_others; /* … others, of which only the number is known */
+	int64_t last_removal; /* … up to that row */
+	struct settled pairs_settled; /* as it is in the database */
+	bool ending; /* failed, while commands are still under way */
+	bool reread; /* changes were not carried out in full: HIGHESTMODSEQ stays, so that they come
+			again */
+	char *failure; /* why it ends at once */
+	char *problem; /* something is left undone; the rest of the mailbox is done all the same */
+	struct plan plan;
+	bool has_plan;
+	bool database_failed; /* not with what was to be written, but as a whole */
+
+	struct {
+		struct echo *list;
+		size_t count;
+	} echoes; /* what we have expunged */
+	struct intent *intents; /* in doubt, during SETTLE */
+	size_t intents_count;
+	struct intent *late; /* messages in doubt that did arrive, after they were given up */
+	size_t late_count;
+	unsigned looks; /* at the targets, for messages in doubt */
+	uint64_t settled; /* of the intents, in the last look */
+	ev_timer pause;
+	time_t waits_since; /* it was stepped last */
+	struct run *prev, *next; /* the engine's list (utlist) */
+	void (*finished)(struct run *run, bool ok, const char *reason);
+};
+
+/* Those under way. */
+struct runs {
+	struct core *core;
+	struct run *list; /* utlist */
+	unsigned count;
+	struct meeting meeting; /* of them, about what was moved between their mailboxes */
+};
+
+void runs_init(struct runs *runs, struct core *core);
+void runs_done(struct runs *runs);
+/* Bytes may be asked for again. */
+void runs_credit_released(struct runs *runs);
+
+#define RUN_CONTEXT(run_) \
+	(&(const struct log_context){ \
+		.side = (run_)->core->name, .mailbox = (run_)->mailbox->display})
+
+/* finished() is called once, from the loop; the run is freed after it. reason is NULL when the
+ * connection was lost. */
+struct run *run_new(struct core *core, struct mailbox *mailbox,
+	void (*finished)(struct run *run, bool ok, const char *reason));
+
+/* For the log of developers. */
+const char *run_phase_name(const struct run *run);
+/* The connections are gone: it ends, soon, as lost. */
+void run_connection_lost(struct run *run);
+/* Ends it without finished(); all its commands have completed. */
+void run_abandon(struct run *run);
+
+#endif
