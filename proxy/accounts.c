@@ -12,7 +12,6 @@
 #include "sync/base/xalloc.h"
 #include "sync/command/sync.h"
 #include "sync/config/account.h"
-#include "sync/core/change.h"
 
 /* An account as one configuration has it. */
 struct setup {
@@ -31,7 +30,6 @@ struct entry {
 
 struct accounts {
 	struct accounts_options options;
-	struct engine_change change;
 	struct router *router;
 	uint64_t turns; /* counts what begins and ends */
 	size_t count;
@@ -96,17 +94,12 @@ static bool prepare(
 	const bool lasting = arguments->watch || arguments->notify;
 	struct setup *next = &entry->next;
 	struct sync_options sync_options = {
-		.mailboxes = arguments->mailboxes,
-		.allow_deletions = arguments->allow_deletions,
-		.repair = arguments->repair,
-		.change = arguments->delete || arguments->rename || arguments->verify
-				  ? &entry->accounts->change
-				  : NULL,
+		.job = arguments->job,
 		.stay = lasting || arguments->proxy,
 		.push = arguments->notify || arguments->proxy,
 		.follow = arguments->proxy,
 		.reconnect = arguments->proxy,
-		.create = (!lasting && !arguments->verify) || arguments->proxy,
+		.create = (!lasting && arguments->job.kind != JOB_VERIFY) || arguments->proxy,
 		.interval = arguments->interval,
 		.news = options->news,
 		.clients = options->clients,
@@ -159,20 +152,10 @@ static void on_finished(struct sync_owner *owner, bool complete)
 
 struct accounts *accounts_new(const struct accounts_options *options, size_t count)
 {
-	const struct arguments *arguments = options->arguments;
 	struct accounts *accounts =
 		xcalloc(1, sizeof(*accounts) + count * sizeof(*accounts->entries));
 
 	accounts->options = *options;
-	accounts->change = (struct engine_change){
-		.kind = arguments->verify   ? CHANGE_VERIFY
-			: arguments->delete ? CHANGE_DELETE
-					    : CHANGE_RENAME,
-		.names = arguments->mailboxes,
-		.local = arguments->local,
-		.remote = arguments->remote,
-		.database = arguments->database,
-	};
 	accounts->router = router_new(count);
 	accounts->count = count;
 	for (size_t i = 0; i < count; i++) {

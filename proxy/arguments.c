@@ -11,11 +11,12 @@
 #include "sync/base/xalloc.h"
 #include "sync/imap/utf7.h"
 
-/* One option: sets `flag`, or is taken by parse(), with its value or NULL. */
+/* One option: sets `flag`, asks for a job, or is taken by parse(), with its value or NULL. */
 struct entry {
 	const char *name;
 	int argument; /* no_argument … */
-	size_t flag; /* offset of a bool; of no meaning with parse() */
+	size_t flag; /* offset of a bool; of no meaning with parse() or a job */
+	enum job_kind job; /* JOB_SYNC: it asks for none */
 	bool (*parse)(struct arguments *arguments, const char *value);
 	char letter; /* or '\0' */
 	const char *value, *help; /* for --help */
@@ -53,11 +54,11 @@ static bool parse_targets(struct arguments *arguments, const char *text)
 		size_t len = strcspn(text, ",");
 
 		if (len == 5 && strncmp(text, "local", len) == 0) {
-			arguments->local = true;
+			arguments->job.local = true;
 		} else if (len == 6 && strncmp(text, "remote", len) == 0) {
-			arguments->remote = true;
+			arguments->job.remote = true;
 		} else if (len == 8 && strncmp(text, "database", len) == 0) {
-			arguments->database = true;
+			arguments->job.database = true;
 		} else {
 			(void)fprintf(stderr, "interimap: --target: invalid target \"%.*s\"\n",
 				(int)len, text);
@@ -69,9 +70,15 @@ static bool parse_targets(struct arguments *arguments, const char *text)
 	}
 }
 
+static void ask_for(struct arguments *arguments, enum job_kind kind)
+{
+	arguments->jobs += arguments->job.kind != kind;
+	arguments->job.kind = kind;
+}
+
 static bool parse_status(struct arguments *arguments, const char *text)
 {
-	arguments->status = true;
+	ask_for(arguments, JOB_STATUS);
 	arguments->json = text != NULL;
 	if (text == NULL || strcmp(text, "json") == 0)
 		return true;
@@ -105,20 +112,20 @@ static const struct entry entries[] = {
 		.help = "keep synchronising, and look again at these intervals"},
 	{"notify", no_argument, FLAG(notify), .value = "",
 		.help = "keep synchronising, told of changes by the servers"},
-	{"repair", no_argument, FLAG(repair), .value = "",
+	{"repair", no_argument, .job = JOB_REPAIR, .value = "",
 		.help = "compare all messages with the database, and mend it"},
-	{"delete", no_argument, FLAG(delete), .value = " MAILBOX ...",
+	{"delete", no_argument, .job = JOB_DELETE, .value = " MAILBOX ...",
 		.help = "delete them on both servers and in the database"},
-	{"rename", no_argument, FLAG(rename), .value = " SOURCE DEST",
+	{"rename", no_argument, .job = JOB_RENAME, .value = " SOURCE DEST",
 		.help = "rename it, and what is below it, likewise"},
-	{"verify", no_argument, FLAG(verify), .value = " [MAILBOX ...]",
+	{"verify", no_argument, .job = JOB_VERIFY, .value = " [MAILBOX ...]",
 		.help = "compare both sides, and change nothing"},
 	{"status", optional_argument, .parse = parse_status, .value = "[=json]",
 		.help = "say how the service that is running gets on", .words = "json"},
 	{"target", required_argument, .parse = parse_targets, .value = "=TARGET[,TARGET]",
 		.help = "delete or rename only there: local, remote, database",
 		.words = "local remote database", .is_list = true},
-	{"allow-deletions", no_argument, FLAG(allow_deletions), .value = " MAILBOX ...",
+	{"allow-deletions", no_argument, FLAG(job.allow_deletions), .value = " MAILBOX ...",
 		.help = "let an unusual mass of deletions there pass, once"},
 	{"config", required_argument, .parse = take_config, .value = "=FILE",
 		.help = "use this configuration file; with --proxy, several", .is_file = true,
@@ -222,15 +229,18 @@ static bool take_option(struct arguments *arguments, const struct entry *entry, 
 {
 	if (entry->parse != NULL)
 		return entry->parse(arguments, value);
-	*(bool *)((char *)arguments + entry->flag) = true;
+	if (entry->job != JOB_SYNC)
+		ask_for(arguments, entry->job);
+	else
+		*(bool *)((char *)arguments + entry->flag) = true;
 	return true;
 }
 
-static size_t count_mailboxes(const struct arguments *arguments)
+static size_t count_mailboxes(const struct job *job)
 {
 	size_t count = 0;
 
-	while (arguments->mailboxes != NULL && arguments->mailboxes[count] != NULL)
+	while (job->mailboxes != NULL && job->mailboxes[count] != NULL)
 		count++;
 	return count;
 }
@@ -238,29 +248,28 @@ static size_t count_mailboxes(const struct arguments *arguments)
 /* What is wrong with the combination of options, or NULL. */
 static const char *find_conflict(const struct arguments *arguments)
 {
-	size_t mailboxes = count_mailboxes(arguments);
+	const struct job *job = &arguments->job;
+	size_t mailboxes = count_mailboxes(job);
 	bool stays = arguments->proxy || arguments->watch || arguments->notify;
-	bool changes = arguments->delete || arguments->rename;
+	bool changes = job->kind == JOB_DELETE || job->kind == JOB_RENAME;
 
-	if (arguments->repair + arguments->delete + arguments->rename + arguments->status +
-			arguments->verify + arguments->proxy >
-		1)
+	if (arguments->jobs + arguments->proxy > 1)
 		return "only one of --repair, --delete, --rename, --verify, --status and --proxy "
 		       "can be "
 		       "given";
-	if (stays && (arguments->repair || changes || arguments->verify || arguments->status))
+	if (stays && job->kind != JOB_SYNC)
 		return "--repair, --delete, --rename, --verify and --status are done once: not "
 		       "with --watch "
 		       "or --notify";
-	if (arguments->status && (mailboxes > 0 || arguments->allow_deletions))
+	if (job->kind == JOB_STATUS && (mailboxes > 0 || job->allow_deletions))
 		return "--status takes no mailboxes: it is about the whole account";
-	if (arguments->delete &&mailboxes == 0)
+	if (job->kind == JOB_DELETE && mailboxes == 0)
 		return "--delete needs the mailboxes to be deleted";
-	if (arguments->rename && mailboxes != 2)
+	if (job->kind == JOB_RENAME && mailboxes != 2)
 		return "--rename needs the old and the new name";
-	if ((arguments->local || arguments->remote || arguments->database) && !changes)
+	if ((job->local || job->remote || job->database) && !changes)
 		return "--target goes with --delete or --rename";
-	if (arguments->allow_deletions && (mailboxes == 0 || changes || arguments->verify))
+	if (job->allow_deletions && (mailboxes == 0 || changes || job->kind == JOB_VERIFY))
 		return "--allow-deletions needs the mailboxes it is meant for";
 	if (arguments->proxy && mailboxes > 0)
 		return "--proxy takes no mailboxes: it serves the whole account";
@@ -273,8 +282,8 @@ static const char *find_conflict(const struct arguments *arguments)
 /* It would go out as it is, and no server could know what is meant. */
 static bool check_names(const struct arguments *arguments)
 {
-	for (size_t i = 0; i < count_mailboxes(arguments); i++) {
-		const char *name = arguments->mailboxes[i];
+	for (size_t i = 0; i < count_mailboxes(&arguments->job); i++) {
+		const char *name = arguments->job.mailboxes[i];
 		_cleanup_free_ char *utf7 = NULL;
 		bool good = true;
 
@@ -330,15 +339,16 @@ static bool take_options(struct arguments *arguments, int argc, char *argv[])
 
 bool arguments_parse(struct arguments *arguments, int argc, char *argv[])
 {
+	struct job *job = &arguments->job;
 	bool good;
 
 	*arguments = (struct arguments){0};
 	good = take_options(arguments, argc, argv);
 	if (optind < argc)
-		arguments->mailboxes = (const char *const *)&argv[optind];
+		arguments->job.mailboxes = (const char *const *)&argv[optind];
 	good = good && check(arguments);
-	if (!arguments->local && !arguments->remote && !arguments->database)
-		arguments->local = arguments->remote = arguments->database = true;
+	if (!job->local && !job->remote && !job->database)
+		job->local = job->remote = job->database = true;
 	if (!good)
 		(void)fputs("Try `interimap --help` for more information.\n", stderr);
 	return good;

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "sync/core/job.h"
+
 enum { ARGUMENTS_CONFIGS = 64 }; /* more accounts than anybody has */
 
 struct arguments {
@@ -16,15 +18,12 @@ struct arguments {
 	bool watch;
 	unsigned interval; /* of --watch, 0 if not given */
 	bool notify;
-	bool allow_deletions;
-	bool repair, delete, rename, verify;
-	bool status;
+	struct job job; /* --target: all if none was given */
+	unsigned jobs; /* how many different ones were given */
 	bool json; /* of --status */
-	bool local, remote, database; /* --target; all if none was given */
 	bool quiet;
 	unsigned debug; /* how many times */
 	bool help, version;
-	const char *const *mailboxes; /* NULL-terminated, borrowed from argv; NULL for none */
 };
 
 /* False when they are wrong: the reason was printed to standard error. */

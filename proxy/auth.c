@@ -28,13 +28,13 @@ struct auth {
 };
 
 struct auth_check {
-	struct job job;
+	struct chore chore;
 	struct auth_handler *handler; /* NULL once it was told */
 	/* What the thread needs, copied: the auth may be gone before it ends. */
 	char *username, *password, *hash;
 	char *given_user, *given_password;
 	char *result; /* what the thread made of the password and the hash; NULL if it cannot */
-	bool completed; /* the job is over; freed by whoever comes last */
+	bool completed; /* the chore is over; freed by whoever comes last */
 };
 
 static char *copy(const char *s)
@@ -87,9 +87,9 @@ static bool is_equal(const char *one, const char *other)
  * In the thread.  Not crypt_r(): AddressSanitizer wraps it, whereupon the linker finds no use for
  * libcrypt and leaves it out.
  */
-static void run(struct job *job)
+static void run(struct chore *chore)
 {
-	struct auth_check *check = container_of(job, struct auth_check, job);
+	struct auth_check *check = container_of(chore, struct auth_check, chore);
 	struct crypt_data *data;
 
 	if (check->hash == NULL)
@@ -123,11 +123,11 @@ static void release(struct auth_check *check)
 	free(check);
 }
 
-static void completed(struct job *job)
+static void completed(struct chore *chore)
 {
-	struct auth_check *check = container_of(job, struct auth_check, job);
+	struct auth_check *check = container_of(chore, struct auth_check, chore);
 
-	if (job->abandoned || check->handler == NULL) {
+	if (chore->abandoned || check->handler == NULL) {
 		release(check);
 		return;
 	}
@@ -140,15 +140,15 @@ struct auth_check *auth_check_new(
 {
 	struct auth_check *check = xcalloc(1, sizeof(*check));
 
-	check->job.run = run;
-	check->job.completed = completed;
+	check->chore.run = run;
+	check->chore.completed = completed;
 	check->handler = handler;
 	check->username = xstrdup(auth->username);
 	check->password = copy(auth->password);
 	check->hash = copy(auth->hash);
 	check->given_user = xstrdup(user);
 	check->given_password = xstrdup(password);
-	worker_submit(auth->worker, &check->job);
+	worker_submit(auth->worker, &check->chore);
 	return check;
 }
 
@@ -160,7 +160,7 @@ struct auth_check *auth_check_free(struct auth_check *check)
 	if (check->completed)
 		release(check);
 	else
-		worker_abandon(&check->job);
+		worker_abandon(&check->chore);
 	return NULL;
 }
 

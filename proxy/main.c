@@ -269,19 +269,6 @@ static void on_answered(struct control_client_owner *owner, bool complete)
 	loop_stop(&program->loop);
 }
 
-static enum control_command command_of(const struct arguments *arguments)
-{
-	if (arguments->status)
-		return CONTROL_STATUS;
-	if (arguments->delete)
-		return CONTROL_DELETE;
-	if (arguments->rename)
-		return CONTROL_RENAME;
-	if (arguments->verify)
-		return CONTROL_VERIFY;
-	return arguments->repair ? CONTROL_REPAIR : CONTROL_SYNC;
-}
-
 static enum log_level level_of(const struct arguments *arguments)
 {
 	if (arguments->debug > 0)
@@ -294,12 +281,7 @@ static int ask_service(struct program *program)
 {
 	const struct arguments *arguments = &program->arguments;
 	const struct control_request request = {
-		.command = command_of(arguments),
-		.mailboxes = arguments->mailboxes,
-		.allow_deletions = arguments->allow_deletions,
-		.local = arguments->local,
-		.remote = arguments->remote,
-		.database = arguments->database,
+		.job = arguments->job,
 		.level = level_of(arguments),
 	};
 	_cleanup_free_ char *reason = NULL;
@@ -355,7 +337,7 @@ static bool begin_or_ask(struct program *program)
 	const struct arguments *arguments = &program->arguments;
 	int r = stays(program) ? -ENOENT : ask_service(program);
 
-	if (r == -ENOENT && arguments->status)
+	if (r == -ENOENT && arguments->job.kind == JOB_STATUS)
 		control_status_print_alone(
 			program->configuration.accounts[0]->database, arguments->json);
 	else if (r == -ENOENT)

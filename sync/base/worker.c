@@ -2,7 +2,7 @@
 /*
  * A queue with a few threads behind it.  More than one, because a name lookup can hang for half a
  * minute, and neither the login of a mail client nor another lookup may wait for that.  Threads are
- * started when there is a job and none is free, and stay.
+ * started when there is a chore and none is free, and stay.
  */
 #include "sync/base/worker.h"
 
@@ -19,31 +19,31 @@
 
 struct worker {
 	struct loop *loop;
-	struct ev_async async; /* a thread has put a job on `done` */
+	struct ev_async async; /* a thread has put a chore on `done` */
 	unsigned under_way; /* submitted, not yet completed; the loop's side only */
 
 	pthread_mutex_t mutex; /* guards all below */
-	pthread_cond_t more; /* a job was queued, or it is time to end */
+	pthread_cond_t more; /* a chore was queued, or it is time to end */
 	pthread_cond_t left; /* a thread has ended */
-	struct job *queue, *done;
+	struct chore *queue, *done;
 	unsigned threads, idle;
 	bool ending;
 };
 
-/* Hands finished jobs back, on the loop. */
+/* Hands finished chores back, on the loop. */
 static void complete(struct worker *worker)
 {
-	struct job *done, *job;
+	struct chore *done, *chore;
 
 	pthread_mutex_lock(&worker->mutex);
 	done = take(worker->done);
 	pthread_mutex_unlock(&worker->mutex);
-	while ((job = done) != NULL) {
-		LL_DELETE(done, job);
-		job->next = NULL;
+	while ((chore = done) != NULL) {
+		LL_DELETE(done, chore);
+		chore->next = NULL;
 		if (--worker->under_way == 0)
 			ev_unref(worker->loop->ev);
-		job->completed(job);
+		chore->completed(chore);
 	}
 }
 
@@ -55,22 +55,22 @@ static void on_async(struct ev_loop *ev, struct ev_async *watcher, int revents)
 static void *serve(void *arg)
 {
 	struct worker *worker = arg;
-	struct job *job;
+	struct chore *chore;
 
 	pthread_mutex_lock(&worker->mutex);
 	while (!worker->ending) {
-		job = worker->queue;
-		if (job == NULL) {
+		chore = worker->queue;
+		if (chore == NULL) {
 			worker->idle++;
 			pthread_cond_wait(&worker->more, &worker->mutex);
 			worker->idle--;
 			continue;
 		}
-		LL_DELETE(worker->queue, job);
+		LL_DELETE(worker->queue, chore);
 		pthread_mutex_unlock(&worker->mutex);
-		job->run(job);
+		chore->run(chore);
 		pthread_mutex_lock(&worker->mutex);
-		LL_APPEND(worker->done, job);
+		LL_APPEND(worker->done, chore);
 		if (!worker->ending)
 			ev_async_send(worker->loop->ev, &worker->async);
 	}
@@ -90,7 +90,7 @@ struct worker *worker_new(struct loop *loop)
 	pthread_cond_init(&worker->left, NULL);
 	ev_async_init(&worker->async, on_async);
 	ev_async_start(loop->ev, &worker->async);
-	ev_unref(loop->ev); /* only jobs keep the loop running */
+	ev_unref(loop->ev); /* only chores keep the loop running */
 	return worker;
 }
 
@@ -112,39 +112,39 @@ static bool start_thread(struct worker *worker)
 	return true;
 }
 
-void worker_submit(struct worker *worker, struct job *job)
+void worker_submit(struct worker *worker, struct chore *chore)
 {
-	struct job *other;
+	struct chore *other;
 	unsigned queued;
 	bool served = true;
 
-	job->abandoned = false;
-	job->next = NULL;
+	chore->abandoned = false;
+	chore->next = NULL;
 	if (worker->under_way++ == 0)
 		ev_ref(worker->loop->ev);
 	pthread_mutex_lock(&worker->mutex);
-	LL_APPEND(worker->queue, job);
+	LL_APPEND(worker->queue, chore);
 	LL_COUNT(worker->queue, other, queued);
 	if (queued > worker->idle && worker->threads < LIMIT_WORKER_THREADS)
 		served = start_thread(worker) || worker->threads > 0;
 	if (!served)
-		LL_DELETE(worker->queue, job);
+		LL_DELETE(worker->queue, chore);
 	pthread_cond_signal(&worker->more);
 	pthread_mutex_unlock(&worker->mutex);
 	if (served)
 		return;
 
 	/* No thread can be had: blocking for a moment is better than an account without lookups. */
-	job->run(job);
+	chore->run(chore);
 	pthread_mutex_lock(&worker->mutex);
-	LL_APPEND(worker->done, job);
+	LL_APPEND(worker->done, chore);
 	pthread_mutex_unlock(&worker->mutex);
 	ev_async_send(worker->loop->ev, &worker->async);
 }
 
-void worker_abandon(struct job *job)
+void worker_abandon(struct chore *chore)
 {
-	job->abandoned = true;
+	chore->abandoned = true;
 }
 
 /* Waits until all threads have ended, but not for ever.  The mutex is held. */
@@ -161,7 +161,7 @@ static void wait_for_threads(struct worker *worker)
 
 struct worker *worker_free(struct worker *worker)
 {
-	struct job *job;
+	struct chore *chore;
 	bool hung;
 
 	if (worker == NULL)
@@ -173,8 +173,8 @@ struct worker *worker_free(struct worker *worker)
 	hung = worker->threads > 0;
 	LL_CONCAT(worker->done, worker->queue);
 	worker->queue = NULL;
-	LL_FOREACH (worker->done, job)
-		job->abandoned = true;
+	LL_FOREACH (worker->done, chore)
+		chore->abandoned = true;
 	pthread_mutex_unlock(&worker->mutex);
 
 	complete(worker);

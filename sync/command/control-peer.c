@@ -18,7 +18,6 @@
 #include "sync/command/control-status.h"
 #include "sync/command/control-wire.h"
 #include "sync/config/account.h"
-#include "sync/core/change.h"
 #include "sync/engine/order.h"
 #include "sync/engine/status.h"
 #include "sync/net/stream.h"
@@ -43,7 +42,6 @@ struct control_order {
 	struct control *control;
 	struct control_peer *peer; /* NULL: gone */
 	struct control_request request;
-	struct engine_change change;
 	struct engine_order order;
 	struct ev_timer patience;
 	bool begun;
@@ -175,37 +173,17 @@ static void on_impatient(struct ev_loop *ev, struct ev_timer *timer, int revents
 					 engine_order_waits_for(order->control->engine)));
 }
 
-static int kind_of(enum control_command command)
-{
-	if (command == CONTROL_VERIFY)
-		return CHANGE_VERIFY;
-	return command == CONTROL_DELETE ? CHANGE_DELETE : CHANGE_RENAME;
-}
-
 static void submit(struct control_peer *peer, const struct control_request *own_request)
 {
 	struct control *control = peer->control;
 	struct control_order *order = xcalloc(1, sizeof(*order));
-	const struct control_request *request = &order->request;
-	bool changes =
-		own_request->command != CONTROL_SYNC && own_request->command != CONTROL_REPAIR;
 
 	order->control = control;
 	order->peer = peer;
 	order->request = *own_request;
-	order->change = (struct engine_change){
-		.kind = kind_of(request->command),
-		.names = request->mailboxes,
-		.local = request->local,
-		.remote = request->remote,
-		.database = request->database,
-	};
 	order->order = (struct engine_order){
-		.mailboxes = request->mailboxes,
-		.allow_deletions = request->allow_deletions,
-		.repair = request->command == CONTROL_REPAIR,
-		.change = changes ? &order->change : NULL,
-		.level = request->level,
+		.job = own_request->job,
+		.level = own_request->level,
 		.line = on_line,
 		.begun = on_begun,
 		.done = on_done,
@@ -252,7 +230,7 @@ static void take_request(struct control_peer *peer, json_t *own_object)
 	ev_timer_stop(peer->control->loop->ev, &peer->idle);
 	if (r < 0) {
 		control_peer_refuse(peer, reason);
-	} else if (request.command == CONTROL_STATUS) {
+	} else if (request.job.kind == JOB_STATUS) {
 		control_request_done(&request);
 		answer_status(peer);
 	} else if (peer->control->order_count >= LIMIT_CONTROL_PEERS) {

@@ -8,7 +8,14 @@
 #include "sync/base/xalloc.h"
 #include "sync/command/control-wire.h"
 
-static const char *const commands[] = {"sync", "repair", "delete", "rename", "status", "verify"};
+static const char *const commands[] = {
+	[JOB_SYNC] = "sync",
+	[JOB_REPAIR] = "repair",
+	[JOB_DELETE] = "delete",
+	[JOB_RENAME] = "rename",
+	[JOB_VERIFY] = "verify",
+	[JOB_STATUS] = "status",
+};
 static const char *const members[] = {
 	"command", "mailboxes", "allow_deletions", "targets", "level"};
 
@@ -20,16 +27,17 @@ static void add_target(json_t *targets, bool wanted, const char *name)
 
 json_t *control_request_object(const struct control_request *request)
 {
+	const struct job *job = &request->job;
 	json_t *mailboxes = json_array(), *targets = json_array();
 
-	for (size_t i = 0; request->mailboxes != NULL && request->mailboxes[i] != NULL; i++)
-		json_array_append_new(mailboxes, control_text(request->mailboxes[i]));
-	add_target(targets, request->local, "local");
-	add_target(targets, request->remote, "remote");
-	add_target(targets, request->database, "database");
-	return json_pack("{s:s, s:o, s:b, s:o, s:i}", "command", commands[request->command],
-		"mailboxes", mailboxes, "allow_deletions", request->allow_deletions, "targets",
-		targets, "level", request->level);
+	for (size_t i = 0; job->mailboxes != NULL && job->mailboxes[i] != NULL; i++)
+		json_array_append_new(mailboxes, control_text(job->mailboxes[i]));
+	add_target(targets, job->local, "local");
+	add_target(targets, job->remote, "remote");
+	add_target(targets, job->database, "database");
+	return json_pack("{s:s, s:o, s:b, s:o, s:i}", "command", commands[job->kind], "mailboxes",
+		mailboxes, "allow_deletions", job->allow_deletions, "targets", targets, "level",
+		request->level);
 }
 
 static int refuse(char **ret_reason, char *own_reason)
@@ -70,7 +78,7 @@ static int read_command(const json_t *value, struct control_request *ret, char *
 	for (size_t i = 0; name != NULL && i < ARRAY_LEN(commands); i++) {
 		if (strcmp(name, commands[i]) != 0)
 			continue;
-		ret->command = (enum control_command)i;
+		ret->job.kind = (enum job_kind)i;
 		return 0;
 	}
 	return refuse(ret_reason, xstrdup("the request has no command that this service knows"));
@@ -86,7 +94,7 @@ static int read_mailboxes(const json_t *value, struct control_request *ret, char
 	if (count == 0)
 		return 0;
 	mailboxes = xcalloc(count + 1, sizeof(*mailboxes));
-	ret->mailboxes = (const char *const *)mailboxes;
+	ret->job.mailboxes = (const char *const *)mailboxes;
 	for (size_t i = 0; i < count; i++) {
 		mailboxes[i] = control_text_value(json_array_get(value, i));
 		if (mailboxes[i] == NULL)
@@ -103,11 +111,11 @@ static int read_targets(const json_t *value, struct control_request *ret, char *
 		const char *name = json_string_value(json_array_get(value, i));
 
 		if (name != NULL && strcmp(name, "local") == 0)
-			ret->local = true;
+			ret->job.local = true;
 		else if (name != NULL && strcmp(name, "remote") == 0)
-			ret->remote = true;
+			ret->job.remote = true;
 		else if (name != NULL && strcmp(name, "database") == 0)
-			ret->database = true;
+			ret->job.database = true;
 		else
 			return refuse(ret_reason, xstrdup("\"targets\" has what is none"));
 	}
@@ -125,30 +133,29 @@ static int read_options(const json_t *object, struct control_request *ret, char 
 	if ((level != NULL && !json_is_integer(level)) || number < LOG_LEVEL_ERROR ||
 		number > LOG_LEVEL_DEBUG)
 		return refuse(ret_reason, xstrdup("\"level\" is no number from 0 to 4"));
-	ret->allow_deletions = json_is_true(allow);
+	ret->job.allow_deletions = json_is_true(allow);
 	ret->level = (enum log_level)number;
 	return 0;
 }
 
 /* As the command line is checked: a service trusts no caller in that. */
-static int check(const struct control_request *request, char **ret_reason)
+static int check(const struct job *job, char **ret_reason)
 {
-	bool changes = request->command == CONTROL_DELETE || request->command == CONTROL_RENAME;
+	bool changes = job->kind == JOB_DELETE || job->kind == JOB_RENAME;
 	size_t count = 0;
 
-	while (request->mailboxes != NULL && request->mailboxes[count] != NULL)
+	while (job->mailboxes != NULL && job->mailboxes[count] != NULL)
 		count++;
-	if (request->command == CONTROL_STATUS && count > 0)
+	if (job->kind == JOB_STATUS && count > 0)
 		return refuse(ret_reason, xstrdup("\"status\" takes no mailboxes"));
-	if (request->command == CONTROL_DELETE && count == 0)
+	if (job->kind == JOB_DELETE && count == 0)
 		return refuse(ret_reason, xstrdup("\"delete\" needs mailboxes"));
-	if (request->command == CONTROL_RENAME && count != 2)
+	if (job->kind == JOB_RENAME && count != 2)
 		return refuse(ret_reason, xstrdup("\"rename\" needs two mailboxes"));
-	if (changes && !request->local && !request->remote && !request->database)
+	if (changes && !job->local && !job->remote && !job->database)
 		return refuse(ret_reason, xstrdup("\"targets\" is empty"));
-	if (request->allow_deletions &&
-		(count == 0 || changes || request->command == CONTROL_STATUS ||
-			request->command == CONTROL_VERIFY))
+	if (job->allow_deletions &&
+		(count == 0 || changes || job->kind == JOB_STATUS || job->kind == JOB_VERIFY))
 		return refuse(ret_reason, xstrdup("\"allow_deletions\" has no meaning here"));
 	return 0;
 }
@@ -168,7 +175,7 @@ int control_request_parse(const json_t *object, struct control_request *ret, cha
 	if (r == 0)
 		r = read_options(object, ret, ret_reason);
 	if (r == 0)
-		r = check(ret, ret_reason);
+		r = check(&ret->job, ret_reason);
 	if (r < 0)
 		control_request_done(ret);
 	return r;
@@ -176,8 +183,8 @@ int control_request_parse(const json_t *object, struct control_request *ret, cha
 
 void control_request_done(struct control_request *request)
 {
-	for (size_t i = 0; request->mailboxes != NULL && request->mailboxes[i] != NULL; i++)
-		free((char *)request->mailboxes[i]);
-	free((void *)request->mailboxes);
-	request->mailboxes = NULL;
+	for (size_t i = 0; request->job.mailboxes != NULL && request->job.mailboxes[i] != NULL; i++)
+		free((char *)request->job.mailboxes[i]);
+	free((void *)request->job.mailboxes);
+	request->job.mailboxes = NULL;
 }

@@ -7,21 +7,10 @@
 #include <stdbool.h>
 
 #include "sync/base/log.h"
-
-enum control_command {
-	CONTROL_SYNC,
-	CONTROL_REPAIR,
-	CONTROL_DELETE,
-	CONTROL_RENAME,
-	CONTROL_STATUS,
-	CONTROL_VERIFY,
-};
+#include "sync/core/job.h"
 
 struct control_request {
-	enum control_command command;
-	const char *const *mailboxes; /* as on the command line, NULL-terminated; NULL: none */
-	bool allow_deletions; /* CONTROL_SYNC and CONTROL_REPAIR */
-	bool local, remote, database; /* CONTROL_DELETE and CONTROL_RENAME: where */
+	struct job job;
 	enum log_level level; /* of the messages wanted */
 };
 

@@ -6,10 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sync/core/job.h"
+
 struct account;
 struct action_receiver;
 struct client_counter;
-struct engine_change;
 struct hint_receiver;
 struct loop;
 struct news_receiver;
@@ -17,11 +18,7 @@ struct sync;
 struct worker;
 
 struct sync_options {
-	const char *const *mailboxes; /* from the command line, NULL-terminated; NULL for the
-					 configured ones */
-	bool allow_deletions;
-	bool repair;
-	const struct engine_change *change; /* --delete, --rename; or NULL */
+	struct job job; /* not JOB_STATUS */
 	bool stay; /* --watch, --notify, --proxy */
 	bool push; /* --notify, --proxy */
 	bool follow; /* --proxy */

@@ -16,6 +16,7 @@
 
 #include "sync/base/log.h"
 #include "sync/base/loop.h"
+#include "sync/core/job.h"
 #include "sync/core/mailbox.h"
 #include "sync/core/request.h"
 #include "sync/core/side.h"
@@ -25,7 +26,6 @@
 
 struct account;
 struct core;
-struct engine_change;
 struct flag_pool;
 struct news_receiver;
 struct response;
@@ -40,11 +40,7 @@ struct core_options {
 	const char *const *local_folders; /* what the embedded store writes to, NULL-terminated; or
 					     NULL */
 	struct db *db; /* open and locked */
-	const char *const *mailboxes; /* names on the command line, NULL-terminated, or NULL for the
-					 configured ones */
-	bool allow_deletions; /* the brake is off for `mailboxes` */
-	bool repair; /* compare everything with the database, and mend what differs */
-	const struct engine_change *change; /* or NULL; `mailboxes` are its names then */
+	struct job job; /* not JOB_STATUS */
 	bool stay; /* keep synchronising */
 	bool push; /* NOTIFY, else IDLE, on both sides; otherwise only look at intervals */
 	bool follow; /* what is seen to be renamed or deleted on one side is so on the other */
@@ -53,13 +49,6 @@ struct core_options {
 	struct news_receiver *news; /* or NULL */
 	const char *const *foreign; /* list-references of other accounts in the same local store,
 				       NULL-terminated, or NULL: what begins with one is theirs */
-};
-
-/* What the lists and the mailboxes are looked at for: the options, or an order. */
-struct wish {
-	const char *const *mailboxes;
-	bool allow_deletions, repair;
-	const struct engine_change *change;
 };
 
 /* What the rooms below tell the engine.  Nobody is freed from within. */
@@ -102,8 +91,9 @@ struct core {
 	struct mailbox *mailboxes; /* uthash by name: those that the database has */
 	struct mailbox *queue; /* to be run (utlist) */
 
-	struct wish asked;
-	bool ordered; /* … by an order, which is under way */
+	struct job
+		asked; /* what the lists and the mailboxes are looked at for: the options' job … */
+	bool ordered; /* … or that of an order, which is under way */
 	bool first_done; /* all was looked at once */
 	bool incomplete; /* something was left undone */
 	uint64_t copied; /* messages */

@@ -214,7 +214,7 @@ static bool replay(struct engine *engine)
 
 static enum step begin_tree(struct engine *engine)
 {
-	if (engine->core.asked.change != NULL) {
+	if (job_is_edit(&engine->core.asked)) {
 		edit_begin(&engine->tree);
 	} else if (!tree_begin(&engine->tree)) {
 		network_connect_anew(engine, "several mailboxes are not listed any more");
@@ -238,7 +238,7 @@ static enum step relist(struct engine *engine)
 /* What mail clients did comes first: the lists show its results on one side only. */
 static enum step replaying(struct engine *engine)
 {
-	if (engine->core.asked.change == NULL &&
+	if (!job_is_edit(&engine->core.asked) &&
 		(replay(engine) || journal_holds_tree(&engine->journal)))
 		return STEP_WAIT;
 	return engine->replayed ? relist(engine) : begin_tree(engine);
@@ -324,7 +324,7 @@ static enum step tree_answered(struct engine *engine)
 {
 	if (engine->barrier.waiting > 0)
 		return STEP_WAIT;
-	if (engine->core.asked.change != NULL)
+	if (job_is_edit(&engine->core.asked))
 		return change_done(engine);
 	if (!tree_end(&engine->tree)) {
 		engine_database_failed(engine);

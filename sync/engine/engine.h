@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "sync/core/change.h"
+#include "sync/core/job.h"
 #include "sync/deeds/action.h"
 #include "sync/engine/hint.h"
 #include "sync/imap/session.h"

@@ -20,14 +20,7 @@ enum { PATIENCE = 10 }; /* seconds that orders wait for a connection */
 
 static void ask_as_configured(struct engine *engine)
 {
-	const struct core_options *options = engine->core.options;
-
-	engine->core.asked = (struct wish){
-		.mailboxes = options->mailboxes,
-		.allow_deletions = options->allow_deletions,
-		.repair = options->repair,
-		.change = options->change,
-	};
+	engine->core.asked = engine->core.options->job;
 }
 
 /* --- What is said meanwhile --- */
@@ -86,12 +79,7 @@ static void begin(struct engine *engine, struct engine_order *order)
 
 	engine->order = order;
 	engine->core.ordered = true;
-	engine->core.asked = (struct wish){
-		.mailboxes = order->mailboxes,
-		.allow_deletions = order->allow_deletions,
-		.repair = order->repair,
-		.change = order->change,
-	};
+	engine->core.asked = order->job;
 	engine->incomplete_before = engine->core.incomplete;
 	engine->core.incomplete = false;
 	HASH_ITER (hh, engine->core.mailboxes, mailbox, next) {

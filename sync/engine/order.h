@@ -11,17 +11,13 @@
 #include <time.h>
 
 #include "sync/base/log.h"
+#include "sync/core/job.h"
 
 struct engine;
-struct engine_change;
 
 /* Everything in it is the caller's, and must stay until done(), or until it is withdrawn. */
 struct engine_order {
-	/* As in core_options: */
-	const char *const *mailboxes; /* as on the command line, NULL-terminated; NULL: all */
-	bool allow_deletions;
-	bool repair;
-	const struct engine_change *change;
+	struct job job; /* not JOB_STATUS */
 
 	enum log_level level; /* of the messages wanted */
 	/* What is said about it, as log.h has it; from within a message to the log. */

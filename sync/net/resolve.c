@@ -15,7 +15,7 @@
 #include "sync/net/reason.h"
 
 struct resolve {
-	struct job job; /* with a thread until `done` */
+	struct chore chore; /* with a thread until `done` */
 	bool done;
 	struct task *waiter;
 	char *host; /* NULL: loopback */
@@ -38,9 +38,9 @@ static void look_up(struct resolve *resolve)
 	resolve->system_error = errno;
 }
 
-static void run(struct job *job)
+static void run(struct chore *chore)
 {
-	look_up(container_of(job, struct resolve, job));
+	look_up(container_of(chore, struct resolve, chore));
 }
 
 static void release(struct resolve *resolve)
@@ -62,11 +62,11 @@ static void finish(struct resolve *resolve)
 	task_wake(resolve->waiter);
 }
 
-static void completed(struct job *job)
+static void completed(struct chore *chore)
 {
-	struct resolve *resolve = container_of(job, struct resolve, job);
+	struct resolve *resolve = container_of(chore, struct resolve, chore);
 
-	if (job->abandoned)
+	if (chore->abandoned)
 		release(resolve);
 	else
 		finish(resolve);
@@ -107,7 +107,7 @@ struct resolve *resolve_start(
 {
 	struct resolve *resolve = xcalloc(1, sizeof(*resolve));
 
-	resolve->job = (struct job){.run = run, .completed = completed};
+	resolve->chore = (struct chore){.run = run, .completed = completed};
 	resolve->waiter = waiter;
 	resolve->host = xstrdup(host);
 	(void)snprintf(resolve->port, sizeof(resolve->port), "%u", port & 0xffff);
@@ -117,7 +117,7 @@ struct resolve *resolve_start(
 	} else {
 		/* Not AI_ADDRCONFIG: offline it hides names that /etc/hosts maps to loopback. */
 		resolve->flags = AI_IDN;
-		worker_submit(worker, &resolve->job);
+		worker_submit(worker, &resolve->chore);
 	}
 	return resolve;
 }
@@ -144,7 +144,7 @@ struct resolve *resolve_free(struct resolve *resolve)
 	if (resolve->done)
 		release(resolve);
 	else
-		worker_abandon(&resolve->job); /* completed() releases it */
+		worker_abandon(&resolve->chore); /* completed() releases it */
 	return NULL;
 }
 

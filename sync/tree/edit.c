@@ -16,7 +16,7 @@
 
 bool change_name(struct tree *tree, size_t index, struct mailbox_name *ret)
 {
-	const char *name = tree->core->asked.change->names[index];
+	const char *name = tree->core->asked.mailboxes[index];
 
 	return mailbox_from_wire((struct slice){.data = name, .len = strlen(name)},
 		tree->core->local.delimiter, "", ret);
@@ -53,7 +53,7 @@ static bool on_deleted(struct request *request)
 {
 	size_t index = container_of(request, struct change_request, request)->index;
 	struct tree *tree = request->side->core->tree;
-	const char *name = tree->core->asked.change->names[index];
+	const char *name = tree->core->asked.mailboxes[index];
 	_cleanup_free_ char *reason = NULL;
 
 	if (request->command.outcome == OUTCOME_LOST ||
@@ -109,14 +109,14 @@ static int delete_known(struct tree *tree, size_t index, const struct mailbox_na
 	core_forget_mailbox(tree->core, mailbox);
 	tree->edit.done[index] = true;
 	log_notice(DATABASE_CONTEXT(tree->core), "Removed mailbox %s",
-		tree->core->asked.change->names[index]);
+		tree->core->asked.mailboxes[index]);
 	return 0;
 }
 
 /* Before anything is deleted. */
 static void check_deletions(struct tree *tree)
 {
-	const char *const *names = tree->core->asked.change->names;
+	const char *const *names = tree->core->asked.mailboxes;
 
 	for (size_t i = 0; names[i] != NULL; i++) {
 		struct mailbox_name name = {0};
@@ -126,7 +126,7 @@ static void check_deletions(struct tree *tree)
 				CORE_CONTEXT(tree->core), "Invalid mailbox name \"%s\"", names[i]);
 			change_refuse(tree, i);
 		} else if (mailbox_name_equal(name.data, name.len, "INBOX", 5) &&
-			   (tree->core->asked.change->local || tree->core->asked.change->remote)) {
+			   (tree->core->asked.local || tree->core->asked.remote)) {
 			log_error(CORE_CONTEXT(tree->core), "%s can't be deleted", names[i]);
 			change_refuse(tree, i);
 		}
@@ -136,19 +136,19 @@ static void check_deletions(struct tree *tree)
 
 static int delete_at(struct tree *tree, enum change_stage stage)
 {
-	const struct engine_change *change = tree->core->asked.change;
+	const struct job *job = &tree->core->asked;
 	int r = 0;
 
-	for (size_t i = 0; change->names[i] != NULL && r >= 0; i++) {
+	for (size_t i = 0; job->mailboxes[i] != NULL && r >= 0; i++) {
 		struct mailbox_name name;
 
 		if (tree->edit.failed[i] || !change_name(tree, i, &name))
 			continue;
-		if ((stage == CHANGE_COUNT || stage == CHANGE_LOCAL) && change->local)
+		if ((stage == CHANGE_COUNT || stage == CHANGE_LOCAL) && job->local)
 			delete_on(&tree->core->local, i, &name, stage);
-		if ((stage == CHANGE_COUNT || stage == CHANGE_REMOTE) && change->remote)
+		if ((stage == CHANGE_COUNT || stage == CHANGE_REMOTE) && job->remote)
 			delete_on(&tree->core->remote, i, &name, stage);
-		if (stage == CHANGE_DATABASE && change->database)
+		if (stage == CHANGE_DATABASE && job->database)
 			r = delete_known(tree, i, &name);
 		free(name.data);
 	}
@@ -157,22 +157,21 @@ static int delete_at(struct tree *tree, enum change_stage stage)
 
 static void say_not_found(struct tree *tree)
 {
-	const struct engine_change *change = tree->core->asked.change;
+	const struct job *job = &tree->core->asked;
 
-	for (size_t i = 0; change->names[i] != NULL; i++) {
+	for (size_t i = 0; job->mailboxes[i] != NULL; i++) {
 		if (!tree->edit.done[i] && !tree->edit.failed[i])
 			log_notice(CORE_CONTEXT(tree->core),
 				"There is no mailbox %s on any target: nothing to %s",
-				change->names[i],
-				change->kind == CHANGE_DELETE ? "delete" : "rename");
-		if (change->kind == CHANGE_RENAME)
+				job->mailboxes[i], job->kind == JOB_DELETE ? "delete" : "rename");
+		if (job->kind == JOB_RENAME)
 			return;
 	}
 }
 
 static int change_at(struct tree *tree, enum change_stage stage)
 {
-	if (tree->core->asked.change->kind == CHANGE_RENAME)
+	if (tree->core->asked.kind == JOB_RENAME)
 		return rename_at(tree, stage);
 	if (stage == CHANGE_CHECK)
 		check_deletions(tree);
@@ -201,7 +200,7 @@ void edit_begin(struct tree *tree)
 		verify_begin(tree);
 		return;
 	}
-	while (tree->core->asked.change->names[count] != NULL)
+	while (tree->core->asked.mailboxes[count] != NULL)
 		count++;
 	tree->edit = (struct edit){
 		.stage = CHANGE_CHECK,

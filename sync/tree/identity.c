@@ -233,7 +233,7 @@ static bool is_begun(const struct tree *tree)
 void identity_note_renamed(struct tree *tree)
 {
 	/* A list of named mailboxes says nothing of others. */
-	if (tree->core->asked.mailboxes != NULL || tree->core->asked.change != NULL)
+	if (tree->core->asked.mailboxes != NULL || job_is_edit(&tree->core->asked))
 		return;
 	if (!tree->core->options->follow && !is_begun(tree))
 		return;

@@ -82,9 +82,8 @@ static void add_pattern(struct list_pattern **patterns, size_t *count, char *own
 /* Names on the command line are written with the local delimiter. */
 static void add_names(struct side *side, struct list_pattern **patterns, size_t *count)
 {
-	const char *const *names = side->core->tree->core->asked.mailboxes;
-	const struct engine_change *change = side->core->tree->core->asked.change;
-	char local_delimiter = side->core->tree->core->local.delimiter;
+	const char *const *names = side->core->asked.mailboxes;
+	char local_delimiter = side->core->local.delimiter;
 
 	for (size_t i = 0; names[i] != NULL; i++) {
 		size_t len = strlen(names[i]);
@@ -93,8 +92,7 @@ static void add_names(struct side *side, struct list_pattern **patterns, size_t 
 
 		add_pattern(patterns, count, pattern, len);
 		/* A rename takes the children along. */
-		if (i == 0 && change != NULL && change->kind == CHANGE_RENAME &&
-			side->delimiter != '\0')
+		if (i == 0 && side->core->asked.kind == JOB_RENAME && side->delimiter != '\0')
 			add_pattern(patterns, count, xasprintf("%s%c*", pattern, side->delimiter),
 				len + 2);
 	}
@@ -103,8 +101,8 @@ static void add_names(struct side *side, struct list_pattern **patterns, size_t 
 /* What to ask the server for; configured patterns have NUL for the delimiter. */
 static struct list_pattern *make_patterns(struct side *side, size_t *ret_count)
 {
-	const char *const *names = side->core->tree->core->asked.mailboxes;
-	const struct account *account = side->core->tree->core->options->account;
+	const char *const *names = side->core->asked.mailboxes;
+	const struct account *account = side->core->options->account;
 	struct list_pattern *patterns = NULL;
 	size_t count = 0;
 
@@ -123,9 +121,9 @@ static struct list_pattern *make_patterns(struct side *side, size_t *ret_count)
 
 static void put_selection(struct command *command, const struct side *side)
 {
-	const struct account *account = side->core->tree->core->options->account;
+	const struct account *account = side->core->options->account;
 
-	if (side->core->tree->core->asked.mailboxes != NULL || account->list_select_opts == NULL ||
+	if (side->core->asked.mailboxes != NULL || account->list_select_opts == NULL ||
 		account->list_select_opts[0] == NULL)
 		return;
 	command_puts(command, "(");
@@ -314,7 +312,7 @@ bool tree_is_in_scope(const struct tree *tree, const struct mailbox_name *name)
 	const struct core_options *options = tree->core->options;
 	const struct account *account = options->account;
 
-	return options->mailboxes == NULL && asks_for_all(account) &&
+	return options->job.mailboxes == NULL && asks_for_all(account) &&
 	       (account->list_select_opts == NULL || account->list_select_opts[0] == NULL) &&
 	       (account->ignore_mailbox == NULL ||
 		       !listing_is_ignored(account->ignore_mailbox, name->data, name->len)) &&

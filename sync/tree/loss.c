@@ -80,6 +80,5 @@ void loss_say(struct side *side, size_t index)
 	if (loss->alone > 0)
 		log_warning(SIDE_CONTEXT(side, NULL),
 			"%" PRIu64 " of the %" PRIu64 " message(s) in %s were on that side only",
-			loss->alone, loss->messages,
-			side->core->tree->core->asked.change->names[index]);
+			loss->alone, loss->messages, side->core->asked.mailboxes[index]);
 }

@@ -266,13 +266,13 @@ static void note_listed(struct mailbox_side *side, struct mailbox *mailbox, stru
 /* It is to be run, be there something to do or not. */
 static bool is_wanted(const struct core *core, struct mailbox *mailbox)
 {
-	const struct wish *asked = &core->asked;
+	const struct job *asked = &core->asked;
 
 	mailbox->ordered = core->ordered;
 	mailbox->deletions_ordered |= asked->allow_deletions;
-	mailbox->repair |= asked->repair;
+	mailbox->repair |= asked->kind == JOB_REPAIR;
 	/* A command that names mailboxes also tries what is left out of them. */
-	return asked->allow_deletions || asked->repair ||
+	return asked->allow_deletions || asked->kind == JOB_REPAIR ||
 	       (asked->mailboxes != NULL &&
 		       (core->ordered || (!core->first_done && mailbox->left_out.rows > 0)));
 }

@@ -19,18 +19,18 @@
 
 struct rename {
 	struct tree *tree;
-	const struct engine_change *change;
+	const struct job *job;
 	struct mailbox_name from, to;
 };
 
 static const char *old_name(const struct tree *tree)
 {
-	return tree->core->asked.change->names[0];
+	return tree->core->asked.mailboxes[0];
 }
 
 static const char *new_name(const struct tree *tree)
 {
-	return tree->core->asked.change->names[1];
+	return tree->core->asked.mailboxes[1];
 }
 
 static bool is_selectable_at(struct side *side, const struct mailbox_name *name)
@@ -82,21 +82,21 @@ static void look(const struct rename *rename, struct place places[3])
 
 	places[0] = (struct place){
 		.name = "local",
-		.chosen = rename->change->local,
+		.chosen = rename->job->local,
 		.has_old = is_there(rename, &tree->core->local),
 		.has_new = is_selectable_at(&tree->core->local, &rename->to),
 		.renamed = is_renamed_at(rename, &tree->core->local),
 	};
 	places[1] = (struct place){
 		.name = "remote",
-		.chosen = rename->change->remote,
+		.chosen = rename->job->remote,
 		.has_old = is_there(rename, &tree->core->remote),
 		.has_new = is_selectable_at(&tree->core->remote, &rename->to),
 		.renamed = is_renamed_at(rename, &tree->core->remote),
 	};
 	places[2] = (struct place){
 		.name = "database",
-		.chosen = rename->change->database,
+		.chosen = rename->job->database,
 		.has_old = subtree_is_known(rename->tree->core, &rename->from),
 		.has_new = core_find_mailbox(tree->core, rename->to.data, rename->to.len) != NULL,
 	};
@@ -209,12 +209,12 @@ static int check(const struct rename *rename)
 {
 	struct tree *tree = rename->tree;
 
-	if (rename->change->remote) {
+	if (rename->job->remote) {
 		check_name_of(&tree->core->remote, &rename->from, old_name(tree));
 		check_name_of(&tree->core->remote, &rename->to, new_name(tree));
 	}
 	check_taken(rename);
-	if (tree->edit.failed[0] || !rename->change->database)
+	if (tree->edit.failed[0] || !rename->job->database)
 		return 0;
 	return check_rows(rename);
 }
@@ -225,8 +225,8 @@ static void say_half_done(struct tree *tree)
 
 	if (!tree->edit.local_renamed)
 		return;
-	on = advise(tree, tree->core->asked.change->database ? "remote,database" : "remote",
-		"--rename", old_name(tree), new_name(tree));
+	on = advise(tree, tree->core->asked.database ? "remote,database" : "remote", "--rename",
+		old_name(tree), new_name(tree));
 	undo = advise(tree, "local", "--rename", new_name(tree), old_name(tree));
 	log_error(SIDE_CONTEXT(&tree->core->local, NULL),
 		"Mailbox %s is renamed already. Run `%s` to go on, or `%s` to undo it",
@@ -340,15 +340,15 @@ static int take_stage(const struct rename *rename, enum change_stage stage)
 	case CHANGE_CHECK:
 		return check(rename);
 	case CHANGE_LOCAL:
-		if (rename->change->local)
+		if (rename->job->local)
 			rename_on(rename, &tree->core->local);
 		return 0;
 	case CHANGE_REMOTE:
-		if (rename->change->remote)
+		if (rename->job->remote)
 			rename_on(rename, &tree->core->remote);
 		return 0;
 	case CHANGE_DATABASE:
-		return rename->change->database ? rename_known(rename) : 0;
+		return rename->job->database ? rename_known(rename) : 0;
 	case CHANGE_COUNT:
 	case CHANGE_SUBSCRIPTIONS:
 	case CHANGE_OVER:
@@ -372,7 +372,7 @@ static void follow(const struct rename *rename)
 
 int rename_at(struct tree *tree, enum change_stage stage)
 {
-	struct rename rename = {.tree = tree, .change = tree->core->asked.change};
+	struct rename rename = {.tree = tree, .job = &tree->core->asked};
 	int r = 0;
 
 	if (!change_name(tree, 0, &rename.from) || !change_name(tree, 1, &rename.to)) {

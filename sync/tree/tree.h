@@ -11,7 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sync/core/change.h"
 #include "sync/core/core.h"
 #include "sync/tree/listing.h"
 
@@ -107,7 +106,7 @@ void edit_done(struct tree *tree);
 /* Whether the order is --verify: nothing is written then. */
 static inline bool core_verifies(const struct core *core)
 {
-	return core->asked.change != NULL && core->asked.change->kind == CHANGE_VERIFY;
+	return core->asked.kind == JOB_VERIFY;
 }
 
 #endif

@@ -12,14 +12,16 @@ static void check_same(const struct control_request *a, const struct control_req
 {
 	size_t i = 0;
 
-	CHECK(a->command == b->command && a->allow_deletions == b->allow_deletions);
-	CHECK(a->local == b->local && a->remote == b->remote && a->database == b->database);
-	CHECK(a->level == b->level && (a->mailboxes == NULL) == (b->mailboxes == NULL));
-	if (a->mailboxes == NULL)
+	CHECK(a->job.kind == b->job.kind && a->job.allow_deletions == b->job.allow_deletions);
+	CHECK(a->job.local == b->job.local && a->job.remote == b->job.remote &&
+		a->job.database == b->job.database);
+	CHECK(a->level == b->level && (a->job.mailboxes == NULL) == (b->job.mailboxes == NULL));
+	if (a->job.mailboxes == NULL)
 		return;
-	for (; a->mailboxes[i] != NULL; i++)
-		CHECK(b->mailboxes[i] != NULL && strcmp(a->mailboxes[i], b->mailboxes[i]) == 0);
-	CHECK(b->mailboxes[i] == NULL);
+	for (; a->job.mailboxes[i] != NULL; i++)
+		CHECK(b->job.mailboxes[i] != NULL &&
+			strcmp(a->job.mailboxes[i], b->job.mailboxes[i]) == 0);
+	CHECK(b->job.mailboxes[i] == NULL);
 }
 
 static void say_again(const struct control_request *request)

@@ -13,7 +13,7 @@ TYPES = {"sync/imap/flags.h", "sync/imap/mailbox.h", "sync/imap/seqset.h", "sync
 ROOMS = ["core", "deeds", "tree", "replay", "run", "engine"]
 BELOW = {"sync/base", "sync/net", "sync/imap", "sync/state", "sync/plan"}
 ACCOUNT = {"sync/config/account.h", "sync/config/values.h"}
-FOR_PROXY = {"sync/deeds/action.h", "sync/engine/hint.h", "sync/core/news.h", "sync/core/change.h"}
+FOR_PROXY = {"sync/deeds/action.h", "sync/engine/hint.h", "sync/core/news.h", "sync/core/job.h"}
 MAY_USE = {
     "sync/base": set(),
     "sync/net": {"sync/base"},

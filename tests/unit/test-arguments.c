@@ -54,21 +54,22 @@ static void assert_mailboxes(const struct arguments *arguments, const char *firs
 {
 	size_t found = 0;
 
-	while (arguments->mailboxes != NULL && arguments->mailboxes[found] != NULL)
+	while (arguments->job.mailboxes != NULL && arguments->job.mailboxes[found] != NULL)
 		found++;
 	assert_int_equal(found, count);
 	if (count > 0)
-		assert_string_equal(arguments->mailboxes[0], first);
+		assert_string_equal(arguments->job.mailboxes[0], first);
 }
 
 static void test_nothing(void **state)
 {
 	struct arguments arguments = parsed("");
 
-	assert_null(arguments.mailboxes);
+	assert_null(arguments.job.mailboxes);
 	assert_null(arguments.configs[0]);
-	assert_true(arguments.local && arguments.remote && arguments.database);
-	assert_false(arguments.watch || arguments.notify || arguments.proxy || arguments.repair);
+	assert_true(arguments.job.local && arguments.job.remote && arguments.job.database);
+	assert_false(arguments.watch || arguments.notify || arguments.proxy);
+	assert_int_equal(arguments.job.kind, JOB_SYNC);
 	assert_int_equal(arguments.debug, 0);
 }
 
@@ -137,38 +138,39 @@ static void test_commands(void **state)
 {
 	struct arguments arguments = parsed("--repair");
 
-	assert_true(arguments.repair);
-	assert_null(arguments.mailboxes);
+	assert_int_equal(arguments.job.kind, JOB_REPAIR);
+	assert_null(arguments.job.mailboxes);
 	assert_mailboxes((arguments = parsed("--repair a b"), &arguments), "a", 2);
 	arguments = parsed("--delete a");
-	assert_true(arguments.delete &&!arguments.rename);
+	assert_int_equal(arguments.job.kind, JOB_DELETE);
 	arguments = parsed("--rename a b");
-	assert_true(arguments.rename && !arguments.delete);
+	assert_int_equal(arguments.job.kind, JOB_RENAME);
 	assert_mailboxes(&arguments, "a", 2);
-	assert_true(parsed("--delete --delete a").delete);
+	assert_int_equal(parsed("--delete --delete a").job.kind, JOB_DELETE);
+	assert_int_equal(parsed("--verify").job.kind, JOB_VERIFY);
 }
 
 static void test_status(void **state)
 {
 	struct arguments arguments = parsed("--status");
 
-	assert_true(arguments.status && !arguments.json);
+	assert_true(arguments.job.kind == JOB_STATUS && !arguments.json);
 	arguments = parsed("--status=json --config x");
-	assert_true(arguments.status && arguments.json);
-	assert_true(parsed("--quiet --status").status);
+	assert_true(arguments.job.kind == JOB_STATUS && arguments.json);
+	assert_int_equal(parsed("--quiet --status").job.kind, JOB_STATUS);
 }
 
 static void test_targets(void **state)
 {
 	struct arguments arguments = parsed("--target=local --delete a");
 
-	assert_true(arguments.local && !arguments.remote && !arguments.database);
+	assert_true(arguments.job.local && !arguments.job.remote && !arguments.job.database);
 	arguments = parsed("--delete --target=database,remote a");
-	assert_true(!arguments.local && arguments.remote && arguments.database);
+	assert_true(!arguments.job.local && arguments.job.remote && arguments.job.database);
 	arguments = parsed("--target local --target remote --target local --rename a b");
-	assert_true(arguments.local && arguments.remote && !arguments.database);
+	assert_true(arguments.job.local && arguments.job.remote && !arguments.job.database);
 	arguments = parsed("--target=local,remote,database --delete a");
-	assert_true(arguments.local && arguments.remote && arguments.database);
+	assert_true(arguments.job.local && arguments.job.remote && arguments.job.database);
 }
 
 static void test_help_beats_conflicts(void **state)

@@ -170,15 +170,12 @@ static void test_requests(void **state)
 {
 	static const char *const one[] = {"INBOX", NULL}, *const two[] = {"a", "\xff", NULL};
 	static const struct control_request requests[] = {
-		{.command = CONTROL_SYNC, .level = LOG_LEVEL_INFO},
-		{.command = CONTROL_SYNC,
-			.mailboxes = one,
-			.allow_deletions = true,
-			.level = LOG_LEVEL_ERROR},
-		{.command = CONTROL_REPAIR, .mailboxes = two, .level = LOG_LEVEL_DEBUG},
-		{.command = CONTROL_DELETE, .mailboxes = one, .local = true},
-		{.command = CONTROL_RENAME, .mailboxes = two, .remote = true, .database = true},
-		{.command = CONTROL_STATUS},
+		{.job = {JOB_SYNC}, .level = LOG_LEVEL_INFO},
+		{.job = {JOB_SYNC, .mailboxes = one, .allow_deletions = true}},
+		{.job = {JOB_REPAIR, .mailboxes = two}, .level = LOG_LEVEL_DEBUG},
+		{.job = {JOB_DELETE, .mailboxes = one, .local = true}},
+		{.job = {JOB_RENAME, .mailboxes = two, .remote = true, .database = true}},
+		{.job = {JOB_STATUS}},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(requests); i++) {
@@ -190,16 +187,16 @@ static void test_requests(void **state)
 
 		assert_int_equal(control_request_parse(object, &found, &reason), 0);
 		json_decref(object);
-		assert_int_equal(found.command, wanted->command);
+		assert_int_equal(found.job.kind, wanted->job.kind);
 		assert_int_equal(found.level, wanted->level);
-		assert_int_equal(found.allow_deletions, wanted->allow_deletions);
-		assert_int_equal(found.local, wanted->local);
-		assert_int_equal(found.remote, wanted->remote);
-		assert_int_equal(found.database, wanted->database);
-		assert_true((found.mailboxes == NULL) == (wanted->mailboxes == NULL));
-		for (; wanted->mailboxes != NULL && wanted->mailboxes[n] != NULL; n++)
-			assert_string_equal(found.mailboxes[n], wanted->mailboxes[n]);
-		assert_true(wanted->mailboxes == NULL || found.mailboxes[n] == NULL);
+		assert_int_equal(found.job.allow_deletions, wanted->job.allow_deletions);
+		assert_int_equal(found.job.local, wanted->job.local);
+		assert_int_equal(found.job.remote, wanted->job.remote);
+		assert_int_equal(found.job.database, wanted->job.database);
+		assert_true((found.job.mailboxes == NULL) == (wanted->job.mailboxes == NULL));
+		for (; wanted->job.mailboxes != NULL && wanted->job.mailboxes[n] != NULL; n++)
+			assert_string_equal(found.job.mailboxes[n], wanted->job.mailboxes[n]);
+		assert_true(wanted->job.mailboxes == NULL || found.job.mailboxes[n] == NULL);
 		control_request_done(&found);
 	}
 }
@@ -211,7 +208,7 @@ static void test_least_request(void **state)
 
 	assert_int_equal(parse("{\"command\": \"sync\"}", &request, &reason), 0);
 	assert_int_equal(request.level, LOG_LEVEL_INFO);
-	assert_null(request.mailboxes);
+	assert_null(request.job.mailboxes);
 }
 
 static void test_requests_that_are_none(void **state)
@@ -245,7 +242,7 @@ static void test_requests_that_are_none(void **state)
 		if (parse(texts[i], &request, &reason) != -EINVAL)
 			fail_msg("taken: %s", texts[i]);
 		assert_non_null(reason);
-		assert_null(request.mailboxes); /* nothing is left to release */
+		assert_null(request.job.mailboxes); /* nothing is left to release */
 	}
 }
 

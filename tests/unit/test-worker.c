@@ -8,7 +8,7 @@
 #include "sync/base/worker.h"
 
 struct sum {
-	struct job job;
+	struct chore chore;
 	pthread_t thread; /* that ran it */
 	int operand, result;
 	int gate; /* read end of a pipe to wait for, or -1 */
@@ -16,11 +16,11 @@ struct sum {
 
 static unsigned completed, abandoned, right;
 static pthread_t main_thread;
-static atomic_uint hanging; /* jobs that wait at their gate */
+static atomic_uint hanging; /* chores that wait at their gate */
 
-static void run(struct job *job)
+static void run(struct chore *chore)
 {
-	struct sum *sum = container_of(job, struct sum, job);
+	struct sum *sum = container_of(chore, struct sum, chore);
 	char byte;
 
 	if (sum->gate >= 0) {
@@ -31,14 +31,14 @@ static void run(struct job *job)
 	sum->result = sum->operand * 2;
 }
 
-static void on_completed(struct job *job)
+static void on_completed(struct chore *chore)
 {
-	struct sum *sum = container_of(job, struct sum, job);
+	struct sum *sum = container_of(chore, struct sum, chore);
 
 	assert_true(pthread_equal(pthread_self(), main_thread));
 	completed++;
-	abandoned += job->abandoned;
-	if (!job->abandoned) {
+	abandoned += chore->abandoned;
+	if (!chore->abandoned) {
 		right += sum->result == sum->operand * 2;
 		assert_false(pthread_equal(sum->thread, main_thread));
 	}
@@ -49,10 +49,10 @@ static struct sum *submit(struct worker *worker, int operand, int gate)
 {
 	struct sum *sum = xcalloc(1, sizeof(*sum));
 
-	sum->job = (struct job){.run = run, .completed = on_completed};
+	sum->chore = (struct chore){.run = run, .completed = on_completed};
 	sum->operand = operand;
 	sum->gate = gate;
-	worker_submit(worker, &sum->job);
+	worker_submit(worker, &sum->chore);
 	return sum;
 }
 
@@ -76,7 +76,7 @@ static void many(void **state)
 	worker_free(worker);
 }
 
-/* The loop goes on as long as a job is under way, and no longer. */
+/* The loop goes on as long as a chore is under way, and no longer. */
 static void keeps_the_loop(void **state)
 {
 	struct worker *worker = worker_new(&loop);
@@ -112,7 +112,7 @@ static void abandon(void **state)
 	int gate[2];
 
 	assert_int_equal(pipe(gate), 0);
-	worker_abandon(&submit(worker, 1, gate[0])->job);
+	worker_abandon(&submit(worker, 1, gate[0])->chore);
 	close(gate[1]);
 	RUN_UNTIL(completed == 1);
 	assert_int_equal(abandoned, 1);
@@ -152,7 +152,7 @@ static void freed_while_hanging(void **state)
 	assert_int_equal(abandoned, 1);
 	assert_int_equal(sums[0]->result, 0);
 	ev_run(loop.ev, 0);
-	/* The gate stays shut: the threads and their jobs end with the process. */
+	/* The gate stays shut: the threads and their chores end with the process. */
 }
 
 static void freed_null(void **state)
