@@ -16,7 +16,6 @@
 
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
-#include "sync/core/copyuid.h"
 #include "sync/core/core.h"
 #include "sync/core/items.h"
 #include "sync/deeds/journal.h"
@@ -31,13 +30,6 @@ enum phase { BEGIN, CHECKED, CHUNK, IDENTIFIED, SEND, SENT };
 static bool is_move(const struct replay *replay)
 {
 	return replay->deed->kind == ACTION_MOVE;
-}
-
-/* RFC 6851.  Without it the messages are copied, and a run of the source sees that they are gone
- * here, and expunges them there. */
-static bool moves(const struct replay *replay)
-{
-	return is_move(replay) && side_has(replay->side, "MOVE");
 }
 
 /* The ordinary sync does what is left. */
@@ -144,7 +136,17 @@ static enum step check(struct replay *replay)
 	/* 0: it has gone meanwhile. */
 	if (messages->source_uidvalidity != 0 && messages->source_uidvalidity != source)
 		return leave(replay, "the source's UIDVALIDITY is another one");
-	messages->chunk = xcalloc(REPLAY_CHUNK, sizeof(*messages->chunk));
+	messages->identified = xcalloc(TRANSFER_MAX, sizeof(*messages->identified));
+	messages->chunk = (struct transfer){
+		.core = replay->core,
+		.side = replay->side,
+		.is_move = is_move(replay),
+		.resumes = true,
+		.source = messages->source->idx,
+		.target = messages->target->idx,
+		.uidvalidity = messages->uidvalidity,
+		.uidnext = messages->uidnext,
+	};
 	return replay_next(replay, CHUNK);
 }
 
@@ -169,25 +171,18 @@ static void add_to_chunk(struct replay *replay, size_t i)
 
 	if (uid == 0 || find_uid(replay, messages->target, messages->target_uids[i]) != 0)
 		return; /* not on the other side yet; or replayed before */
-	messages->chunk[messages->chunk_count++] = (struct moved){
-		.origin_source = messages->source_uids[i],
-		.origin_target = messages->target_uids[i],
-		.uid = uid,
-	};
+	transfer_add(&messages->chunk, &(const struct transferred){
+					       .origin_source = messages->source_uids[i],
+					       .origin_target = messages->target_uids[i],
+					       .uid = uid,
+				       });
 }
 
-static int by_uid(const void *one, const void *other)
+/* Either of the two places where it may be looked at: see identify_on(). */
+static void identify(struct messages *messages, size_t index, const struct identity *identity)
 {
-	const struct moved *a = one, *b = other;
-
-	return (a->uid > b->uid) - (a->uid < b->uid);
-}
-
-static struct moved *find_moved(const struct messages *messages, uint32_t uid)
-{
-	const struct moved key = {.uid = uid};
-
-	return bsearch(&key, messages->chunk, messages->chunk_count, sizeof(key), by_uid);
+	messages->chunk.list[index].identity = *identity;
+	messages->identified[index] = true;
 }
 
 static bool on_origin_identity(struct command *command, struct response *response)
@@ -197,11 +192,9 @@ static bool on_origin_identity(struct command *command, struct response *respons
 
 	if (!identity_from_fetch(response, &identity))
 		return false;
-	for (size_t i = 0; i < messages->chunk_count; i++)
-		if (messages->chunk[i].origin_target == response->fetch.uid) {
-			messages->chunk[i].identity = identity;
-			messages->chunk[i].identified = true;
-		}
+	for (size_t i = 0; i < messages->chunk.count; i++)
+		if (messages->chunk.list[i].origin_target == response->fetch.uid)
+			identify(messages, i, &identity);
 	return true;
 }
 
@@ -209,30 +202,24 @@ static bool on_identity(struct command *command, struct response *response)
 {
 	struct messages *messages = &replay_of(command)->messages;
 	struct identity identity;
-	struct moved *moved;
+	const struct transferred *moved;
 
 	if (!identity_from_fetch(response, &identity))
 		return false;
-	moved = find_moved(messages, response->fetch.uid);
-	if (moved != NULL) {
-		moved->identity = identity;
-		moved->identified = true;
-	}
+	moved = transfer_find(&messages->chunk, response->fetch.uid);
+	if (moved != NULL)
+		identify(messages, (size_t)(moved - messages->chunk.list), &identity);
 	return true;
 }
 
-/* The targets where it was done, or the sources on the other side; of those not yet identified, or
- * of all. */
-static void collect(
-	const struct messages *messages, bool origin, bool unidentified, struct seqset *set)
+/* Those not yet identified: the targets where it was done, or the sources on the other side. */
+static void collect(const struct messages *messages, bool origin, struct seqset *set)
 {
 	seqset_init(set);
-	for (size_t i = 0; i < messages->chunk_count; i++) {
-		const struct moved *moved = &messages->chunk[i];
-
-		if (!unidentified || !moved->identified)
-			(void)seqset_add(set, origin ? moved->origin_target : moved->uid);
-	}
+	for (size_t i = 0; i < messages->chunk.count; i++)
+		if (!messages->identified[i])
+			(void)seqset_add(set, origin ? messages->chunk.list[i].origin_target
+						     : messages->chunk.list[i].uid);
 }
 
 static void fetch_identities(struct replay *replay, struct side *side, const char *wire)
@@ -242,7 +229,7 @@ static void fetch_identities(struct replay *replay, struct side *side, const cha
 	struct seqset set;
 	size_t index = 0;
 
-	collect(&replay->messages, origin, true, &set);
+	collect(&replay->messages, origin, &set);
 	if (!seqset_is_empty(&set)) {
 		side_select(side, &replay->barrier, origin ? &replay->origin_view : &replay->view,
 			wire);
@@ -290,15 +277,16 @@ static enum step take_chunk(struct replay *replay)
 {
 	struct messages *messages = &replay->messages;
 
-	messages->chunk_count = 0;
-	while (messages->next < messages->count && messages->chunk_count < REPLAY_CHUNK &&
+	transfer_clear(&messages->chunk);
+	memset(messages->identified, 0, TRANSFER_MAX * sizeof(*messages->identified));
+	while (messages->next < messages->count && messages->chunk.count < TRANSFER_MAX &&
 		replay->end != REPLAY_BROKEN)
 		add_to_chunk(replay, messages->next++);
 	if (replay->end == REPLAY_BROKEN)
 		return STEP_DONE;
-	if (messages->chunk_count == 0)
+	if (messages->chunk.count == 0)
 		return finish(replay);
-	qsort(messages->chunk, messages->chunk_count, sizeof(*messages->chunk), by_uid);
+	transfer_sort(&messages->chunk);
 	/* The local store is asked first, where that costs nothing. */
 	identify_on(replay, &replay->core->local);
 	return replay_next(replay, IDENTIFIED);
@@ -311,94 +299,30 @@ static enum step identified(struct replay *replay)
 	return replay_next(replay, SEND);
 }
 
-/* One that is in doubt since an earlier life, or -EEXIST if it must be left to a run. */
-static int find_intent(struct replay *replay, struct moved *moved)
-{
-	_cleanup_free_ struct intent *intents = NULL;
-	size_t count = 0;
-	int r;
-
-	if (!moves(replay))
-		return -EEXIST;
-	r = intents_load(replay->core->db, replay->messages.target->idx, &intents, &count);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < count; i++)
-		if (intents[i].to_remote == replay->side->remote &&
-			intents[i].source_uid == moved->origin_target)
-			moved->intent = intents[i].id;
-	return moved->intent != 0 ? 0 : -EEXIST;
-}
-
-static int intend(struct replay *replay, struct moved *moved)
-{
-	struct messages *messages = &replay->messages;
-	struct intent intent = {
-		.mailbox = messages->target->idx,
-		.to_remote = replay->side->remote,
-		.source_uid = moved->origin_target,
-		.target_uidvalidity = messages->uidvalidity,
-		.target_uidnext = messages->uidnext,
-		.identity = moved->identity,
-	};
-	int r = intents_insert(replay->core->db, &intent);
-
-	if (r == -EEXIST)
-		return find_intent(replay, moved);
-	moved->intent = intent.id;
-	return r;
-}
-
-/* Keeps those of the chunk that are to be sent. */
+/* What nobody could identify is not there any more. */
 static int intend_chunk(void *context)
 {
 	struct replay *replay = context;
-	struct messages *messages = &replay->messages;
-	size_t kept = 0;
-	int r = 0;
+	struct transfer *chunk = &replay->messages.chunk;
+	int r;
 
-	for (size_t i = 0; i < messages->chunk_count && r >= 0; i++) {
-		struct moved moved = messages->chunk[i];
-
-		if (!moved.identified)
-			continue; /* not there any more */
-		r = intend(replay, &moved);
-		if (r == 0)
-			messages->chunk[kept++] = moved;
-		else if (r == -EEXIST)
-			r = 0;
-	}
-	messages->chunk_count = kept;
+	for (size_t i = 0; i < chunk->count; i++)
+		if (!replay->messages.identified[i])
+			chunk->list[i].state = TRANSFER_LEFT;
+	r = transfer_intend(chunk);
 	return r >= 0 ? replay_begin(replay) : r;
 }
 
-static void keep_copyuid(
-	struct messages *messages, uint32_t uidvalidity, char *own_source, char *own_target)
-{
-	free(messages->copied_source);
-	free(messages->copied_target);
-	messages->copied_uidvalidity = uidvalidity;
-	messages->copied_source = own_source;
-	messages->copied_target = own_target;
-}
-
-/* MOVE tells it ahead of its answer (RFC 6851 section 4.3). */
 static bool on_untagged(struct command *command, struct response *response)
 {
-	if (response->type != RESPONSE_CONDITION || response->code != CODE_COPYUID)
-		return false;
-	keep_copyuid(&replay_of(command)->messages, response->uidvalidity,
-		slice_dup(response->source_uids), slice_dup(response->uids));
-	return true;
+	return transfer_take_untagged(&replay_of(command)->messages.chunk, response);
 }
 
 static bool on_sent(struct request *request)
 {
-	struct command *command = &request->command;
+	struct replay *replay = replay_of(&request->command);
 
-	if (command->outcome == OUTCOME_OK && command->code == CODE_COPYUID)
-		keep_copyuid(&replay_of(command)->messages, command->uidvalidity,
-			take(command->source_uids), take(command->uids));
+	transfer_take_answer(&replay->messages.chunk, &request->command);
 	return false;
 }
 
@@ -407,93 +331,28 @@ static enum step send_chunk(struct replay *replay)
 	const struct deed *deed = replay->deed;
 	_cleanup_free_ char *wire = side_wire_name(replay->side, deed->from.data, deed->from.len);
 	struct replay_request *request;
-	struct seqset set;
-	size_t index = 0;
 
 	barrier_reset(&replay->barrier);
 	if (wire == NULL)
 		return leave(replay, "its source has no name on the other side");
 	if (replay_database_failed(replay, replay_transact(replay, intend_chunk)))
 		return STEP_DONE;
-	if (replay->messages.chunk_count == 0)
+	if (!transfer_any(&replay->messages.chunk))
 		return replay_next(replay, CHUNK);
-	keep_copyuid(&replay->messages, 0, NULL, NULL);
 	side_select(replay->side, &replay->barrier, &replay->view, wire);
 	request = replay_request(replay, replay->side, on_sent);
-	request->request.command.untagged = moves(replay) ? on_untagged : NULL;
-	collect(&replay->messages, false, false, &set);
-	command_printf(&request->request.command, "UID %s ", moves(replay) ? "MOVE" : "COPY");
-	command_set(&request->request.command, &set, &index);
-	seqset_done(&set);
-	command_puts(&request->request.command, " ");
-	command_mailbox(&request->request.command, replay->messages.target_wire);
+	request->request.command.untagged = on_untagged;
+	transfer_put(
+		&replay->messages.chunk, &request->request.command, replay->messages.target_wire);
 	request_submit(&request->request);
 	return replay_next(replay, SENT);
-}
-
-/* Gives the messages their new UIDs, if what the server said can be used. */
-static void read_copyuid(struct messages *messages)
-{
-	const char *from = messages->copied_source, *to = messages->copied_target;
-	struct copyuid copyuid;
-
-	if (from == NULL || to == NULL || messages->copied_uidvalidity != messages->uidvalidity ||
-		!copyuid_read(&copyuid, (struct slice){.data = from, .len = strlen(from)},
-			(struct slice){.data = to, .len = strlen(to)}, messages->uidnext,
-			REPLAY_CHUNK))
-		return;
-	for (size_t i = 0; i < copyuid.count; i++) {
-		struct moved *moved = find_moved(messages, copyuid.source[i]);
-
-		if (moved != NULL)
-			moved->new_uid = copyuid.target[i];
-	}
-	copyuid_done(&copyuid);
-}
-
-static struct intent intent_of(const struct replay *replay, const struct moved *moved)
-{
-	return (struct intent){
-		.id = moved->intent,
-		.mailbox = replay->messages.target->idx,
-		.to_remote = replay->side->remote,
-		.source_uid = moved->origin_target,
-	};
-}
-
-static struct uid_pair pair_of(const struct replay *replay, uint32_t origin, uint32_t other)
-{
-	if (replay->origin->remote)
-		return (struct uid_pair){.local = other, .remote = origin};
-	return (struct uid_pair){.local = origin, .remote = other};
-}
-
-/* The pair of the source becomes one of the target. */
-static int settle(struct replay *replay, const struct moved *moved)
-{
-	struct messages *messages = &replay->messages;
-	const struct intent intent = intent_of(replay, moved);
-	struct db *db = replay->core->db;
-	int r = 0;
-
-	if (moves(replay))
-		r = mapping_delete(db, messages->source->idx,
-			pair_of(replay, moved->origin_source, moved->uid));
-	if (r == 0)
-		r = intents_settle(
-			db, &intent, pair_of(replay, moved->origin_target, moved->new_uid));
-	if (r == -EEXIST) /* a server that gives a UID twice: a run finds out */
-		r = intents_drop(db, &intent);
-	messages->target->replayed = true;
-	messages->done++;
-	return r;
 }
 
 /* What is in doubt a run finds out. */
 static int write_chunk(void *context)
 {
 	struct replay *replay = context;
-	const struct messages *messages = &replay->messages;
+	struct messages *messages = &replay->messages;
 	struct db *db = replay->core->db;
 	int r = mailbox_remember_uidvalidity(
 		messages->target, db, replay->origin->remote, replay->deed->uidvalidity);
@@ -501,29 +360,22 @@ static int write_chunk(void *context)
 	if (r == 0)
 		r = mailbox_remember_uidvalidity(
 			messages->target, db, replay->side->remote, messages->uidvalidity);
-	for (size_t i = 0; i < messages->chunk_count && r == 0; i++) {
-		const struct moved *moved = &messages->chunk[i];
-		const struct intent intent = intent_of(replay, moved);
-
-		if (moved->new_uid != 0)
-			r = settle(replay, moved);
-		else if (!messages->in_doubt)
-			r = intents_drop(db, &intent);
-	}
+	if (r == 0)
+		r = transfer_settle(&messages->chunk, replay->barrier.refused);
 	return r;
 }
 
 static enum step sent(struct replay *replay)
 {
 	struct messages *messages = &replay->messages;
-	bool refused = replay->barrier.refused;
+	uint64_t done;
 
-	read_copyuid(messages);
-	/* A refused MOVE may have moved some; and what is not named may be there all the same. */
-	messages->in_doubt = !refused || moves(replay);
 	if (replay_database_failed(replay, replay_transact(replay, write_chunk)))
 		return STEP_DONE;
-	if (!refused)
+	done = transfer_count_done(&messages->chunk);
+	messages->done += done;
+	messages->target->replayed |= done > 0;
+	if (!replay->barrier.refused)
 		return replay_next(replay, CHUNK);
 	log_warning(SIDE_CONTEXT(replay->side, messages->source->display),
 		"%s: what was %s to %s is copied there instead", replay->barrier.reason,
@@ -554,9 +406,9 @@ void replay_messages_done(struct replay *replay)
 {
 	struct messages *messages = &replay->messages;
 
-	keep_copyuid(messages, 0, NULL, NULL);
 	free(messages->target_wire);
 	free(messages->source_uids);
 	free(messages->target_uids);
-	free(messages->chunk);
+	free(messages->identified);
+	transfer_clear(&messages->chunk);
 }

@@ -11,6 +11,7 @@
 #include "sync/core/ask.h"
 #include "sync/core/request.h"
 #include "sync/core/side.h"
+#include "sync/core/transfer.h"
 #include "sync/replay/replay.h"
 #include "sync/state/intents.h"
 #include "sync/state/mailboxes.h"
@@ -18,34 +19,15 @@
 struct mailbox;
 struct mailbox_name;
 
-enum {
-	/* Messages of one MOVE or COPY: their UIDs fit into a line whatever they are. */
-	REPLAY_CHUNK = 500,
-};
-
-/* A message that was moved or copied. */
-struct moved {
-	uint32_t origin_source, origin_target; /* where it was done */
-	uint32_t uid; /* of the source on the other side */
-	uint32_t new_uid; /* of the target there, once it is known; else 0 */
-	struct identity identity;
-	bool identified;
-	int64_t intent; /* its id; 0 for none */
-};
-
 struct messages {
 	struct mailbox *source, *target;
 	char *target_wire; /* on the side where it is to be done */
 	uint32_t *source_uids, *target_uids; /* where it was done, all of the deed */
 	size_t count, next;
-	struct moved *chunk; /* sorted by uid */
-	size_t chunk_count;
+	struct transfer chunk;
+	bool *identified; /* by the index in the chunk */
 	uint32_t source_uidvalidity; /* where it was done; 0: it has gone */
 	uint32_t uidvalidity, uidnext; /* of the target on the other side, before */
-	/* What COPYUID said; owned. */
-	uint32_t copied_uidvalidity;
-	char *copied_source, *copied_target;
-	bool in_doubt; /* what it does not name may have been done all the same */
 	uint64_t done; /* messages */
 };
 

@@ -66,10 +66,7 @@ struct take {
 	bool copy;
 	struct offer offer;
 	struct item item;
-	int64_t intent; /* its id; 0: not sent yet */
-	uint32_t new_uid; /* on the other side, once it is there */
-	bool over; /* it was moved, or is not to be */
-	bool moved, in_doubt;
+	bool moved, in_doubt; /* what became of it; neither: it is copied like any new message */
 };
 
 struct offers {

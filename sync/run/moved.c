@@ -16,16 +16,13 @@
 
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
-#include "sync/core/copyuid.h"
 #include "sync/core/core.h"
 #include "sync/core/news.h"
+#include "sync/core/transfer.h"
 #include "sync/deeds/journal.h"
 #include "sync/imap/flags.h"
 #include "sync/imap/seqset.h"
 #include "sync/run/run-private.h"
-
-/* Messages of one command: their UIDs fit into a line whatever they are. */
-enum { CHUNK = 500 };
 
 /* RFC 6851.  Without it the messages are copied, and the run of the other mailbox expunges them
  * there. */
@@ -45,6 +42,7 @@ void run_moved_clear(struct run_side *side)
 	side->offers = (struct offers){0};
 	free(side->takes.list);
 	side->takes = (struct takes){0};
+	transfer_clear(&side->transfer);
 }
 
 /* What is gone */
@@ -155,32 +153,6 @@ static struct take *first_take(struct takes *takes)
 	return &takes->list[takes->next];
 }
 
-/* The command that is under way, or next. */
-static bool is_move(struct run_side *side)
-{
-	return moves(side) && !first_take(&side->takes)->copy;
-}
-
-static struct uid_pair pair_of(const struct run_side *side, uint32_t uid, uint32_t other_uid)
-{
-	if (side->side->remote)
-		return (struct uid_pair){.local = other_uid, .remote = uid};
-	return (struct uid_pair){.local = uid, .remote = other_uid};
-}
-
-static struct intent intent_of(const struct run_side *side, const struct take *take)
-{
-	return (struct intent){
-		.id = take->intent,
-		.mailbox = side->run->mailbox->idx,
-		.to_remote = side->other->side->remote,
-		.source_uid = take->item.uid,
-		.target_uidvalidity = side->other->snapshot.uidvalidity,
-		.target_uidnext = side->other->snapshot.uidnext,
-		.identity = take->offer.identity,
-	};
-}
-
 static bool is_possible(const struct run_side *side, const struct take *take)
 {
 	const struct mailbox *source;
@@ -201,75 +173,48 @@ static bool take_chunk(struct run_side *side)
 	while (takes->next < takes->count) {
 		if (is_possible(side, first_take(takes)) && !run_is_disturbed(side->run))
 			break;
-		first_take(takes)->over = true;
 		takes->next++;
 	}
 	takes->end = takes->next;
-	while (takes->end < takes->count && takes->end - takes->next < CHUNK &&
+	while (takes->end < takes->count && takes->end - takes->next < TRANSFER_MAX &&
 		takes->list[takes->end].from == first_take(takes)->from)
 		takes->end++;
 	return takes->end > takes->next;
 }
 
+/* The takes of the next command, as a transfer: the n-th of the one is the n-th of the other. */
+static void fill_transfer(struct run_side *side)
+{
+	const struct takes *takes = &side->takes;
+	const struct take *first = &takes->list[takes->next];
+	struct transfer *transfer = &side->transfer;
+
+	transfer_clear(transfer);
+	transfer->core = side->run->core;
+	transfer->side = side->other->side;
+	transfer->is_move = !first->copy;
+	transfer->source = first->copy ? side->copied_idx : first->from->mailbox->idx;
+	transfer->target = side->run->mailbox->idx;
+	transfer->uidvalidity = side->other->snapshot.uidvalidity;
+	transfer->uidnext = side->other->snapshot.uidnext;
+	for (size_t i = takes->next; i < takes->end; i++)
+		transfer_add(transfer, &(const struct transferred){
+					       .origin_source = takes->list[i].offer.uid,
+					       .origin_target = takes->list[i].item.uid,
+					       .uid = takes->list[i].offer.other_uid,
+					       .identity = takes->list[i].offer.identity,
+					       .email = takes->list[i].item.email,
+				       });
+}
+
 static int intend(void *context)
 {
-	struct run_side *side = context;
-	struct takes *takes = &side->takes;
-	struct db *db = side->run->core->db;
-	int r = 0;
-
-	for (size_t i = takes->next; i < takes->end && r >= 0; i++) {
-		struct take *take = &takes->list[i];
-		struct intent intent = intent_of(side, take);
-
-		r = intents_insert(db, &intent);
-		take->intent = intent.id;
-		take->over = r == -EEXIST; /* in doubt already: that is for a run to settle */
-		if (take->over)
-			r = 0;
-	}
-	return r;
+	return transfer_intend(context);
 }
 
-/* The new UIDs, by COPYUID (RFC 4315 section 3). */
-static void read_copyuid(
-	struct run_side *side, uint32_t uidvalidity, struct slice from, struct slice to)
-{
-	const struct mailbox_state *snapshot = &side->other->snapshot;
-	struct takes *takes = &side->takes;
-	size_t at = takes->next;
-	struct copyuid copyuid;
-
-	if (uidvalidity != snapshot->uidvalidity ||
-		!copyuid_read(&copyuid, from, to, snapshot->uidnext, CHUNK))
-		return;
-	/* Mostly in our order; else each is looked for from the beginning. */
-	for (size_t i = 0; i < copyuid.count; i++) {
-		while (at < takes->end && takes->list[at].offer.other_uid != copyuid.source[i])
-			at++;
-		if (at == takes->end)
-			for (at = takes->next; at < takes->end; at++)
-				if (takes->list[at].offer.other_uid == copyuid.source[i])
-					break;
-		if (at < takes->end)
-			takes->list[at].new_uid = copyuid.target[i];
-	}
-	copyuid_done(&copyuid);
-}
-
-/* MOVE tells it ahead of its answer (RFC 6851 section 4.3). */
 static bool on_untagged(struct command *command, struct response *response)
 {
-	if (response->type != RESPONSE_CONDITION || response->code != CODE_COPYUID)
-		return false;
-	read_copyuid(run_side_of(command)->other, response->uidvalidity, response->source_uids,
-		response->uids);
-	return true;
-}
-
-static struct slice slice_of(const char *text)
-{
-	return (struct slice){.data = text, .len = text != NULL ? strlen(text) : 0};
+	return transfer_take_untagged(&run_side_of(command)->other->transfer, response);
 }
 
 /* A refusal is no end: what was not moved is copied. */
@@ -278,9 +223,7 @@ static bool on_sent(struct request *request)
 	struct command *command = &request->command;
 	struct run_side *side = run_side_of(command)->other;
 
-	if (command->outcome == OUTCOME_OK && command->code == CODE_COPYUID)
-		read_copyuid(side, command->uidvalidity, slice_of(command->source_uids),
-			slice_of(command->uids));
+	transfer_take_answer(&side->transfer, command);
 	if (command->outcome != OUTCOME_NO && command->outcome != OUTCOME_BAD)
 		return true;
 	side->move_refused = true;
@@ -311,44 +254,26 @@ static void name_move(const struct request *request, struct suspect *suspect)
 
 static void send(struct run_side *side)
 {
-	struct takes *takes = &side->takes;
-	_cleanup_free_ char *wire = source_wire(side, first_take(takes));
+	_cleanup_free_ char *wire = source_wire(side, first_take(&side->takes));
 	struct run_side *target = side->other;
 	struct run_request *request;
-	struct seqset set;
-	size_t index = 0;
 
-	seqset_init(&set);
-	for (size_t i = takes->next; i < takes->end; i++)
-		if (!takes->list[i].over)
-			(void)seqset_add(&set, takes->list[i].offer.other_uid);
 	run_moved_select(side, wire);
 	request = request_new(&side->run->barrier, target->side, sizeof(*request), on_sent);
 	request->side = target;
-	request->request.command.untagged = is_move(side) ? on_untagged : NULL;
+	request->request.command.untagged = on_untagged;
 	request->request.name = name_move;
-	command_printf(&request->request.command, "UID %s ", is_move(side) ? "MOVE" : "COPY");
-	command_set(&request->request.command, &set, &index);
-	command_puts(&request->request.command, " ");
-	command_mailbox(&request->request.command, target->wire_name);
-	seqset_done(&set);
+	transfer_put(&side->transfer, &request->request.command, target->wire_name);
 	request_submit(&request->request);
-}
-
-static bool has_any(const struct takes *takes)
-{
-	for (size_t i = takes->next; i < takes->end; i++)
-		if (!takes->list[i].over)
-			return true;
-	return false;
 }
 
 static bool send_side(struct run_side *side)
 {
 	while (take_chunk(side)) {
-		if (!run_transact(side->run, intend, side))
+		fill_transfer(side);
+		if (!run_transact(side->run, intend, &side->transfer))
 			return false;
-		if (!has_any(&side->takes))
+		if (!transfer_any(&side->transfer))
 			continue;
 		send(side);
 		return true;
@@ -361,52 +286,11 @@ bool run_moved_send(struct run *run)
 	return run->failure == NULL && (send_side(&run->local) || send_side(&run->remote));
 }
 
-/* The pair of the mailbox that it left becomes one of this. */
-static int settle(struct run_side *side, struct take *take)
-{
-	const struct intent intent = intent_of(side, take);
-	struct db *db = side->run->core->db;
-	int r = 0;
-
-	if (is_move(side))
-		r = mapping_delete(db, take->from->mailbox->idx,
-			pair_of(side, take->offer.uid, take->offer.other_uid));
-	if (r == 0)
-		r = intents_settle(db, &intent, pair_of(side, take->item.uid, take->new_uid));
-	if (r == -EEXIST) /* a server that gives a UID twice: the next pass finds out */
-		return intents_drop(db, &intent);
-	if (r == 0 && side->side->remote)
-		r = emails_insert(db, side->run->mailbox->idx, take->item.uid, &take->item.email);
-	take->moved = take->over = true;
-	return r;
-}
-
-/*
- * A refused MOVE may have moved some, and what the answer does not name may be there all the same:
- * then SETTLE looks for the messages.
- */
 static int write_chunk(void *context)
 {
 	struct run_side *side = context;
-	struct takes *takes = &side->takes;
-	bool in_doubt = !side->move_refused || is_move(side);
-	int r = 0;
 
-	for (size_t i = takes->next; i < takes->end && r >= 0; i++) {
-		struct take *take = &takes->list[i];
-		const struct intent intent = intent_of(side, take);
-
-		if (take->over)
-			continue;
-		if (take->new_uid != 0 && (take->copy || take->from != NULL))
-			r = settle(side, take);
-		else if (in_doubt || take->new_uid != 0)
-			take->in_doubt = true;
-		else
-			r = intents_drop(side->run->core->db, &intent);
-		take->over = true;
-	}
-	return r;
+	return transfer_settle(&side->transfer, side->move_refused);
 }
 
 /*
@@ -414,7 +298,8 @@ static int write_chunk(void *context)
  * next pass.  What the pair had is known, unless it was changed there before: then the next pass
  * sees both changes.
  */
-static void carry_flags(struct run_side *side, const struct take *take)
+static void carry_flags(
+	struct run_side *side, const struct take *take, const struct transferred *message)
 {
 	struct run_side *from = take->copy ? NULL : same_side(take->from, side);
 
@@ -422,7 +307,7 @@ static void carry_flags(struct run_side *side, const struct take *take)
 		!changes_add(&side->carried, take->item.uid, take->item.flags))
 		side->overflow = true;
 	if (from == NULL || changes_find(&from->other->changes, take->offer.other_uid) == NULL)
-		(void)changes_add(&side->other->expected, take->new_uid, take->offer.flags);
+		(void)changes_add(&side->other->expected, message->new_uid, take->offer.flags);
 }
 
 static void tell_clients(struct run_side *side, const struct run_side *from)
@@ -440,7 +325,7 @@ static void tell_clients(struct run_side *side, const struct run_side *from)
 static void note_taken(struct run_side *side, struct run_side *from, uint64_t count)
 {
 	from->run->attendance.moved = side->run->attendance.moved = true;
-	if (!moves(side))
+	if (!transfer_moves(&side->transfer))
 		from->moved_away += count;
 }
 
@@ -450,33 +335,48 @@ static void note_moved(struct run_side *side)
 	const struct take *first = first_take(takes);
 	struct run_side *from = first->copy ? NULL : same_side(first->from, side);
 	const struct mailbox *source = first->copy ? run_copied_from(side) : from->run->mailbox;
-	uint64_t count = 0;
+	uint64_t count = transfer_count_done(&side->transfer);
 
-	for (size_t i = takes->next; i < takes->end; i++) {
-		if (!takes->list[i].moved)
-			continue;
-		carry_flags(side, &takes->list[i]);
-		count++;
-	}
+	for (size_t i = 0; i < side->transfer.count; i++)
+		if (side->transfer.list[i].state == TRANSFER_DONE)
+			carry_flags(side, &takes->list[takes->next + i], &side->transfer.list[i]);
 	if (count == 0)
 		return;
 	if (from != NULL)
 		note_taken(side, from, count);
 	log_info(SIDE_CONTEXT(side->other->side, source != NULL ? source->display : NULL),
 		"%s %" PRIu64 " message(s) to %s, as on the %s side",
-		is_move(side) ? "Moved" : "Copied", count, side->run->mailbox->display,
-		side->side->name);
+		transfer_moves(&side->transfer) ? "Moved" : "Copied", count,
+		side->run->mailbox->display, side->side->name);
 	tell_clients(side, from);
+}
+
+/* The run of the mailbox that it left has ended: nobody would know of what was taken from there. */
+static void forget_source(struct transfer *transfer)
+{
+	for (size_t i = 0; i < transfer->count; i++)
+		transfer->list[i].new_uid = 0;
 }
 
 static void sent_side(struct run_side *side)
 {
 	struct takes *takes = &side->takes;
+	struct transfer *transfer = &side->transfer;
+	bool abandoned;
 
-	if (takes->end == takes->next || !has_any(takes) ||
-		!run_transact(side->run, write_chunk, side))
+	if (takes->end == takes->next || !transfer_any(transfer))
 		return;
-	if (first_take(takes)->copy || first_take(takes)->from != NULL)
+	abandoned = !first_take(takes)->copy && first_take(takes)->from == NULL;
+	if (abandoned)
+		forget_source(transfer);
+	if (!run_transact(side->run, write_chunk, side))
+		return;
+	for (size_t i = 0; i < transfer->count; i++) {
+		takes->list[takes->next + i].moved = transfer->list[i].state == TRANSFER_DONE;
+		takes->list[takes->next + i].in_doubt =
+			transfer->list[i].state == TRANSFER_IN_DOUBT;
+	}
+	if (!abandoned)
 		note_moved(side);
 }
 

@@ -25,6 +25,7 @@
 #include "sync/core/refusals.h"
 #include "sync/core/request.h"
 #include "sync/core/side.h"
+#include "sync/core/transfer.h"
 #include "sync/run/changes.h"
 #include "sync/run/copy.h"
 #include "sync/run/evidence.h"
@@ -108,7 +109,8 @@ struct run_side {
 	bool items_complete; /* items was filled by OPEN */
 	bool gains, loses; /* new messages, mapped ones that are gone: as far as is known */
 	struct offers offers; /* what is gone here, for those where it is new */
-	struct takes takes; /* what is new here, and was moved from elsewhere */
+	struct takes takes; /* what is new here, and was moved from elsewhere … */
+	struct transfer transfer; /* … and those of them that are under way */
 	int64_t copied_idx; /* the mailbox that copies are taken from */
 	bool move_refused; /* such a command was refused: no more of them in this run */
 	struct side_view source_view; /* of the mailbox that messages are moved from */
