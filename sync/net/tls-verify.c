@@ -68,6 +68,16 @@ static char *list_names(X509 *certificate)
 	return buf_steal(&names);
 }
 
+/* It may be the right one, signed by somebody whom we do not know: a person can tell. */
+static bool is_of_unknown_issuer(int error)
+{
+	return error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+	       error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+	       error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
+	       error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
+	       error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN;
+}
+
 /* A sentence for a refused chain or name. */
 static char *chain_reason(X509_STORE_CTX *store, const char *host)
 {
@@ -87,8 +97,11 @@ static char *chain_reason(X509_STORE_CTX *store, const char *host)
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return xasprintf("%s is not valid yet", whose);
 	default:
-		return xasprintf(
-			"the certificate is not trusted: %s", X509_verify_cert_error_string(error));
+		return xasprintf("the certificate is not trusted: %s%s",
+			X509_verify_cert_error_string(error),
+			is_of_unknown_issuer(error)
+				? "; if it is the server's, put its issuer's into SSL_CAfile"
+				: "");
 	}
 }
 
@@ -136,7 +149,8 @@ static char *pin_reason(const struct tls_context *context, X509 *certificate)
 		return xstrdup("the public key of the certificate cannot be read");
 	hex = to_hex(digest, 32);
 	return xasprintf(
-		"the fingerprint of the server's public key is none of those expected: sha256$%s",
+		"the fingerprint of the server's public key is none of those expected: sha256$%s; "
+		"if that is the server's, put it into SSL_fingerprint",
 		hex);
 }
 

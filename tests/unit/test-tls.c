@@ -118,6 +118,8 @@ static void expect_client_loss(const char *reason)
 	assert_int_equal(client.ups, 0);
 }
 
+#define FOREIGN "; if it is the server's, put its issuer's into SSL_CAfile"
+
 /* The client refuses, says why, and tells the server. */
 static void expect_refusal(const char *reason)
 {
@@ -233,7 +235,7 @@ static void self_signed(void **state)
 
 	start_server(&lone);
 	start_client(&options, "mail.example");
-	expect_refusal("the certificate is not trusted: self-signed certificate");
+	expect_refusal("the certificate is not trusted: self-signed certificate" FOREIGN);
 }
 
 static void unknown_issuer(void **state)
@@ -242,7 +244,8 @@ static void unknown_issuer(void **state)
 
 	start_server(&good);
 	start_client(&options, "mail.example");
-	expect_refusal("the certificate is not trusted: unable to get local issuer certificate");
+	expect_refusal(
+		"the certificate is not trusted: unable to get local issuer certificate" FOREIGN);
 }
 
 static void wrong_purpose(void **state)
@@ -295,7 +298,8 @@ static void other_fingerprint(void **state)
 	_cleanup_free_ char *right = key_fingerprint(&good, EVP_sha256());
 	_cleanup_free_ char *reason =
 		xasprintf("the fingerprint of the server's public key is none "
-			  "of those expected: sha256$%s",
+			  "of those expected: sha256$%s; if that is the server's, put it into "
+			  "SSL_fingerprint",
 			right);
 	struct tls_options options = trusting();
 
@@ -320,7 +324,7 @@ static void fingerprint_lifts_nothing(void **state)
 	options.fingerprints = right;
 	start_server(&lone);
 	start_client(&options, "mail.example");
-	expect_refusal("the certificate is not trusted: self-signed certificate");
+	expect_refusal("the certificate is not trusted: self-signed certificate" FOREIGN);
 }
 
 /* --- Settings --- */
