@@ -94,14 +94,16 @@ class Laptop:
 class Worker(threading.Thread):
     """A mail client at work; how long each of its commands took."""
 
-    def __init__(self, client):
+    def __init__(self, client, writes=True):
         super().__init__(daemon=True)
-        self.client, self.took, self.failure = client, [], None
+        self.client, self.took, self.failure, self.writes = client, [], None, writes
         self._over = threading.Event()
 
     def run(self):
-        commands = [lambda: self.client.cmd("NOOP"), lambda: self.client.store([1], "+", [r"\Seen"]),
-                    lambda: self.client.store([1], "-", [r"\Seen"]), lambda: self.client.uids()]
+        commands = [lambda: self.client.cmd("NOOP"), lambda: self.client.uids()]
+        if self.writes:
+            commands += [lambda: self.client.store([1], "+", [r"\Seen"]),
+                         lambda: self.client.store([1], "-", [r"\Seen"])]
         self.client.select("INBOX")
         count = 0
         while not self._over.wait(0.05):    # the pace of a client

@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 from .inline import counts, eventually, numbered
+from .test_endurance import PATIENCE, Worker
 
 # Longest wait for the next look at the disk, and some.
 AGAIN = 90
@@ -59,6 +60,8 @@ def test_full_mail_folder(disk, make):
     service.away()
     with service.client() as client:
         client.append("from", *big("here"))
+    worker = Worker(service.client(), writes=False)
+    worker.start()
     disk.fill()
     with service.there() as there:
         there.append("INBOX", *big("there"))
@@ -80,5 +83,8 @@ def test_full_mail_folder(disk, make):
     assert "left out" not in service.running.err(), "it is not for a message's sake"
     disk.grow()
     seconds = eventually(service.equal, AGAIN, service.running.err())
-    print(f"in step again {seconds:.1f} s after there is room")
+    worst, median = worker.end()
+    print(f"endurance: disk full and freed: in step again after {seconds:.1f} s; a client's worst "
+          f"command {worst * 1000:.0f} ms, median {median * 1000:.1f} ms")
+    assert worst < PATIENCE, (worst, median)
     service.settle()
