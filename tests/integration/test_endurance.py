@@ -7,6 +7,8 @@ What was measured is printed; docs/reliability.md has the table.
 """
 
 import os
+import re
+import signal
 import socket
 import threading
 import time
@@ -17,8 +19,9 @@ from . import clock, messages, processes
 from .fake import Fake
 from .hosts import THERE, Hosts
 from .imap import Imap
-from .interimap import connect, imap, proxy_section, release, state
+from .interimap import connect, imap, imaps, proxy_section, release, state
 from .test_hostile_memory import SECTION
+from .tls import Certificates
 from .turns import CuttingRelay
 
 RECOVERY = 10
@@ -35,18 +38,23 @@ class _Door(CuttingRelay):
     def __init__(self, hosts, target):
         super().__init__(target, host=THERE)
         self.hosts = hosts
+        self.knocks = []    # when somebody came
 
     def _listen(self):
         with self.hosts.at("there"):
             return socket.create_server((self.host, self.port), backlog=64)
 
+    def _enter(self, client):
+        self.knocks.append(time.monotonic())
+        super()._enter(client)
+
 
 class Laptop:
     """The service on one host, the remote server on the other."""
 
-    def __init__(self, hosts, interimap, remote, folder, fast=None):
+    def __init__(self, hosts, interimap, remote, folder, fast=None, tls=False):
         self.hosts, self.remote, self.folder = hosts, remote, folder
-        self.door = _Door(hosts, remote.port).start()
+        self.door = _Door(hosts, remote.tls_port if tls else remote.port).start()
         self.clock = os.path.join(folder, "clock")
         self.set_clock()
         section = proxy_section()
@@ -56,7 +64,7 @@ class Laptop:
         if fast:
             environment += f" TEST_CLOCK_FAST={fast}"
         binary = hosts.script("here", os.path.join(folder, "interimap"), release(), environment)
-        there = {**imap(remote), "host": THERE, "port": self.door.port}
+        there = {**(imaps if tls else imap)(remote), "host": THERE, "port": self.door.port}
         self.one = interimap({"type": "maildir", "path": f"{folder}/Mail"}, there, proxy=section,
                              binary=binary)
         self.running = self.one.start("--proxy")
@@ -128,11 +136,11 @@ class Worker(threading.Thread):
 def laptop(interimap, dovecot, folder):
     made, hosts = [], Hosts()
 
-    def make(**more):
-        remote = dovecot("remote", separator="/", format="sdbox")
+    def make(tls=None, **more):
+        remote = dovecot("remote", separator="/", format="sdbox", tls=tls)
         with connect(remote) as client:
             client.append_all("INBOX", messages.mix(41, 20))
-        made.append(Laptop(hosts, interimap, remote, folder, **more))
+        made.append(Laptop(hosts, interimap, remote, folder, tls=tls is not None, **more))
         return made[-1]
 
     yield make
@@ -287,6 +295,92 @@ def test_what_a_day_brings(laptop):
     _finish(one)
 
 
+class _Certificate:
+    """What the remote server shows, and what the configuration says of it."""
+
+    def __init__(self, laptop, folder):
+        self.laptop = laptop
+        self.good = laptop.remote.options.tls
+        self.other = Certificates(os.path.join(folder, "other"))
+        self._said, self._since = 0, 0.0
+
+    def _show(self, certificates):
+        """From now on; the connections that there were are cut."""
+        self.laptop.remote.configure(tls=certificates)
+        self.laptop.remote.restart()
+
+    def renew(self):
+        self.good.renew()
+        self._show(self.good)
+
+    def replace(self):
+        """One that the configured authority did not sign."""
+        self._begin()
+        self._show(self.other)
+
+    def rekey(self):
+        """One that the configured fingerprint does not fit."""
+        self._begin()
+        self.renew()
+
+    def _begin(self):
+        self._said, self._since = len(self.laptop.running.err()), time.monotonic()
+
+    def _configure(self, **options):
+        self.laptop.one.sections["remote"].update(options)
+        self.laptop.one.write()
+        os.kill(self.laptop.running.pid, signal.SIGHUP)
+
+    def pin(self):
+        self._configure(SSL_fingerprint=self.good.pin())
+        self.laptop.running.wait_for("the configuration was read again")
+
+    def judged(self, seconds, pattern):
+        """What a person can see of it: one sentence, the status; and how often the server was asked."""
+        laptop = self.laptop
+        sentence = f"^remote: ERROR: {pattern} \\(trying again\\)$"
+        laptop.running.wait_for(sentence, timeout=RECOVERY)
+        said = laptop.running.err()[self._said:]
+        assert len(re.findall(f"^remote: ERROR: {pattern}", said, re.MULTILINE)) == 1, said
+        status = laptop.one.run("--status").out
+        assert re.search(rf"remote: .*{pattern}", status), status
+        knocks = [when for when in laptop.door.knocks if when > self._since]
+        assert len(knocks) <= 5 + seconds / 4, [when - self._since for when in knocks]
+
+    def trust_the_other(self, seconds):
+        self.judged(seconds, "the certificate is not trusted: .*; if it is .* SSL_CAfile")
+        self._configure(SSL_CAfile=self.other.ca)
+
+    def show_the_good_one(self, seconds):
+        self.judged(seconds, "the certificate is not trusted: .*; if it is .* SSL_CAfile")
+        self._show(self.good)
+
+    def pin_the_other(self, seconds):
+        found = f"sha256.{self.good.pin()[7:]}"
+        self.judged(seconds, f"the fingerprint of .*{found}; if that is .* SSL_fingerprint")
+        self._configure(SSL_fingerprint=self.good.pin())
+
+
+def _certificates_change(laptop, folder, seconds):
+    own = Certificates(os.path.join(folder, "own"))
+    one = laptop(tls=own)
+    shown = _Certificate(one, folder)
+    endure(one, "certificate renewed", shown.renew, lambda: None, 0)
+    endure(one, "certificate of another authority, then the good one again", shown.replace,
+           lambda: shown.show_the_good_one(seconds), min(seconds, 15))
+    shown.pin()
+    endure(one, "certificate with another key, then SSL_fingerprint and SIGHUP", shown.rekey,
+           lambda: shown.pin_the_other(seconds), seconds)
+    one.one.sections["remote"].pop("SSL_fingerprint")
+    endure(one, "certificate of another authority, then SSL_CAfile and SIGHUP", shown.replace,
+           lambda: shown.trust_the_other(seconds), seconds)
+    _finish(one)
+
+
+def test_the_certificate_changes(laptop, folder):
+    _certificates_change(laptop, folder, 1)
+
+
 @pytest.mark.full
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seconds", [15, 90])
@@ -346,3 +440,10 @@ def test_some_minutes(laptop):
 @pytest.mark.timeout(1800)
 def test_a_day(laptop):
     _a_long_time(laptop, 24, 100)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seconds", [15, 90])
+def test_the_certificate_changes_for_long(laptop, folder, seconds):
+    _certificates_change(laptop, folder, seconds)

@@ -6,13 +6,10 @@ a message had been moved from there.  A full disk under the database, or a serve
 too much, ended the service, and the mail clients' way to their local mail with it.
 """
 
-import hashlib
 import os
 import re
 import resource
 import signal
-import ssl
-import subprocess
 
 import pytest
 
@@ -151,14 +148,6 @@ def test_too_many_names(make):
 
 # The remote server's certificate changes.
 
-def pin(certificates):
-    """The public key, as SSL_fingerprint has it."""
-    key = subprocess.run(["openssl", "x509", "-in", certificates.cert, "-noout", "-pubkey"],
-                         capture_output=True, text=True, check=True).stdout
-    der = ssl.PEM_cert_to_DER_cert(key.replace("PUBLIC KEY", "CERTIFICATE"))
-    return "sha256$" + hashlib.sha256(der).hexdigest()
-
-
 def show(service, certificates):
     """The server has another certificate from now on."""
     service.away()
@@ -182,7 +171,7 @@ def test_certificate_that_changes(make, folder, certificates, end):
         assert len(there.uids("INBOX")) == 6, "what it shows must not be believed"
     assert "the certificate is not trusted" in told(service)
     if end == "SIGHUP":
-        service.one.sections["remote"].update(SSL_CAfile=other.ca, SSL_fingerprint=pin(other))
+        service.one.sections["remote"].update(SSL_CAfile=other.ca, SSL_fingerprint=other.pin())
         service.one.write()
         os.kill(service.running.pid, signal.SIGHUP)
     else:

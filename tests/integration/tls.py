@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A certificate authority and a server certificate for the loopback addresses."""
+"""A certificate authority and a server certificate for the addresses that tests use."""
 
+import hashlib
 import os
 import ssl
 import subprocess
+
+from .hosts import THERE
 
 
 class Certificates:
@@ -18,7 +21,14 @@ class Certificates:
         self.other_ca = os.path.join(folder, "other-ca.pem")
         self._authority(self.ca, os.path.join(folder, "ca.key"), "Test CA")
         self._authority(self.other_ca, os.path.join(folder, "other-ca.key"), "Another CA")
-        self._server()
+        self.renew()
+
+    def pin(self):
+        """The server's public key, as SSL_fingerprint has it."""
+        key = subprocess.run(["openssl", "x509", "-in", self.cert, "-noout", "-pubkey"],
+                             capture_output=True, text=True, check=True).stdout
+        der = ssl.PEM_cert_to_DER_cert(key.replace("PUBLIC KEY", "CERTIFICATE"))
+        return "sha256$" + hashlib.sha256(der).hexdigest()
 
     def context(self):
         """A client's TLS context that trusts only this authority and checks the name."""
@@ -29,11 +39,12 @@ class Certificates:
                       "-nodes", "-days", "30", "-subj", f"/CN={name}", "-keyout", key,
                       "-out", cert, "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
-    def _server(self):
+    def renew(self):
+        """Another key and certificate of the server, by the same authority."""
         request = os.path.join(self.folder, "server.csr")
         extensions = os.path.join(self.folder, "server.ext")
         with open(extensions, "w", encoding="ascii") as file:
-            file.write("subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n"
+            file.write(f"subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1,IP:{THERE}\n"
                        "keyUsage=critical,digitalSignature\n"
                        "extendedKeyUsage=serverAuth\n"
                        "basicConstraints=critical,CA:FALSE\n")
