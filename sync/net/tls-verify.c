@@ -155,15 +155,16 @@ static char *pin_reason(const struct tls_context *context, X509 *certificate)
 }
 
 /* With --debug: what the server shows, and what SSL_fingerprint would pin. */
-static void log_chain(X509_STORE_CTX *store, const char *host)
+static void log_chain(X509_STORE_CTX *store, const SSL *ssl, const char *host)
 {
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
 	STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(store);
 	unsigned char digest[EVP_MAX_MD_SIZE];
 
 	if (!log_is_debug() || host == NULL)
 		return;
-	log_debug(NULL, "TLS: the name asked for is %s%s", host,
-		tls_is_ip(host) ? " (an address: no SNI)" : " (SNI)");
+	log_debug(NULL, "TLS: connecting to %s, the name asked for (SNI) is %s", host,
+		name != NULL ? name : "none");
 	for (int i = 0; i < sk_X509_num(chain); i++) {
 		X509 *certificate = sk_X509_value(chain, i);
 		_cleanup_free_ char *hex = digest_key(certificate, EVP_sha256(), digest)
@@ -187,7 +188,7 @@ static int verify(X509_STORE_CTX *store, void *arg)
 	struct tls_peer *peer = SSL_get_app_data(ssl);
 	char *reason = NULL;
 
-	log_chain(store, peer->host);
+	log_chain(store, ssl, peer->host);
 	if (context->verify && X509_verify_cert(store) != 1) {
 		reason = chain_reason(store, peer->host);
 	} else if (context->n_pins > 0) {

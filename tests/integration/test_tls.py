@@ -33,6 +33,12 @@ def openssl(*args, data=None):
     return done.stdout
 
 
+def public_key(cert):
+    """As the manual says to get it, for a digest."""
+    key = openssl("x509", "-in", cert, "-pubkey", "-noout")
+    return openssl("pkey", "-pubin", "-outform", "DER", data=key)
+
+
 class Issued:
     """A server certificate with the faults wanted: files `ca`, `cert`, `key`."""
 
@@ -70,10 +76,9 @@ class Issued:
             file.write(text)
 
     def pin(self, algorithm="sha256"):
-        """The digest of its public key, as the manual says to compute it."""
+        """The digest of its public key."""
         if self._der is None:
-            key = openssl("x509", "-in", self.cert, "-pubkey", "-noout")
-            self._der = openssl("pkey", "-pubin", "-outform", "DER", data=key)
+            self._der = public_key(self.cert)
         return hashlib.new(algorithm, self._der).hexdigest()
 
     def context(self, ciphers=None, maximum=None):
@@ -393,6 +398,32 @@ def test_server_name_is_not_the_name_checked(server, client, issue):
             r"is for mail\.example\.org, not for localhost")
     nothing_left(fake)
     assert fake.server_names() == ["mail.example.org"]
+
+
+@pytest.mark.parametrize("options,sni", [
+    ({}, "localhost"), ({"host": "127.0.0.1"}, "none"), ({"SSL_hostname": "imap.example.org"},
+                                                         "imap.example.org")])
+def test_debug_tells_what_was_shown(server, client, issue, certificates, folder, options, sni):
+    """To see why a server is refused: whom it was taken for, its chain, and what would be pinned."""
+    cert = issue("another-issuer")
+    chain = os.path.join(folder, "chain.pem")
+    with open(chain, "wb") as file:
+        for path in (cert.cert, certificates.other_ca):
+            with open(path, "rb") as part:
+                file.write(part.read())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, cert.key)
+    fake = server(context=context, implicit=True)
+    result = client(fake, SSL_CAfile=cert.ca, **options).run("--debug")
+    assert result.code == 1
+    names = [line.split(": ", 1)[1] for line in result.err.splitlines() if "TLS: " in line]
+    assert names == [
+        f"connecting to {options.get('host', 'localhost')}, the name asked for (SNI) is {sni}",
+        "certificate 0: subject /CN=localhost, issuer /CN=Another CA, "
+        f"public key sha256${cert.pin()}",
+        "certificate 1: subject /CN=Another CA, issuer /CN=Another CA, "
+        f"public key sha256${hashlib.sha256(public_key(certificates.other_ca)).hexdigest()}"], result.err
+    assert "TLS: " not in client(fake, SSL_CAfile=cert.ca, **options).run().err
 
 
 # Versions and ciphers.
