@@ -439,3 +439,84 @@ def test_flags_of_what_has_gone_meanwhile(refusing):
     refusing.run(0)
     assert 3 not in refusing.here.mails and 3 not in refusing.there.mails
     refusing.assert_quiet(0)
+
+
+# PERMANENTFLAGS that are malformed, or odd.
+
+ANY = {"\\Flagged", "\\Seen", "Work"}
+# What a server says in their place -> which of ANY it keeps.  What cannot be read counts as nothing
+# said, which means all (RFC 3501 section 7.1).
+PERMANENT = {
+    "no list": (b"[PERMANENTFLAGS]", ANY),
+    "NIL": (b"[PERMANENTFLAGS NIL]", ANY),
+    "a number": (b"[PERMANENTFLAGS 4294967296]", ANY),
+    "no end": (b"[PERMANENTFLAGS (\\Seen", ANY),
+    "no end of the list": (b"[PERMANENTFLAGS (\\Seen \\Draft]", ANY),
+    "an end too many": (b"[PERMANENTFLAGS (\\Seen))]", ANY),
+    "a list in it": (b"[PERMANENTFLAGS (\\Seen (\\Draft))]", ANY),
+    "strings": (b'[PERMANENTFLAGS ("\\Seen" "Work")]', ANY),
+    "a control character": (b"[PERMANENTFLAGS (\\Seen \1)]", ANY),
+    "too many": (b"[PERMANENTFLAGS (" + b" ".join(b"k%d" % n for n in range(20_000)) + b")]", ANY),
+    "no space": (b"[PERMANENTFLAGS(\\Seen \\*)]", {"\\Seen", "Work"}),
+    "the same again": (b"[PERMANENTFLAGS (" + b"\\Seen " * 1000 + b")]", {"\\Seen"}),
+    "none": (b"[PERMANENTFLAGS ()]", set()),
+    "no flags": (b"[PERMANENTFLAGS (\\ \\\\ \\*\\* *)]", set()),
+    "keywords only": (b"[PERMANENTFLAGS (\\*)]", {"Work"}),
+    "twice": (b"[PERMANENTFLAGS (\\*)] some\r\n* OK [PERMANENTFLAGS (\\Seen)]", {"\\Seen"}),
+    "twice, the second without an end":
+        (b"[PERMANENTFLAGS (\\Seen)] some\r\n* OK [PERMANENTFLAGS (]", {"\\Seen"}),
+}
+# What `tests/run` takes of them.
+SAMPLE = {"no end", "strings", "none", "the same again", "twice, the second without an end"}
+assert SAMPLE <= set(PERMANENT)
+
+
+def _say_permanent(said):
+    """An answer to SELECT that has this in the place of its PERMANENTFLAGS."""
+    def select(connection, tag, words):
+        say = connection.say
+        connection.say = lambda *lines: say(*(
+            re.sub(rb"\[PERMANENTFLAGS .*?\)\]", lambda _: said,
+                   line if isinstance(line, bytes) else line.encode()) for line in lines))
+        try:
+            connection.do_select(tag, *words)
+        finally:
+            connection.say = say
+        return True
+    return select
+
+
+@pytest.mark.parametrize("case", [
+    pytest.param(case, marks=() if case in SAMPLE else pytest.mark.full) for case in PERMANENT])
+def test_permanent_flags_that_are_odd(refusing, case):
+    """No flag goes from either side, and what the server keeps crosses."""
+    said, kept = PERMANENT[case]
+    for box in (refusing.here, refusing.there):
+        box.store(7, {"\\Draft", "Old"})
+    refusing.run(0)
+
+    # What is not permanent, a client neither sets nor takes away.
+    store, add = refusing.there.store, refusing.there.add
+    if kept != ANY:
+        refusing.there.store = lambda uid, flags: store(
+            uid, set(flags) & kept | refusing.there.mails[uid].flags - kept)
+        refusing.there.add = lambda body, flags=(), *more: add(body, set(flags) & kept, *more)
+    refusing.remote.answers["SELECT"] = _say_permanent(said)
+    store(5, {"\\Flagged", "Home"})
+    refusing.here.store(3, ANY)
+    refusing.here.store(7, {"\\Draft", "Old", "\\Seen"})
+    refusing.here.add(b"Message-ID: <new@example.org>\r\n\r\nbody\r\n", ANY)
+    refusing.run(0)
+    assert refusing.flags(3) == refusing.flags(COUNT + 1) == (ANY, kept)
+    assert refusing.flags(5) == ({"\\Flagged", "Home"}, {"\\Flagged", "Home"})
+    assert refusing.flags(7) == ({"\\Draft", "Old", "\\Seen"}, {"\\Draft", "Old"} | kept & {"\\Seen"})
+    assert ("cannot store these flags" in refusing.err) == (kept != ANY), refusing.err
+    refusing.assert_quiet(0)
+
+    # A server that has mended its ways gets the rest with --repair.
+    refusing.remote.answers.clear()
+    refusing.there.store, refusing.there.add = store, add
+    refusing.one.sync("--repair")
+    refusing.assert_equal()
+    assert refusing.flags(3)[1] == refusing.flags(COUNT + 1)[1] == ANY
+    refusing.assert_quiet(0)
