@@ -73,9 +73,10 @@ def count(dovecot, mailbox):
 def change(account):
     """Something to do for each kind of command, each in a mailbox of its own."""
     with connect(account.local) as client:
-        client.cmd("CREATE new")
-        client.cmd("SUBSCRIBE new")
-        client.append_all("new", messages.mix("new", 2))
+        for name in ("new", "newer"):
+            client.cmd(f"CREATE {name}")
+            client.cmd(f"SUBSCRIBE {name}")
+            client.append_all(name, messages.mix(name, 2))
         client.select("stored")
         client.store(client.uids()[:2], "+", [r"\Flagged"])
         client.select("expunged")
@@ -90,8 +91,8 @@ COMMANDS = {
     "LIST": (r'LIST .*RETURN', r"^ERROR: the remote server refused LIST \({}", None),
     "LIST delimiter": (r'LIST "" ""', r"^ERROR: the remote server refused LIST \({}", None),
     "ENABLE": ("ENABLE", r"^remote: ERROR: the server does not enable QRESYNC \({}", None),
-    "CREATE": ("CREATE", r"^remote\(new\): ERROR: the server refused CREATE \({}", {"new"}),
-    "SUBSCRIBE": ("SUBSCRIBE", r"^remote\(new\): ERROR: the server refused SUBSCRIBE \({}",
+    "CREATE": (r"CREATE new\Z", r"^remote\(new\): ERROR: the server refused CREATE \({}", {"new"}),
+    "SUBSCRIBE": (r"SUBSCRIBE new\Z", r"^remote\(new\): ERROR: the server refused SUBSCRIBE \({}",
                   {"new"}),
     "SELECT": ("SELECT fetched", r"^fetched: ERROR: the remote server refused SELECT \({}",
                {"fetched"}),
