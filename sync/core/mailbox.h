@@ -21,6 +21,7 @@ struct side;
 struct mailbox_side {
 	struct mailbox_state base; /* the database's: what is propagated */
 	struct mailbox_state seen; /* the server's last STATUS; uidvalidity 0: none */
+	uint64_t append_limit; /* its last list's: the largest message in bytes; 0: not told */
 	bool disposable; /* its last list says \Trash or \Junk */
 	unsigned refusals; /* runs in a row in which it took no messages, for a reason of its own …
 			    */

@@ -187,13 +187,15 @@ bool side_can_notify(const struct side *side)
 	return side_has(side, "NOTIFY") && !side->overflowed;
 }
 
-uint64_t side_append_limit(const struct side *side)
+uint64_t side_append_limit(const struct side *side, struct mailbox *mailbox)
 {
 	const char *limit = side->session != NULL
 				    ? strstr(session_capabilities(side->session), "APPENDLIMIT=")
 				    : NULL;
 	uint64_t bytes = limit != NULL ? strtoull(limit + strlen("APPENDLIMIT="), NULL, 10) : 0;
 
+	if (bytes == 0)
+		bytes = mailbox_side(mailbox, side->remote)->append_limit;
 	return bytes > 0 ? bytes : UINT64_MAX;
 }
 

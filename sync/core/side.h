@@ -79,8 +79,8 @@ bool side_has(const struct side *side, const char *capability);
 bool side_can_notify(const struct side *side);
 /* For how many seconds its answers are waited for. */
 unsigned side_patience(const struct side *side);
-/* Largest message that it takes (APPENDLIMIT, RFC 7889), UINT64_MAX if it does not say. */
-uint64_t side_append_limit(const struct side *side);
+/* Largest message that it takes there (APPENDLIMIT, RFC 7889), UINT64_MAX if it does not say. */
+uint64_t side_append_limit(const struct side *side, struct mailbox *mailbox);
 /* Flags that it cannot store: said once for each mailbox. */
 void side_warn_dropped(const struct side *side, struct mailbox *mailbox, const struct flags *flags);
 

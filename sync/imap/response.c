@@ -235,6 +235,10 @@ static void set_status(struct response_status *status, struct slice item, uint64
 		status->highestmodseq = n;
 		status->items |= STATUS_HIGHESTMODSEQ;
 	}
+	if (slice_is(item, "APPENDLIMIT")) {
+		status->append_limit = n;
+		status->items |= STATUS_APPENDLIMIT;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
 		if (!slice_is(item, table[i].name) || n > UINT32_MAX ||
 			(n == 0 && table[i].nonzero))

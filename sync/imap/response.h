@@ -104,6 +104,7 @@ enum status_item {
 	STATUS_UNSEEN = 1 << 4,
 	STATUS_RECENT = 1 << 5,
 	STATUS_MAILBOXID = 1 << 6,
+	STATUS_APPENDLIMIT = 1 << 7,
 };
 
 enum fetch_item {
@@ -130,6 +131,7 @@ struct response_status {
 	unsigned items; /* enum status_item: what is present */
 	uint32_t messages, uidnext, uidvalidity, unseen, recent;
 	uint64_t highestmodseq;
+	uint64_t append_limit; /* RFC 7889 section 3.2; absent for NIL */
 	struct slice mailbox_id; /* RFC 8474 section 4.3 */
 };
 

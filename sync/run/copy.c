@@ -379,7 +379,7 @@ static bool on_fetched(struct request *request)
 static bool is_too_large(struct copier *copier, const struct item *item)
 {
 	struct run_side *source = copier->source, *target = source->other;
-	uint64_t limit = side_append_limit(target->side);
+	uint64_t limit = side_append_limit(target->side, source->run->mailbox);
 	_cleanup_free_ char *words = NULL;
 
 	if (item->identity.size <= limit)

@@ -152,10 +152,14 @@ static size_t list_some(struct side *side, const struct list_pattern *patterns, 
 		done++;
 	} while (done < count &&
 		 command_line_length(command) + 2 * patterns[done].len + TAIL < LIMIT_COMMAND_LINE);
-	command_printf(command, ") RETURN (SUBSCRIBED%s%s)",
-		side_has(side, "SPECIAL-USE") ? " SPECIAL-USE" : "",
-		/* Without it, doubt.c asks for each mailbox. */
-		side_has(side, "LIST-STATUS") ? " STATUS (UIDVALIDITY UIDNEXT HIGHESTMODSEQ)" : "");
+	command_printf(command, ") RETURN (SUBSCRIBED%s",
+		side_has(side, "SPECIAL-USE") ? " SPECIAL-USE" : "");
+	/* Without it, doubt.c asks for each mailbox. */
+	if (side_has(side, "LIST-STATUS"))
+		command_printf(command, " STATUS (UIDVALIDITY UIDNEXT HIGHESTMODSEQ%s)",
+			/* So, without a number, if mailboxes have limits of their own. */
+			side_has(side, "APPENDLIMIT") ? " APPENDLIMIT" : "");
+	command_puts(command, ")");
 	request_submit(&list->request);
 	return done;
 }

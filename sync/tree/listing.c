@@ -115,6 +115,8 @@ void listed_take_status(struct listed *listed, const struct response_status *sta
 		.uidnext = status->uidnext,
 		.highestmodseq = status->highestmodseq,
 	};
+	if (status->items & STATUS_APPENDLIMIT)
+		listed->append_limit = status->append_limit;
 }
 
 static void take_status(struct listing *listing, const struct response_status *status,

@@ -15,6 +15,7 @@ struct listed {
 	size_t len;
 	unsigned attributes; /* enum list_attribute */
 	struct mailbox_state status; /* uidvalidity 0: none */
+	uint64_t append_limit; /* of this mailbox (RFC 7889), 0: not told */
 	char *mailbox_id; /* MAILBOXID (RFC 8474), or NULL */
 	UT_hash_handle hh;
 };

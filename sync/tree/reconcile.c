@@ -256,10 +256,12 @@ static void note_listed(struct mailbox_side *side, struct mailbox *mailbox, stru
 	const struct listed *entry = listing_find(listing, mailbox->name, mailbox->len);
 
 	side->seen = (struct mailbox_state){0};
+	side->append_limit = 0;
 	side->disposable = false;
 	if (entry == NULL)
 		return;
 	side->seen = entry->status;
+	side->append_limit = entry->append_limit;
 	side->disposable = (entry->attributes & (LIST_TRASH | LIST_JUNK)) != 0;
 }
 

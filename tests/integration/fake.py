@@ -36,6 +36,7 @@ class Box:
     modseq: int = 1
     mails: dict = field(default_factory=dict)       # uid -> Mail
     gone: list = field(default_factory=list)        # (uid, modseq)
+    append_limit: int = 0                           # bytes; 0: takes all
     _order: list = field(default_factory=list)
     _order_of: int = -1
 
@@ -321,14 +322,17 @@ class Connection:
         if words[-1] == b"" or words[-1] == "":
             self.say(f'* LIST (\\Noselect) {delimiter} ""')
         else:
+            limits = "APPENDLIMIT" in str(words)
             for name, box in self.server.boxes.items():
-                self.say(f"* LIST () {delimiter} ".encode() + _wire(name), self._status(name, box))
+                self.say(f"* LIST () {delimiter} ".encode() + _wire(name),
+                         self._status(name, box, limits))
         self.ok(tag)
 
     @staticmethod
-    def _status(name, box):
+    def _status(name, box, limits=False):
         return b"* STATUS " + _wire(name) + (
-            f" (UIDVALIDITY {box.uidvalidity} UIDNEXT {box.uidnext} HIGHESTMODSEQ {box.modseq})").encode()
+            f" (UIDVALIDITY {box.uidvalidity} UIDNEXT {box.uidnext} HIGHESTMODSEQ {box.modseq}"
+            + (f" APPENDLIMIT {box.append_limit})" if limits and box.append_limit else ")")).encode()
 
     @staticmethod
     def _find(word):
@@ -455,6 +459,9 @@ class Connection:
     def do_append(self, tag, word, *words):
         name = self._find(word)
         box, uids, flags, date = self.server.boxes[name], [], (), None
+        if box.append_limit and max(map(len, words)) > box.append_limit:
+            self.say(f"{tag} NO [TOOBIG] too large")
+            return
         for part in words:
             if isinstance(part, list):
                 flags, date = part, None

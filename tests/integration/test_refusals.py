@@ -11,9 +11,11 @@ import time
 import pytest
 
 from . import messages
+from .fake import CAPABILITIES, Box, Fake
 from .imap import differences
 from .interimap import connect, imap, state
 from .scripted import Meddler
+from .test_hostile_memory import SECTION, message
 
 
 @pytest.fixture
@@ -226,6 +228,42 @@ def test_too_large(account):
     account.one.make_due()
     assert len(appends(account.one)) == 1   # only what was left
     account.assert_repaired()
+
+
+def _bodies(server, name):
+    """The sets of UIDs whose bodies were asked for in that mailbox."""
+    selected, found = None, []
+    for connection in server.connections:
+        for verb, words in connection.commands:
+            if verb == "SELECT":
+                selected = words[0]
+            elif verb == "UID FETCH" and selected == name and "BODY.PEEK[]" in words[1]:
+                found.append(words[0])
+    return found
+
+
+def test_too_large_for_one_mailbox(interimap):
+    """A limit of its own (RFC 7889 section 3.2) is known before the message is asked for, too."""
+    with Fake({"INBOX": Box(), "small": Box()}) as local, \
+            Fake({"INBOX": Box(), "small": Box(append_limit=1000)},
+                 capabilities=CAPABILITIES + " APPENDLIMIT") as remote:
+        one = interimap(*({**SECTION, "port": server.port} for server in (local, remote)))
+        one.sync()
+        for name in ("INBOX", "small"):
+            local.boxes[name].add(message(1, 3000))
+            local.boxes[name].add(message(2, 500))
+        for _ in range(2):
+            result = one.run()
+            assert result.code == 1 and "left out" in result.err, result.err
+            assert len(remote.boxes["INBOX"].mails) == 2 and len(remote.boxes["small"].mails) == 1
+        assert _bodies(local, "INBOX") == ["1:2"] and _bodies(local, "small") == ["2"]
+        assert all(b"APPENDLIMIT" in line for line in remote.lines if b"RETURN" in line)
+        assert not any(b"APPENDLIMIT" in line for line in local.lines)
+        remote.boxes["small"].append_limit = 0
+        one.make_due()
+        one.sync()
+        assert len(remote.boxes["small"].mails) == 2
+        assert not [line for line in one.sent() if " SELECT " in line]
 
 
 def test_too_large_for_a_server_that_does_not_tell(account):

@@ -90,6 +90,7 @@ static inline void describe_status(struct buf *out, const struct response_status
 	describe_number(out, "uidnext", s->items & STATUS_UIDNEXT, s->uidnext);
 	describe_number(out, "uidvalidity", s->items & STATUS_UIDVALIDITY, s->uidvalidity);
 	describe_number(out, "modseq", s->items & STATUS_HIGHESTMODSEQ, s->highestmodseq);
+	describe_number(out, "appendlimit", s->items & STATUS_APPENDLIMIT, s->append_limit);
 	describe_number(out, "unseen", s->items & STATUS_UNSEEN, s->unseen);
 	describe_number(out, "recent", s->items & STATUS_RECENT, s->recent);
 	if (s->items & STATUS_MAILBOXID)

@@ -249,6 +249,8 @@ static void status(void **state)
 		{"* STATUS x ( MESSAGES 1  )  ", "STATUS name=<x> messages=1"},
 		{"* STATUS x (SIZE 44421 MAILBOXID (F1) DELETED NIL MESSAGES 1)",
 			"STATUS name=<x> messages=1 mailboxid=<F1>"},
+		{"* STATUS x (APPENDLIMIT 257890)", "STATUS name=<x> appendlimit=257890"},
+		{"* STATUS x (APPENDLIMIT NIL MESSAGES 1)", "STATUS name=<x> messages=1"},
 		{"* STATUS x (MAILBOXID NIL MESSAGES 1)", "STATUS name=<x> messages=1"},
 		{"* STATUS x (MAILBOXID (F1 F2))", NULL},
 		{"* STATUS x (MAILBOXID ())", NULL},
