@@ -346,6 +346,7 @@ class History:
 
         def done():
             assert self.service.running.poll() is None, "the program has ended"
+            conflicts.update(self._refused())
             self.problems = self._problems(kind, before, edited, conflicts)
             if self.problems:
                 self.service.quiet(0.2)
@@ -407,6 +408,15 @@ class History:
         if wanted & told != subscribed & told:
             problems.append(f"subscribed: {subscribed} instead of {wanted}")
         return problems
+
+    def _refused(self):
+        """What was renamed here, and the remote server does not rename: Dovecot leaves folders behind
+        when it renames what was in them, and refuses any other name for which there is one."""
+        reasons = " ".join(mailbox["reason"] or "" for mailbox in status(self.service.one)["mailboxes"])
+        if "refused RENAME (NO: Target mailbox already exists" not in reasons:
+            return set()
+        return {name for side in self.touched.values() for name in side for top in self.shaken
+                if name[:len(top)] == top}
 
     def _let_go(self):
         """As a person would, with the commands of --status: more was deleted in an hour than passes; or
