@@ -8,7 +8,10 @@
 #include "sync/base/fault.h"
 #include "sync/base/xalloc.h"
 
+/* Sockets are looked at between two turns, those of mail clients among them: a turn ends with the
+ * step that goes beyond either.  A step may wait for the disk. */
 enum { STEPS_PER_TURN = 1000 };
+static const double SECONDS_PER_TURN = 0.01;
 
 static void idle(struct ev_loop *ev, struct ev_idle *watcher, int revents)
 {
@@ -53,9 +56,14 @@ static void prepare(struct ev_loop *ev, struct ev_prepare *watcher, int revents)
 {
 	struct loop *loop = container_of(watcher, struct loop, prepare);
 
+	ev_tstamp begin = ev_time();
+
 	(void)fault_due(FAULT_TURN);
-	for (int steps = 0; loop->queue != NULL && steps < STEPS_PER_TURN; steps++)
+	for (int steps = 0; loop->queue != NULL && steps < STEPS_PER_TURN; steps++) {
 		run_one(loop);
+		if (ev_time() - begin > SECONDS_PER_TURN)
+			break;
+	}
 	if (loop->queue == NULL) {
 		ev_idle_stop(loop->ev, &loop->idle);
 		check_all(loop);

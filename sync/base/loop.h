@@ -7,8 +7,8 @@
  * fact and calls task_wake(); woken tasks are stepped from a queue that the loop drains, never from
  * inside the caller.  So there is no recursion, and nothing is freed inside its own event.
  *
- * The queue is drained from an ev_prepare watcher, a bounded number of steps a turn; an ev_idle
- * watcher keeps the loop from blocking while tasks are queued.
+ * The queue is drained from an ev_prepare watcher, for a bounded number of steps and
+ * 10 ms a turn; an ev_idle watcher keeps the loop from blocking while tasks are queued.
  *
  * A task that waits and is never woken is waited for in vain, and nobody would notice.  So whoever
  * has tasks can have it checked, in builds for tests, that each of them has something to wait for.

@@ -196,6 +196,45 @@ static void freed_when_finished(void **state)
 	assert_int_equal(freed, 1);
 }
 
+/* Steps that take long hold up a socket for about ten milliseconds, and not for all of them: a timer
+ * that is due at once comes before the last. */
+enum { SLOW = 60 };
+static unsigned slow_steps;
+
+static enum step step_slowly(struct task *task)
+{
+	ev_tstamp begin = ev_time();
+
+	while (ev_time() - begin < 0.002)
+		;
+	slow_steps++;
+	return STEP_DONE;
+}
+
+static void on_due(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	*(unsigned *)timer->data = slow_steps;
+}
+
+static void a_turn_is_short(void **state)
+{
+	struct task tasks[SLOW];
+	unsigned before = 0;
+	ev_timer due;
+
+	slow_steps = 0;
+	ev_timer_init(&due, on_due, 0.001, 0);
+	due.data = &before;
+	ev_timer_start(loop.ev, &due);
+	for (size_t i = 0; i < SLOW; i++) {
+		task_init(&tasks[i], &loop, step_slowly, NULL);
+		task_wake(&tasks[i]);
+	}
+	loop_run(&loop);
+	assert_int_equal(slow_steps, SLOW);
+	assert_in_range(before, 1, SLOW / 2);
+}
+
 /* What is checked before each sleep sees no woken task, and at least one state between two events.
  */
 struct looker {
@@ -238,6 +277,7 @@ int main(void)
 		TEST(ping_pong),
 		TEST(in_order),
 		TEST(busy),
+		TEST(a_turn_is_short),
 		TEST(checks),
 		TEST(freed_when_finished),
 	};
