@@ -18,7 +18,7 @@
 #include "sync/deeds/suspects.h"
 #include "sync/engine/engine.h"
 #include "sync/net/addresses.h"
-#include "sync/run/run.h"
+#include "sync/pass/pass.h"
 #include "sync/tree/tree.h"
 
 struct engine_order;

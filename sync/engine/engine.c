@@ -8,6 +8,7 @@
 #include <utlist.h>
 
 #include "sync/base/xalloc.h"
+#include "sync/carry/meeting.h"
 #include "sync/core/quarantine.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/unresolved.h"

@@ -10,7 +10,7 @@
 #include "sync/engine/engine-private.h"
 #include "sync/engine/order.h"
 #include "sync/engine/waits.h"
-#include "sync/run/run.h"
+#include "sync/pass/pass.h"
 
 static const char *const phases[] = {
 	[ENGINE_CONNECT] = "connect",

@@ -7,7 +7,7 @@
 #include "sync/engine/engine-private.h"
 #include "sync/engine/order.h"
 #include "sync/replay/replay.h"
-#include "sync/run/run.h"
+#include "sync/pass/pass.h"
 
 /* A timer that is due this soon may be overdue: what hangs on it has changed already. */
 static const double MOMENT_SECONDS = 0.01;

@@ -20,7 +20,7 @@
 #include "sync/engine/unresolved.h"
 #include "sync/imap/mailbox.h"
 #include "sync/imap/utf7.h"
-#include "sync/run/run.h"
+#include "sync/pass/pass.h"
 
 enum {
 	INTERVAL_PUSHED = 15 * 60, /* seconds between two looks when both servers tell of changes */

@@ -6,7 +6,7 @@
 #include "sync/core/core.h"
 #include "sync/core/quarantine.h"
 #include "sync/deeds/suspects.h"
-#include "sync/run/run-private.h"
+#include "sync/run/helpers.h"
 
 struct run_fetch {
 	struct run_request run;

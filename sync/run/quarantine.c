@@ -16,7 +16,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
 #include "sync/core/quarantine.h"
-#include "sync/run/run-private.h"
+#include "sync/run/helpers.h"
 
 static const char unrecognised[] = "it answered OK, and none of its new messages is recognised";
 

@@ -15,7 +15,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
 #include "sync/core/quarantine.h"
-#include "sync/run/run-private.h"
+#include "sync/run/helpers.h"
 
 static struct seqset *rows_of(struct run_side *side, enum quarantine_kind kind)
 {

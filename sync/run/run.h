@@ -1,20 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A run brings one mailbox to the same state on both sides, in passes:
- *
- *     OPEN     SELECT (QRESYNC) on both sides, with the metadata of new mail where that is little
- *     SETTLE   on the first pass: what an interrupted run left (intents, dangling pairs), adoption
- *     NEW      which messages are new, and their metadata
- *     CONFIRM  asks again for exactly the vanished messages
- *     MEET     what was moved between mailboxes
- *     PLAN     decides
- *     APPLY    flags and expunges
- *     COPY     new messages, both ways
- *     COMMIT   one transaction: mapping, UIDNEXT and HIGHESTMODSEQ move to what OPEN saw
- *
- * A pass that did anything is followed by another, which sees the echoes of our own commands (and
- * knows them by `expected`), and what came meanwhile.  Changes are always taken from a SELECT since
- * the committed HIGHESTMODSEQ: what is pushed in between is not lost, since it comes again there.
+ * A run of one mailbox: all that it holds while it brings both sides to the same state.  pass/ has
+ * its phases, carry/ what takes messages to the other side.
  */
 #ifndef INTERIMAP_RUN_RUN_H
 #define INTERIMAP_RUN_RUN_H
@@ -27,7 +14,7 @@
 #include "sync/core/side.h"
 #include "sync/core/transfer.h"
 #include "sync/run/changes.h"
-#include "sync/run/copy.h"
+#include "sync/run/copier.h"
 #include "sync/run/evidence.h"
 #include "sync/run/meeting.h"
 #include "sync/state/echoes.h"
@@ -197,25 +184,11 @@ struct runs {
 	struct meeting meeting; /* of them, about what was moved between their mailboxes */
 };
 
-void runs_init(struct runs *runs, struct core *core);
-void runs_done(struct runs *runs);
 /* Bytes may be asked for again. */
 void runs_credit_released(struct runs *runs);
 
 #define RUN_CONTEXT(run_) \
 	(&(const struct log_context){ \
 		.side = (run_)->core->name, .mailbox = (run_)->mailbox->display})
-
-/* finished() is called once, from the loop; the run is freed after it. reason is NULL when the
- * connection was lost. */
-struct run *run_new(struct core *core, struct mailbox *mailbox,
-	void (*finished)(struct run *run, bool ok, const char *reason));
-
-/* For the log of developers. */
-const char *run_phase_name(const struct run *run);
-/* The connections are gone: it ends, soon, as lost. */
-void run_connection_lost(struct run *run);
-/* Ends it without finished(); all its commands have completed. */
-void run_abandon(struct run *run);
 
 #endif

@@ -10,7 +10,7 @@ import tree
 # layer -> the layers it may use beside itself; "folder/file.h" allows that one header.
 TYPES = {"sync/imap/flags.h", "sync/imap/mailbox.h", "sync/imap/seqset.h", "sync/imap/slice.h"}
 # The rooms of the engine, lowest first; each may use those before it.
-ROOMS = ["core", "deeds", "tree", "replay", "run", "engine"]
+ROOMS = ["core", "deeds", "tree", "replay", "run", "carry", "pass", "engine"]
 BELOW = {"sync/base", "sync/net", "sync/imap", "sync/state", "sync/plan"}
 ACCOUNT = {"sync/config/account.h", "sync/config/values.h"}
 FOR_PROXY = {"sync/deeds/action.h", "sync/engine/hint.h", "sync/core/news.h", "sync/core/job.h"}
@@ -31,7 +31,7 @@ MAY_USE = {
 TABLES = "sync/base/hash.h"
 
 # Who expunges names the evidence for it: one file says so to a server.
-EXPUNGES = "sync/run/expunge.c"
+EXPUNGES = "sync/pass/expunge.c"
 _EXPUNGE = re.compile(r'"[^"\n]*(EXPUNGE |\\\\Deleted\))')
 
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*("([^"]+)"|<[^>]+>)', re.MULTILINE)

@@ -55,8 +55,8 @@ def test_layers(lint, path, include, word):
 @pytest.mark.parametrize("text", ['"UID EXPUNGE "', '"+FLAGS.SILENT (\\\\Deleted)"'])
 def test_one_file_expunges(lint, text):
     found = lint("layers.py", files={**GOOD, "sync/engine/x.c": f"{LICENCE}f({text});\n",
-                                     "sync/run/expunge.c": f"{LICENCE}f({text});\n"})
-    assert found == "sync/engine/x.c: only sync/run/expunge.c expunges\n"
+                                     "sync/pass/expunge.c": f"{LICENCE}f({text});\n"})
+    assert found == "sync/engine/x.c: only sync/pass/expunge.c expunges\n"
 
 
 @pytest.mark.parametrize("text, word", [

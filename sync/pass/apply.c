@@ -9,7 +9,7 @@
 #include "sync/core/advice.h"
 #include "sync/core/core.h"
 #include "sync/imap/flags.h"
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
 
 static bool on_alive(struct command *command, struct response *response)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The source's half of a copy: asking for bodies, and taking them in. copy-append.c is the other
  * half. */
-#include "sync/run/copy.h"
+#include "sync/carry/copy.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,8 +13,8 @@
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
 #include "sync/core/quarantine.h"
-#include "sync/run/copy-private.h"
-#include "sync/run/run-private.h"
+#include "sync/carry/copy-private.h"
+#include "sync/run/helpers.h"
 
 struct fetch_request {
 	struct run_request run;

@@ -22,7 +22,9 @@
 #include "sync/deeds/journal.h"
 #include "sync/imap/flags.h"
 #include "sync/imap/seqset.h"
-#include "sync/run/run-private.h"
+#include "sync/carry/moved.h"
+#include "sync/carry/meeting.h"
+#include "sync/run/helpers.h"
 
 /* RFC 6851.  Without it the messages are copied, and the run of the other mailbox expunges them
  * there. */

@@ -9,7 +9,7 @@
 
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
 
 static bool is_twin(const struct item *one, const struct item *other)
 {

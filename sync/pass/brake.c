@@ -16,7 +16,7 @@
 #include "sync/core/advice.h"
 #include "sync/core/core.h"
 #include "sync/deeds/journal.h"
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
 #include "sync/state/losses.h"
 #include "sync/state/removals.h"
 

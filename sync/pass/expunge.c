@@ -14,7 +14,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
 #include "sync/core/quarantine.h"
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
 #include "sync/state/losses.h"
 
 static const char *const reasons[] = {

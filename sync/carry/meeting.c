@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "sync/run/meeting.h"
+#include "sync/carry/meeting.h"
 
 #include <stdlib.h>
 #include <utlist.h>
@@ -8,7 +8,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
 #include "sync/plan/moves.h"
-#include "sync/run/run-private.h"
+#include "sync/run/helpers.h"
 
 /* For runs that are known to be on their way.  New mail is not kept back for longer. */
 static const double PATIENCE_SECONDS = 2;

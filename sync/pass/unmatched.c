@@ -8,7 +8,7 @@
 
 #include "sync/core/advice.h"
 #include "sync/core/core.h"
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
 
 enum {
 	NAMED = 10, /* of a mailbox, in one run */

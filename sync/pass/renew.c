@@ -18,7 +18,7 @@
 #include "sync/deeds/journal.h"
 #include "sync/deeds/suspects.h"
 #include "sync/plan/renewal.h"
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
 #include "sync/state/adopt.h"
 #include "sync/state/mailboxes.h"
 #include "sync/tree/tree.h"

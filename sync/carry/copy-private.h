@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Between the two halves of a copy (copy.c, copy-append.c). */
-#ifndef INTERIMAP_RUN_COPY_PRIVATE_H
-#define INTERIMAP_RUN_COPY_PRIVATE_H
+#ifndef INTERIMAP_CARRY_COPY_PRIVATE_H
+#define INTERIMAP_CARRY_COPY_PRIVATE_H
 
-#include "sync/run/copy.h"
+#include "sync/carry/copy.h"
 
 struct spool;
 

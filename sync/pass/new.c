@@ -4,7 +4,8 @@
 
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
-#include "sync/run/run-private.h"
+#include "sync/carry/meeting.h"
+#include "sync/pass/pass-private.h"
 
 struct gap_finder {
 	struct run_side *side;

@@ -1,15 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Copies the messages in a run's `items` from one side to the other: bodies are asked for within a
- * credit of bytes, land in spools, and are appended; an intent is committed before each APPEND
- * leaves, and replaced by the mapping when its APPENDUID comes.
- *
- * Nobody ever stops reading a connection to push back: with copies both ways each server would wait
- * for us to read.  What is asked for is limited instead.  A message larger than a spool holds in
- * memory is passed on while it arrives.
- */
-#ifndef INTERIMAP_RUN_COPY_H
-#define INTERIMAP_RUN_COPY_H
+/* What a run holds of its copies from one side (carry/copy.h). */
+#ifndef INTERIMAP_RUN_COPIER_H
+#define INTERIMAP_RUN_COPIER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,11 +34,5 @@ struct copier {
 	bool waits_for_credit;
 	int spool_error; /* of a body whose UID is not known yet */
 };
-
-/* A copier in the side whose new messages it copies; the items must be settled. */
-void copier_begin(struct copier *copier, struct run_side *source);
-void copier_done(struct copier *copier);
-/* Issues what can be issued now; true when all is done. */
-bool copier_advance(struct copier *copier);
 
 #endif

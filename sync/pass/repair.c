@@ -27,7 +27,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
 #include "sync/imap/flags.h"
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
 
 enum { WINDOW = COPY_BATCH };
 

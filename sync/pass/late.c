@@ -12,7 +12,7 @@
 
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
 
 /*
  * Whether both sides keep the message, paired by now or about to be copied.  Where its pair is gone

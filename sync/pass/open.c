@@ -9,26 +9,12 @@
 #include "sync/core/core.h"
 #include "sync/core/quarantine.h"
 #include "sync/imap/flags.h"
-#include "sync/run/run-private.h"
+#include "sync/carry/meeting.h"
+#include "sync/pass/pass-private.h"
 
 static struct run_side *side_of(struct view *view)
 {
 	return container_of(container_of(view, struct side_view, view), struct run_side, view);
-}
-
-bool run_take_flags(struct run_side *side, struct changes *changes, const struct response *response)
-{
-	const unsigned needed = FETCH_UID | FETCH_FLAGS;
-	const struct flags *flags;
-	size_t left_out;
-
-	if (response->type != RESPONSE_FETCH || (response->fetch.items & needed) != needed)
-		return false;
-	flags = flags_intern_usable(
-		side->run->core->flags, response->atoms, response->atoms_count, &left_out);
-	if (flags == NULL || !changes_add(changes, response->fetch.uid, flags))
-		side->overflow = true;
-	return true;
 }
 
 static void on_fetched(struct view *view, struct response *response)

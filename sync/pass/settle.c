@@ -17,7 +17,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
 #include "sync/imap/flags.h"
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
 
 static const double PAUSE_SECONDS = 0.7;
 

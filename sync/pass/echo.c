@@ -18,7 +18,7 @@
 
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
 
 /* Where the pair of what we expunged is. */
 static struct run_side *other_side(struct run *run, const struct echo *echo)

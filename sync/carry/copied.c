@@ -15,7 +15,8 @@
 #include "sync/core/core.h"
 #include "sync/deeds/journal.h"
 #include "sync/imap/flags.h"
-#include "sync/run/run-private.h"
+#include "sync/carry/moved.h"
+#include "sync/run/helpers.h"
 
 struct mailbox *run_copied_from(const struct run_side *side)
 {

@@ -10,8 +10,8 @@
 #include "sync/core/core.h"
 #include "sync/core/quarantine.h"
 #include "sync/imap/flags.h"
-#include "sync/run/copy-private.h"
-#include "sync/run/run-private.h"
+#include "sync/carry/copy-private.h"
+#include "sync/run/helpers.h"
 
 struct append_request {
 	struct run_request run; /* .side is the target */

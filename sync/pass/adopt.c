@@ -8,7 +8,7 @@
 
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
 #include "sync/state/adopt.h"
 
 enum {

@@ -17,7 +17,7 @@
 #include "sync/core/core.h"
 #include "sync/core/quarantine.h"
 #include "sync/imap/flags.h"
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
 
 struct store_request {
 	struct run_request run;
