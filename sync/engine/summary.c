@@ -61,6 +61,9 @@ static char *describe_loss(const struct engine *engine)
 {
 	if (engine->outage.reason == NULL)
 		return xstrdup("not connected, trying again");
+	/* Of the database, or of both lists together, no side is to blame. */
+	if (engine->outage.side == NULL)
+		return xasprintf("not connected, trying again: %s", engine->outage.reason);
 	return xasprintf("not connected, trying again: %s: %s", engine->outage.side->name,
 		engine->outage.reason);
 }

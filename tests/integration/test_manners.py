@@ -5,6 +5,7 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import signal
 import socket
 import sqlite3
@@ -17,6 +18,7 @@ from .inline import CountingRelay, digests, eventually, numbered
 from .interimap import connect, imap, tunnel
 from .ports import free_port
 from .service import Proxy
+from .test_outage import limit_files
 
 
 @pytest.fixture
@@ -123,6 +125,20 @@ def test_status(service, manager, remote):
     one.reload()
     manager("RELOADING=1")
     manager("READY=1")
+    manager("STATUS=up to date")
+
+
+def test_status_when_no_side_is_to_blame(service, manager, remote):
+    """A database that cannot be written is an outage of neither side; to name one for the service
+    manager was to follow a null pointer, and the service died."""
+    one = service(env=manager.env)
+    manager("STATUS=up to date")
+    limit_files(one.running, os.path.getsize(one.program.database + "-wal"))
+    with connect(remote) as there:
+        there.append_all("INBOX", numbered("new", 3, 100))
+    why = manager("STATUS=not connected, trying again: .*")
+    assert re.search("I/O error|full", why), why
+    limit_files(one.running, resource.RLIM_INFINITY)
     manager("STATUS=up to date")
 
 
