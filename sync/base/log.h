@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages to the person who runs the program.  Only main, the commands, the engine, sessions and
- * the proxy log above debug level; the layers below return a reason.  Never pass a secret.
+ * Messages to the person who runs the program.  Only main, the commands, the rooms of the engine,
+ * sessions and the proxy log above debug level; the other layers return a reason.  Never pass a
+ * secret.
  */
 #ifndef INTERIMAP_BASE_LOG_H
 #define INTERIMAP_BASE_LOG_H

@@ -26,7 +26,7 @@ struct sync_options {
 	bool create; /* make the database if it is missing */
 	unsigned interval; /* seconds; 0: as fits */
 	struct news_receiver *news; /* of what was changed locally, or NULL */
-	const char *const *foreign; /* as in engine.h, or NULL */
+	const char *const *foreign; /* as in core/core.h, or NULL */
 	struct client_counter *clients; /* for --status, or NULL: see control.h */
 };
 

@@ -13,7 +13,7 @@
  * No mailbox was ever kept in a directory whose name begins with '~'.
  *
  * Before that, a mailbox was the directory NAME itself, and INBOX the folder.  Such a folder is
- *moved over once, by mailfolder-move.c.
+ * moved over once, by mailfolder-move.c.
  */
 #ifndef INTERIMAP_CONFIG_MAILFOLDER_H
 #define INTERIMAP_CONFIG_MAILFOLDER_H

@@ -81,7 +81,7 @@ struct core {
 	struct worker *worker;
 	struct task
 		*task; /* the engine's, which begins runs and replays: woken when there is one */
-	const char *name, *database_name; /* for log lines, of the account: see account.h */
+	const char *name, *database_name; /* for log lines, of the account: config/account.h */
 	struct db *db;
 	struct flag_pool *flags; /* lists of flags that runs refer to */
 	struct plan_brake brake;

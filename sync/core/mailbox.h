@@ -51,7 +51,8 @@ struct mailbox {
 	bool again; /* changed while it was running */
 	bool replayed; /* a client's messages were paired here since the last run */
 	bool preferred; /* a client has opened it: it comes before others */
-	unsigned disturbed; /* counts what clients did that a pass must not straddle (journal.h) */
+	unsigned disturbed; /* counts what clients did that a pass must not straddle:
+				deeds/journal.h */
 	bool failed; /* its last run did */
 	bool held; /* … because of the brake, see mailbox_note_held() */
 	time_t held_since; /* 0: its last run was not */

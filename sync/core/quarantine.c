@@ -51,8 +51,8 @@ bool refusal_is_general(const struct command *command)
 		return true;
 	default:
 		/* LIMIT is told of one message (its size, its flags) as well as of many, and the
-		 * next one shows which.  SERVERBUG is: see append_is_refused_generally() of
-		 * copy-append.c. */
+		 * next one shows which.  SERVERBUG is: see is_general() of
+		 * run/copy-append.c. */
 		return false;
 	}
 }

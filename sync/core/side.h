@@ -38,7 +38,7 @@ struct side_view {
 
 struct side {
 	struct core *core;
-	const char *name; /* for log lines, as in account.h */
+	const char *name; /* for log lines, as in config/account.h */
 	bool remote;
 	const struct session_options *options;
 	const char *reference; /* list-reference, never NULL */

@@ -4,10 +4,10 @@
  * message, deed or mailbox over which a server ends the connection stops nothing else.
  *
  * A command that a server was at when its connection went is named by whoever sent it
- * (request.h).  That counts when both servers have been reached again; not after what looks like an
- * outage of the network.  What is set apart after its second loss is left out of all that is done,
- * and tried by itself, part by part, when the rest is done.  What is proven then goes into the
- * quarantine.
+ * (core/request.h).  That counts when both servers have been reached again; not after what looks
+ * like an outage of the network.  What is set apart after its second loss is left out of all that
+ * is done, and tried by itself, part by part, when the rest is done.  What is proven then goes into
+ * the quarantine.
  */
 #ifndef INTERIMAP_DEEDS_SUSPECTS_H
 #define INTERIMAP_DEEDS_SUSPECTS_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Does on one side what was done on the other, above all by a mail client in the local store: one
- * deed (journal.h), step by step.  What of it cannot be done that way is left to the ordinary sync,
- * which finds the result of the deed like any other change.
+ * deed (deeds/journal.h), step by step.  What of it cannot be done that way is left to the ordinary
+ * sync, which finds the result of the deed like any other change.
  *
  * Nobody else works on the mailboxes that it concerns meanwhile.
  */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages that a run leaves alone (quarantine.h), and those that it tries again.
+ * Messages that a run leaves alone (core/quarantine.h), and those that it tries again.
  *
  * A message that is left out has no pair, and UIDNEXT may have gone on past it.  So the run looks
  * for it by its UID when it is due: it is copied like a new message then, or left out for longer,

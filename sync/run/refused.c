@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Messages whose flags a side did not take, or that it did not expunge.  Each is a row of the
- * quarantine (quarantine.h) about the message of that side, so that HIGHESTMODSEQ can go on, and
- * the rest of the mailbox stays in step.
+ * quarantine (core/quarantine.h) about the message of that side, so that HIGHESTMODSEQ can go on,
+ * and the rest of the mailbox stays in step.
  *
  * When a row is due, what is to be done is found out anew.  Flags: those that the pair has on the
  * other side are asked for, and go the ordinary way.  Also when the side that refused them tells
