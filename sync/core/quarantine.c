@@ -52,7 +52,7 @@ bool refusal_is_general(const struct command *command)
 	default:
 		/* LIMIT is told of one message (its size, its flags) as well as of many, and the
 		 * next one shows which.  SERVERBUG is: see is_general() of
-		 * run/copy-append.c. */
+		 * carry/copy-append.c. */
 		return false;
 	}
 }

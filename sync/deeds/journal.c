@@ -355,7 +355,7 @@ static bool is_deed(const struct client_action *action, enum action_result resul
 	return false;
 }
 
-/* Without it, what they removed may be held (run/brake.c). */
+/* Without it, what they removed may be held (pass/brake.c). */
 static void note_removal(struct journal *journal, int r)
 {
 	if (r < 0)

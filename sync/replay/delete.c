@@ -146,7 +146,7 @@ static int may_hold_strangers(struct replay *replay, const struct mailbox *mailb
 	       replay->tree.messages != pairs;
 }
 
-/* It is known that another mailbox has its name now (run/renew.c), and that is still so. */
+/* It is known that another mailbox has its name now (pass/renew.c), and that is still so. */
 static bool is_remade(const struct replay *replay, uint32_t base)
 {
 	uint32_t now = replay->tree.origin_uidvalidity, was = replay->deed->uidvalidity;

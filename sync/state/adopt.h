@@ -19,7 +19,7 @@ struct db;
 int adopt_begin(struct db *db, int64_t idx);
 int adopt_add(
 	struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity);
-/* The same for a message whose UID may be mapped, since that mapping may be void (run/renew.c). */
+/* The same for a message whose UID may be mapped, since that mapping may be void (pass/renew.c). */
 int adopt_add_any(
 	struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity);
 /* How many messages of a side were listed, and how many of them have their UID in the mapping. */

@@ -5,7 +5,7 @@
  * to expunge its pair.
  *
  * An echo outlives its pair until the next pass has looked for the pair on the other side once more
- * (run/echo.c): a server that said falsely that it was gone is found out by that.
+ * (pass/echo.c): a server that said falsely that it was gone is found out by that.
  */
 #ifndef INTERIMAP_STATE_ECHOES_H
 #define INTERIMAP_STATE_ECHOES_H

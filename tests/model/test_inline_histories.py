@@ -43,7 +43,7 @@ class Bounds:
     What one side alone did is exact.  Where both had a message in hand (moved here, expunged there)
     any end is right that loses no copy that nobody removed, and makes none that nobody made; moved
     on both sides, it may be in both places.  One that was put beside another copy of it may be taken
-    for what arrived late (run/late.c): one of the two stays.
+    for what arrived late (pass/late.c): one of the two stays.
     """
 
     def __init__(self):
