@@ -16,7 +16,7 @@
 #include "sync/run/changes.h"
 #include "sync/run/copier.h"
 #include "sync/run/evidence.h"
-#include "sync/carry/meeting.h"
+#include "sync/run/meeting.h"
 #include "sync/state/echoes.h"
 #include "sync/state/intents.h"
 #include "sync/state/quarantine.h"
