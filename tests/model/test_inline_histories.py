@@ -346,10 +346,10 @@ class History:
 
         def done():
             assert self.service.running.poll() is None, "the program has ended"
-            conflicts.update(self._refused())
             self.problems = self._problems(kind, before, edited, conflicts)
             if self.problems:
                 self.service.quiet(0.2)
+                conflicts.update(self._refused())
                 self._let_go()
             return not self.problems
 
