@@ -60,32 +60,15 @@ void run_confirmed(struct run *run)
 }
 
 struct pair_list {
-	struct plan_pair *list;
-	size_t count, size;
+	struct uid_pair *list;
+	size_t count;
 };
-
-static void add_pair(struct pair_list *pairs, const struct uid_pair *pair)
-{
-	if (pairs->count == pairs->size) {
-		pairs->size = pairs->size > 0 ? 2 * pairs->size : 64;
-		pairs->list = xreallocarray(pairs->list, pairs->size, sizeof(*pairs->list));
-	}
-	pairs->list[pairs->count++] =
-		(struct plan_pair){.local = pair->local, .remote = pair->remote};
-}
 
 static bool add_pairs(struct run_side *side, uint32_t first, uint32_t last, struct pair_list *pairs)
 {
-	_cleanup_free_ struct uid_pair *found = NULL;
-	size_t count = 0;
-
-	if (run_database_failed(
-		    side->run, mapping_in_range(side->run->core->db, side->run->mailbox->idx,
-				       side->side->remote, first, last, &found, &count)))
-		return false;
-	for (size_t i = 0; i < count; i++)
-		add_pair(pairs, &found[i]);
-	return true;
+	return !run_database_failed(
+		side->run, mapping_in_range(side->run->core->db, side->run->mailbox->idx,
+				   side->side->remote, first, last, &pairs->list, &pairs->count));
 }
 
 /* Pairs of all UIDs that the side has something to say about. */
@@ -110,7 +93,7 @@ static bool pairs_of_side(struct run_side *side, struct pair_list *pairs)
 
 static int by_local(const void *one, const void *other)
 {
-	const struct plan_pair *a = one, *b = other;
+	const struct uid_pair *a = one, *b = other;
 
 	return a->local < b->local ? -1 : a->local > b->local;
 }
@@ -322,13 +305,12 @@ static int write_pass(void *context)
 	int r = 0;
 
 	for (size_t i = 0; i < run->plan.unmap_count && r >= 0 && !run->reread; i++) {
-		const struct plan_pair *pair = &run->plan.unmap[i];
+		const struct uid_pair *pair = &run->plan.unmap[i];
 
 		if (run_expunge_is_left(&run->local, pair->local) ||
 			run_expunge_is_left(&run->remote, pair->remote))
 			continue;
-		r = mapping_delete(db, run->mailbox->idx,
-			(struct uid_pair){.local = pair->local, .remote = pair->remote});
+		r = mapping_delete(db, run->mailbox->idx, *pair);
 	}
 	if (r >= 0 && !run->reread)
 		r = run_late_write(run);

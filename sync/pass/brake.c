@@ -88,7 +88,7 @@ static uint64_t losses_now(const struct run_side *side)
 	uint64_t count = 0;
 
 	for (size_t i = 0; i < run->plan.unmap_count; i++) {
-		const struct plan_pair *pair = &run->plan.unmap[i];
+		const struct uid_pair *pair = &run->plan.unmap[i];
 		uint32_t uid = side->side->remote ? pair->remote : pair->local;
 		uint32_t other = side->side->remote ? pair->local : pair->remote;
 

@@ -53,7 +53,7 @@ static bool add_due(struct run_side *side, uint32_t uid, enum evidence evidence)
 }
 
 /* A pair of which one is gone: the other one is due. */
-static bool sort_pair(struct run *run, const struct plan_pair *pair)
+static bool sort_pair(struct run *run, const struct uid_pair *pair)
 {
 	bool local_gone = seqset_contains(&run->local.gone, pair->local);
 	bool remote_gone = seqset_contains(&run->remote.gone, pair->remote);
@@ -71,7 +71,7 @@ struct noted {
 	uint64_t local, remote; /* by the side that they vanished on */
 };
 
-static int note_pair(struct run *run, const struct plan_pair *pair, struct noted *noted)
+static int note_pair(struct run *run, const struct uid_pair *pair, struct noted *noted)
 {
 	bool local_gone = seqset_contains(&run->local.gone, pair->local);
 	bool remote_gone = seqset_contains(&run->remote.gone, pair->remote);

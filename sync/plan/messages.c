@@ -16,7 +16,7 @@
 /* A message to expunge, and the pair that leaves with it. */
 struct gone {
 	uint32_t uid;
-	struct plan_pair pair;
+	struct uid_pair pair;
 };
 
 /* A message to store flags on. */
@@ -83,7 +83,7 @@ static bool is_gone(const struct draft *draft, uint32_t uid)
 	return draft->side->vanished && seqset_contains(draft->side->vanished, uid);
 }
 
-static void add_unmap(struct maker *maker, struct plan_pair pair)
+static void add_unmap(struct maker *maker, struct uid_pair pair)
 {
 	struct plan *plan = maker->plan;
 	plan->unmap =
@@ -91,7 +91,7 @@ static void add_unmap(struct maker *maker, struct plan_pair pair)
 	plan->unmap[plan->unmap_count++] = pair;
 }
 
-static void add_gone(struct draft *draft, uint32_t uid, struct plan_pair pair)
+static void add_gone(struct draft *draft, uint32_t uid, struct uid_pair pair)
 {
 	draft->gone = grow(draft->gone, draft->gone_count, &draft->gone_size, sizeof(*draft->gone));
 	draft->gone[draft->gone_count++] = (struct gone){.uid = uid, .pair = pair};
@@ -111,7 +111,7 @@ static void add_needed(struct draft *draft, uint32_t uid)
 	draft->needed[draft->needed_count++] = uid;
 }
 
-static void add_conflict(struct maker *maker, struct plan_pair pair, const struct flags *local,
+static void add_conflict(struct maker *maker, struct uid_pair pair, const struct flags *local,
 	const struct flags *remote, const struct flags *both)
 {
 	struct plan *plan = maker->plan;
@@ -180,7 +180,7 @@ static const struct flags *shared_part(const struct maker *maker, const struct f
 }
 
 /* The flags changed on both sides. */
-static void merge(struct maker *maker, struct plan_pair pair, const struct flags *local,
+static void merge(struct maker *maker, struct uid_pair pair, const struct flags *local,
 	const struct flags *remote)
 {
 	if (local == remote)
@@ -208,7 +208,7 @@ static void merge(struct maker *maker, struct plan_pair pair, const struct flags
 		add_conflict(maker, pair, local, remote, both);
 }
 
-static void decide(struct maker *maker, struct plan_pair pair)
+static void decide(struct maker *maker, struct uid_pair pair)
 {
 	bool local_gone = is_gone(&maker->local, pair.local);
 	bool remote_gone = is_gone(&maker->remote, pair.remote);
@@ -253,7 +253,7 @@ static int compare_gone(const void *one, const void *other)
 static int compare_pairs(const void *one, const void *other)
 {
 	return compare(
-		((const struct plan_pair *)one)->local, ((const struct plan_pair *)other)->local);
+		((const struct uid_pair *)one)->local, ((const struct uid_pair *)other)->local);
 }
 
 static int compare_wishes(const void *one, const void *other)
@@ -359,7 +359,7 @@ static bool can_hold_all(
 }
 
 void plan_messages(struct flag_pool *pool, const struct plan_side *local,
-	const struct plan_side *remote, const struct plan_pair *pairs, size_t pairs_count,
+	const struct plan_side *remote, const struct uid_pair *pairs, size_t pairs_count,
 	struct plan *ret)
 {
 	struct maker maker = {.pool = pool, .plan = ret};

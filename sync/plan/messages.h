@@ -15,14 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sync/base/uid-pair.h"
 #include "sync/imap/seqset.h"
 
 struct flags;
 struct flag_pool;
-
-struct plan_pair {
-	uint32_t local, remote;
-};
 
 struct plan_change {
 	uint32_t uid;
@@ -46,7 +43,7 @@ struct plan_store {
 };
 
 struct plan_conflict {
-	struct plan_pair pair;
+	struct uid_pair pair;
 	const struct flags *local, *remote, *both;
 };
 
@@ -62,7 +59,7 @@ struct plan_operations {
 
 struct plan {
 	struct plan_operations local, remote;
-	struct plan_pair *unmap; /* gone on both sides once the expunges are done */
+	struct uid_pair *unmap; /* gone on both sides once the expunges are done */
 	size_t unmap_count;
 	struct plan_conflict *conflicts;
 	size_t conflicts_count;
@@ -80,7 +77,7 @@ struct plan {
  * lists, which are all of `pool`.  O(n log n), whatever the order of the UIDs.
  */
 void plan_messages(struct flag_pool *pool, const struct plan_side *local,
-	const struct plan_side *remote, const struct plan_pair *pairs, size_t pairs_count,
+	const struct plan_side *remote, const struct uid_pair *pairs, size_t pairs_count,
 	struct plan *ret);
 void plan_done(struct plan *plan);
 /* Nothing to do on either side, and nothing needed. */

@@ -7,11 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct db;
+#include "sync/base/uid-pair.h"
 
-struct uid_pair {
-	uint32_t local, remote;
-};
+struct db;
 
 /* -EEXIST when either UID is mapped already (the row is not changed). */
 int mapping_insert(struct db *db, int64_t idx, struct uid_pair pair);

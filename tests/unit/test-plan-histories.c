@@ -163,7 +163,7 @@ static void apply(struct box *box, const struct plan_operations *operations)
 }
 
 /* Plans, asking for flags as the engine does; the caller releases the plan. */
-static void make_plan(struct box *local, struct box *remote, const struct plan_pair *pairs,
+static void make_plan(struct box *local, struct box *remote, const struct uid_pair *pairs,
 	size_t count, struct plan *ret)
 {
 	look(local, NULL);
@@ -227,12 +227,12 @@ static void know_all(struct box *box)
 	seqset_done(&all);
 }
 
-static size_t living_pairs(const struct box boxes[2], struct plan_pair pairs[MESSAGES])
+static size_t living_pairs(const struct box boxes[2], struct uid_pair pairs[MESSAGES])
 {
 	size_t count = 0;
 	for (size_t i = 0; i < MESSAGES; i++)
 		if (boxes[0].exists[i] || boxes[1].exists[i])
-			pairs[count++] = (struct plan_pair){boxes[0].uid[i], boxes[1].uid[i]};
+			pairs[count++] = (struct uid_pair){boxes[0].uid[i], boxes[1].uid[i]};
 	return count;
 }
 
@@ -258,7 +258,7 @@ static void start(struct box boxes[2], uint64_t *seed)
 static void one_history(uint64_t *seed)
 {
 	struct box boxes[2], before[2], edited[2];
-	struct plan_pair pairs[MESSAGES];
+	struct uid_pair pairs[MESSAGES];
 	struct plan plan;
 
 	start(boxes, seed);

@@ -233,7 +233,7 @@ static void check_one(const struct one *one, const struct plan *plan)
 
 static void test_one_pair(void **state)
 {
-	const struct plan_pair pairs[] = {{7, 70}};
+	const struct uid_pair pairs[] = {{7, 70}};
 
 	for (size_t i = 0; i < ARRAY_LEN(ones); i++) {
 		const struct one *one = &ones[i];
@@ -280,7 +280,7 @@ static void test_nothing(void **state)
 /* Stores are grouped by list, whatever the order of the UIDs there, and in a fixed order. */
 static void test_groups(void **state)
 {
-	const struct plan_pair pairs[] = {
+	const struct uid_pair pairs[] = {
 		{1, 90}, {2, 80}, {3, 70}, {4, 69}, {5, 4294967295}, {6, 1}, {7, 2}, {8, 68}};
 	const struct plan_change local_changes[] = {
 		{1, flags("\\Seen")},
@@ -311,7 +311,7 @@ static void test_groups(void **state)
 
 static void test_dropped_are_joined(void **state)
 {
-	const struct plan_pair pairs[] = {{1, 1}, {2, 2}, {3, 3}};
+	const struct uid_pair pairs[] = {{1, 1}, {2, 2}, {3, 3}};
 	const struct plan_change changes[] = {
 		{1, flags("x \\Seen")}, {2, flags("\\Seen")}, {3, flags("y X")}};
 	struct plan_side local = {.changes = changes, .changes_count = 3, .permanent = flags(OPEN)};
@@ -343,7 +343,7 @@ static const struct flags *keywords(char letter, size_t count)
 /* A list that no command can hold leaves that message alone, and only that one. */
 static void test_too_many_flags(void **state)
 {
-	const struct plan_pair pairs[] = {{1, 1}, {2, 2}, {3, 3}, {4, 4}, {5, 5}};
+	const struct uid_pair pairs[] = {{1, 1}, {2, 2}, {3, 3}, {4, 4}, {5, 5}};
 	const size_t most = (LIMIT_FLAG_TEXT + 1) / 9;
 	const struct plan_change local_changes[] = {
 		{1, keywords('a', most)},
@@ -380,9 +380,9 @@ static void test_too_many_flags(void **state)
 static void test_too_many_expunges(void **state)
 {
 	const uint32_t count = LIMIT_UID_RANGES + 5;
-	struct plan_pair *pairs = xreallocarray(NULL, count, sizeof(*pairs));
+	struct uid_pair *pairs = xreallocarray(NULL, count, sizeof(*pairs));
 	for (uint32_t i = 0; i < count; i++)
-		pairs[i] = (struct plan_pair){i + 1, 2 * (count - i)};
+		pairs[i] = (struct uid_pair){i + 1, 2 * (count - i)};
 
 	struct seqset vanished = set(NULL);
 	assert_true(seqset_add_range(&vanished, 1, count));
@@ -405,12 +405,12 @@ static void test_too_many_expunges(void **state)
 static void test_many_changes(void **state)
 {
 	const uint32_t count = 300000;
-	struct plan_pair *pairs = xreallocarray(NULL, count, sizeof(*pairs));
+	struct uid_pair *pairs = xreallocarray(NULL, count, sizeof(*pairs));
 	struct plan_change *changes = xreallocarray(NULL, count, sizeof(*changes));
 	const struct flags *lists[] = {flags("\\Seen"), flags("x"), flags("")};
 	for (uint32_t i = 0; i < count; i++) {
 		/* 7919 has no factor in common with count: a permutation */
-		pairs[i] = (struct plan_pair){i + 1, 1 + (uint32_t)((uint64_t)i * 7919 % count)};
+		pairs[i] = (struct uid_pair){i + 1, 1 + (uint32_t)((uint64_t)i * 7919 % count)};
 		changes[i] = (struct plan_change){i + 1, lists[i % 3]};
 	}
 	struct plan_side local = {
