@@ -23,7 +23,7 @@ struct mailbox *run_copied_from(const struct run_side *side)
 	struct mailbox *mailbox, *next;
 
 	HASH_ITER (hh, side->run->core->mailboxes, mailbox, next)
-		if (mailbox->idx == side->copied_idx && mailbox->listed)
+		if (mailbox->idx == side->moves.copied_idx && mailbox->listed)
 			return mailbox;
 	return NULL;
 }
@@ -38,23 +38,23 @@ static int by_other_uid(const void *one, const void *other)
 
 static bool find_takes(struct run_side *side)
 {
-	struct takes *takes = &side->takes;
+	struct takes *takes = &side->moves.takes;
 	size_t kept = 0;
 
-	side->copied_idx = 0;
-	for (size_t i = 0; i < side->items.count; i++) {
-		const struct item *item = &side->items.list[i];
+	side->moves.copied_idx = 0;
+	for (size_t i = 0; i < side->arrivals.items.count; i++) {
+		const struct item *item = &side->arrivals.items.list[i];
 		struct uid_pair pair;
 		int64_t idx;
 		int r = emails_locate(side->run->core->db, &item->email, &idx, &pair);
 
 		if (run_database_failed(side->run, r))
 			return false;
-		if (r == 0 || (side->copied_idx != 0 && side->copied_idx != idx))
+		if (r == 0 || (side->moves.copied_idx != 0 && side->moves.copied_idx != idx))
 			continue;
-		side->copied_idx = idx;
+		side->moves.copied_idx = idx;
 		if (takes->list == NULL)
-			takes->list = xcalloc(side->items.count, sizeof(*takes->list));
+			takes->list = xcalloc(side->arrivals.items.count, sizeof(*takes->list));
 		takes->list[takes->count++] = (struct take){
 			.copy = true,
 			.item = *item,
@@ -76,7 +76,7 @@ static bool on_pair(struct command *command, struct response *response)
 {
 	struct run_side *side = run_side_of(command)->other;
 	const struct take key = {.offer.other_uid = response->fetch.uid};
-	struct takes *takes = &side->takes;
+	struct takes *takes = &side->moves.takes;
 	struct identity identity;
 	struct take *take;
 
@@ -97,9 +97,10 @@ bool run_copied_ask(struct run *run)
 	_cleanup_free_ char *wire = NULL;
 	struct seqset set;
 
-	if (run->sought || (run->repair && run->first) || !side_has(side->side, "OBJECTID"))
+	if (run->pass.sought || (run->repair && run->pass.first) ||
+		!side_has(side->side, "OBJECTID"))
 		return false;
-	run->sought = true;
+	run->pass.sought = true;
 	if (!find_takes(side))
 		return false;
 	mailbox = run_copied_from(side);
@@ -110,8 +111,8 @@ bool run_copied_ask(struct run *run)
 		return false;
 	}
 	seqset_init(&set);
-	for (size_t i = 0; i < side->takes.count; i++)
-		(void)seqset_add(&set, side->takes.list[i].offer.other_uid);
+	for (size_t i = 0; i < side->moves.takes.count; i++)
+		(void)seqset_add(&set, side->moves.takes.list[i].offer.other_uid);
 	run_moved_select(side, wire);
 	run_read_if_granted(side->other, &run->barrier, &set, FETCH_METADATA, on_pair);
 	seqset_done(&set);
@@ -130,13 +131,13 @@ static bool is_usable(const struct take *take)
 void run_copied_asked(struct run *run)
 {
 	struct run_side *side = &run->remote;
-	struct takes *takes = &side->takes;
+	struct takes *takes = &side->moves.takes;
 	const struct mailbox *mailbox = run_copied_from(side);
 	size_t kept = 0;
 
 	/* The UIDs are those of a certain UIDVALIDITY. */
 	bool known = mailbox != NULL &&
-		     mailbox->local.base.uidvalidity == side->source_view.view.uidvalidity;
+		     mailbox->local.base.uidvalidity == side->moves.source_view.view.uidvalidity;
 
 	for (size_t i = 0; i < takes->count; i++)
 		if (known && is_usable(&takes->list[i]))

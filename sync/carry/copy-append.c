@@ -40,8 +40,8 @@ static int insert_intents(void *context)
 			.mailbox = target->run->mailbox->idx,
 			.to_remote = target->side->remote,
 			.source_uid = message->item->uid,
-			.target_uidvalidity = target->snapshot.uidvalidity,
-			.target_uidnext = target->snapshot.uidnext,
+			.target_uidvalidity = target->told.snapshot.uidvalidity,
+			.target_uidnext = target->told.snapshot.uidnext,
 			.identity = message->item->identity,
 		};
 		message->intent.identity.size = spool_size(message->spool);
@@ -128,8 +128,8 @@ static void log_added(struct append_request *append, const char *uids)
  * next pass stores them, as if they had been set at the source meanwhile. */
 static void keywords_follow(struct run_side *source, const struct item *item)
 {
-	if (!changes_add(&source->carried, item->uid, item->flags))
-		source->overflow = true;
+	if (!changes_add(&source->flags.carried, item->uid, item->flags))
+		source->told.overflow = true;
 }
 
 /* Messages that were accepted, and their UIDs there. */
@@ -161,7 +161,7 @@ static int settle(void *context)
 				message->item->uid, &message->item->email);
 		if (r < 0)
 			return r;
-		(void)changes_add(&target->expected, uids[i], message->flags);
+		(void)changes_add(&target->flags.expected, uids[i], message->flags);
 		if (message->plain)
 			keywords_follow(append->copier->source, message->item);
 		i++;
@@ -202,7 +202,7 @@ static void in_doubt(struct append_request *append)
 	DL_FOREACH (append->messages, message)
 		copier_leave(append->copier, message->item->uid);
 	append->copier->copied += append->count;
-	run->doubt = true;
+	run->pass.doubt = true;
 	(void)run_transact(run, note_doubt, append);
 }
 
@@ -212,10 +212,10 @@ static void accepted(struct append_request *append)
 	_cleanup_free_ uint32_t *uids = NULL;
 	size_t count = 0;
 
-	append->run.side->appended += append->count;
+	append->run.side->arrivals.appended += append->count;
 	append->run.side->run->copies_made += append->count;
 	if (command->code == CODE_APPENDUID && command->uids != NULL &&
-		command->uidvalidity == append->run.side->snapshot.uidvalidity &&
+		command->uidvalidity == append->run.side->told.snapshot.uidvalidity &&
 		seqset_expand((struct slice){.data = command->uids, .len = strlen(command->uids)},
 			append->count, &uids, &count) &&
 		count == append->count) {
@@ -266,7 +266,8 @@ static bool leave_out(struct append_request *append, const char *reason)
 	if (run_database_failed(run, db_begin(db)))
 		return false;
 	left = run_quarantine(source, QUARANTINE_APPEND, message->item->uid, message->item, reason);
-	if (run->failure != NULL || run_database_failed(run, intents_drop(db, &message->intent))) {
+	if (run->end.failure != NULL ||
+		run_database_failed(run, intents_drop(db, &message->intent))) {
 		db_rollback(db);
 		return false;
 	}
@@ -281,7 +282,7 @@ static void keep(struct append_request *append, const char *reason)
 	struct run *run = target->run;
 	struct copy_message *message = append->messages;
 
-	(void)seqset_add(&append->copier->source->refused, message->item->uid);
+	(void)seqset_add(&append->copier->source->left_out.refused, message->item->uid);
 	log_error(SIDE_CONTEXT(target->side, run->mailbox->display),
 		"the server refused the message with UID %" PRIu32 " of the %s side, %" PRIu64
 		" bytes (%s)",
@@ -316,7 +317,7 @@ static void refused(struct append_request *append)
 		(void)run_database_failed(run, intents_drop(run->core->db, &message->intent));
 		keep(append, reason);
 		append->copier->stopped = true;
-	} else if (!leave_out(append, reason) && run->failure == NULL) {
+	} else if (!leave_out(append, reason) && run->end.failure == NULL) {
 		keep(append, reason);
 	}
 }
@@ -327,7 +328,7 @@ static bool on_appended(struct request *request)
 		container_of(request, struct run_request, request), struct append_request, run);
 
 	append->copier->appends--;
-	if (append->run.side->run->ending)
+	if (append->run.side->run->end.begun)
 		return true;
 	if (request->command.outcome == OUTCOME_OK)
 		accepted(append);
@@ -344,8 +345,8 @@ static void put_message(struct append_request *append, struct copy_message *mess
 	const struct flags *flags = message->item->flags;
 
 	message->flags = flags;
-	if (target->permanent != NULL)
-		message->flags = flags_storable(core->flags, flags, target->permanent);
+	if (target->told.permanent != NULL)
+		message->flags = flags_storable(core->flags, flags, target->told.permanent);
 	if (message->plain)
 		message->flags = flags_system(core->flags, message->flags);
 	if (message->flags != flags && !message->plain)
@@ -406,7 +407,7 @@ void copier_append_now(struct copier *copier, struct copy_message *message)
  */
 static struct copy_message *take_group(struct copier *copier)
 {
-	const struct items *items = &copier->source->items;
+	const struct items *items = &copier->source->arrivals.items;
 	struct copy_message *messages = NULL, *message;
 	uint64_t bytes = 0;
 	unsigned count = 0;

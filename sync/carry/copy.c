@@ -25,7 +25,7 @@ struct fetch_request {
 void copier_leave(struct copier *copier, uint32_t uid)
 {
 	/* What the quarantine has is found again wherever UIDNEXT is. */
-	if (seqset_contains(&copier->source->quarantined, uid))
+	if (seqset_contains(&copier->source->left_out.quarantined, uid))
 		return;
 	if (copier->lowest_left == 0 || uid < copier->lowest_left)
 		copier->lowest_left = uid;
@@ -88,7 +88,7 @@ static void put_off(struct copier *copier, struct item *item)
 {
 	pass_over(copier, item);
 	copier_leave(copier, item->uid);
-	copier->source->run->again = true;
+	copier->source->run->pass.again = true;
 }
 
 /* The server does not give it: left alone, by name. */
@@ -109,7 +109,7 @@ static void leave_without_room(struct copier *copier, struct item *item, int err
 	struct run_side *source = copier->source;
 
 	pass_over(copier, item);
-	(void)seqset_add(&source->refused, item->uid);
+	(void)seqset_add(&source->left_out.refused, item->uid);
 	log_error(SIDE_CONTEXT(source->side, source->run->mailbox->display),
 		"there is no room in the folder for temporary files (TMPDIR) for the message with "
 		"UID %" PRIu32 ", %" PRIu64 " bytes%s%s (%s): it is left out for now",
@@ -156,7 +156,7 @@ static bool accept_body(struct copier *copier, struct item *item, uint64_t size)
 /* Of a body that the server does not name before it: it must be one of those asked for. */
 static bool may_be_asked_for(const struct copier *copier, uint64_t size)
 {
-	const struct items *items = &copier->source->items;
+	const struct items *items = &copier->source->arrivals.items;
 
 	for (size_t i = copier->settled; i < copier->next; i++)
 		if (!items->list[i].arrived && size <= credit_longest(items->list[i].identity.size))
@@ -185,7 +185,7 @@ static struct spool *on_body_begun(struct side_view *view, uint32_t uid, uint64_
 {
 	struct run_side *source = container_of(view, struct run_side, view);
 	struct copier *copier = &source->copier;
-	struct item *item = uid > 0 ? items_find(&source->items, uid) : NULL;
+	struct item *item = uid > 0 ? items_find(&source->arrivals.items, uid) : NULL;
 
 	drop_arriving(copier);
 	if (copier->fetches == 0)
@@ -240,7 +240,7 @@ static void skip_empty(struct copier *copier, struct item *item)
 /* Only what this very command named. */
 static struct item *find_asked(const struct fetch_request *fetch, uint32_t uid)
 {
-	const struct items *items = &fetch->copier->source->items;
+	const struct items *items = &fetch->copier->source->arrivals.items;
 	struct item *item = items_find(items, uid);
 
 	if (item == NULL || item < &items->list[fetch->first] || item > &items->list[fetch->last])
@@ -306,14 +306,14 @@ static void miss(struct copier *copier, struct item *item, const struct command 
 {
 	struct run_side *source = copier->source;
 
-	if (seqset_contains(&source->expunged, item->uid)) {
+	if (seqset_contains(&source->told.expunged, item->uid)) {
 		pass_over(copier, item);
-	} else if (seqset_contains(&source->missed, item->uid)) {
+	} else if (seqset_contains(&source->arrivals.missed, item->uid)) {
 		pass_over(copier, item);
 		run_refuse_fetch(
 			source, item->uid, item, command, "it answers without the message");
 	} else {
-		(void)seqset_add(&source->missed, item->uid);
+		(void)seqset_add(&source->arrivals.missed, item->uid);
 		put_off(copier, item);
 	}
 }
@@ -338,7 +338,7 @@ static void name_messages(const struct request *request, struct suspect *suspect
 	const struct fetch_request *fetch =
 		container_of(container_of(request, const struct run_request, request),
 			const struct fetch_request, run);
-	const struct items *items = &fetch->copier->source->items;
+	const struct items *items = &fetch->copier->source->arrivals.items;
 	const struct copy_message *arriving = fetch->copier->arriving;
 
 	suspect->kind = SUSPECT_FETCH;
@@ -356,9 +356,9 @@ static bool on_fetched(struct request *request)
 	struct fetch_request *fetch = container_of(
 		container_of(request, struct run_request, request), struct fetch_request, run);
 	struct copier *copier = fetch->copier;
-	struct items *items = &copier->source->items;
+	struct items *items = &copier->source->arrivals.items;
 	bool told = is_about_messages(&request->command);
-	bool ending = copier->source->run->ending;
+	bool ending = copier->source->run->end.begun;
 
 	copier->fetches--;
 	drop_arriving(copier);
@@ -407,7 +407,7 @@ static bool has_no_room(struct copier *copier, struct item *item)
 /* Items that need no body are passed over. */
 static void skip(struct copier *copier)
 {
-	struct items *items = &copier->source->items;
+	struct items *items = &copier->source->arrivals.items;
 
 	for (; copier->next < items->count; copier->next++) {
 		struct item *item = &items->list[copier->next];
@@ -422,14 +422,14 @@ static void skip(struct copier *copier)
 
 static bool is_alone(const struct copier *copier, uint32_t uid)
 {
-	return seqset_contains(&copier->source->missed, uid);
+	return seqset_contains(&copier->source->arrivals.missed, uid);
 }
 
 /* Adds the next item to the set; false when the group is full or the credit used up. */
 static bool add_to_group(
 	struct copier *copier, struct seqset *set, uint64_t *bytes, unsigned *messages)
 {
-	struct items *items = &copier->source->items;
+	struct items *items = &copier->source->arrivals.items;
 	struct credit *credit = &copier->source->side->credit;
 	struct item *item;
 
@@ -513,7 +513,7 @@ void copier_done(struct copier *copier)
 /* The target takes no more: what was not asked for stays. */
 static void give_up(struct copier *copier)
 {
-	const struct items *items = &copier->source->items;
+	const struct items *items = &copier->source->arrivals.items;
 
 	for (; copier->next < items->count; copier->next++)
 		copier_leave(copier, items->list[copier->next].uid);
@@ -528,6 +528,6 @@ bool copier_advance(struct copier *copier)
 	/* However the last FETCH was answered: nothing more comes that would wake us. */
 	if (copier->fetches == 0)
 		copier_append_arrived(copier);
-	return copier->next >= copier->source->items.count && copier->fetches == 0 &&
+	return copier->next >= copier->source->arrivals.items.count && copier->fetches == 0 &&
 	       copier->appends == 0 && copier->arrived == NULL;
 }

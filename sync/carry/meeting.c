@@ -40,10 +40,10 @@ static bool may_gain(struct run *run, bool remote)
 	const struct mailbox_side *mailbox = mailbox_side(run->mailbox, remote);
 
 	if (run->attendance.state == ATTENDANCE_EXPECTED)
-		return side_of(run, remote)->gains;
+		return side_of(run, remote)->told.gains;
 	if (comes_again(run))
 		return true;
-	return run->attendance.state == ATTENDANCE_AWAY && run->first && !run->repair &&
+	return run->attendance.state == ATTENDANCE_AWAY && run->pass.first && !run->repair &&
 	       mailbox->seen.uidnext > mailbox->base.uidnext;
 }
 
@@ -53,10 +53,10 @@ static bool may_lose(struct run *run, bool remote)
 	const struct mailbox_side *mailbox = mailbox_side(run->mailbox, remote);
 
 	if (run->attendance.state == ATTENDANCE_EXPECTED)
-		return side_of(run, remote)->loses;
+		return side_of(run, remote)->told.loses;
 	if (comes_again(run))
 		return true;
-	return run->attendance.state == ATTENDANCE_AWAY && run->first && !run->repair &&
+	return run->attendance.state == ATTENDANCE_AWAY && run->pass.first && !run->repair &&
 	       mailbox->base.uidnext > 0 &&
 	       mailbox->seen.highestmodseq > mailbox->base.highestmodseq;
 }
@@ -74,8 +74,8 @@ static void count(struct census *census, struct run *run, bool remote)
 
 	census->may_gain += may_gain(run, remote);
 	census->may_lose += may_lose(run, remote);
-	census->gain += waits && side->gains;
-	census->lose += waits && side->loses;
+	census->gain += waits && side->told.gains;
+	census->lose += waits && side->told.loses;
 }
 
 /* census[0] is that of the local side. */
@@ -100,8 +100,8 @@ static bool has_partner_on(struct run *run, const struct census *census, bool re
 {
 	const struct run_side *side = side_of(run, remote);
 
-	return (side->loses && census[remote].gain > side->gains) ||
-	       (side->gains && census[remote].lose > side->loses);
+	return (side->told.loses && census[remote].gain > side->told.gains) ||
+	       (side->told.gains && census[remote].lose > side->told.loses);
 }
 
 static bool has_partner(struct run *run, const struct census *census)
@@ -115,10 +115,11 @@ static bool must_wait_on(struct run *run, const struct census *census, bool remo
 	bool at_rest = run->core->options->stay && side->side->notified && remote;
 
 	if (is_within(run, run->attendance.moved_before ? MOVER_SECONDS : PATIENCE_SECONDS) &&
-		((side->loses && census[remote].may_gain > 0) ||
-			(side->gains && census[remote].may_lose > 0)))
+		((side->told.loses && census[remote].may_gain > 0) ||
+			(side->told.gains && census[remote].may_lose > 0)))
 		return true;
-	return side->loses && at_rest && is_within(run, GRACE_SECONDS) && !has_partner(run, census);
+	return side->told.loses && at_rest && is_within(run, GRACE_SECONDS) &&
+	       !has_partner(run, census);
 }
 
 static bool must_wait(struct run *run, const struct census *census)
@@ -219,15 +220,15 @@ static void expect_side(struct run_side *side)
 {
 	const struct mailbox_state *base = run_base(side);
 
-	side->gains = side->exists > 0 && side->snapshot.uidnext > base->uidnext;
-	side->loses = !seqset_is_empty(&side->gone);
+	side->told.gains = side->told.exists > 0 && side->told.snapshot.uidnext > base->uidnext;
+	side->told.loses = !seqset_is_empty(&side->losses.gone);
 }
 
 void meeting_expect(struct run *run)
 {
 	run->attendance.since = ev_now(run->core->loop->ev);
 	/* A repair trusts nothing, and has its own ways. */
-	if (run->repair && run->first) {
+	if (run->repair && run->pass.first) {
 		run->attendance.state = ATTENDANCE_OVER;
 	} else {
 		run->attendance.state = ATTENDANCE_EXPECTED;
@@ -251,7 +252,7 @@ size_t meeting_batch(struct run *run, bool remote)
 		if (other == run)
 			continue;
 		if (state == ATTENDANCE_EXPECTED || state == ATTENDANCE_WAITING)
-			batch += seqset_count(&side_of(other, remote)->gone);
+			batch += seqset_count(&side_of(other, remote)->losses.gone);
 		else if (may_lose(other, remote) && is_within(run, PATIENCE_SECONDS))
 			run->attendance.wants_losses = true;
 	}
@@ -265,9 +266,9 @@ size_t meeting_batch(struct run *run, bool remote)
 /* Now it is known for certain. */
 static bool has_business(struct run_side *side)
 {
-	side->gains = side->items.count > 0 && !side->move_refused;
-	side->loses = !seqset_is_empty(&side->gone);
-	return side->gains || side->loses;
+	side->told.gains = side->arrivals.items.count > 0 && !side->moves.refused;
+	side->told.loses = !seqset_is_empty(&side->losses.gone);
+	return side->told.gains || side->told.loses;
 }
 
 void meeting_attend(struct run *run)
@@ -330,19 +331,19 @@ static void list_all(struct lists *lists, struct core *core, bool remote)
 	struct run *run;
 
 	DL_FOREACH (core->runs->list, run) {
-		gone += takes_part(run) ? side_of(run, remote)->offers.count : 0;
-		arrived += takes_part(run) ? side_of(run, remote)->items.count : 0;
+		gone += takes_part(run) ? side_of(run, remote)->moves.offers.count : 0;
+		arrived += takes_part(run) ? side_of(run, remote)->arrivals.items.count : 0;
 	}
 	lists->gone = xcalloc(gone, sizeof(*lists->gone));
 	lists->offers = xcalloc(gone, sizeof(*lists->offers));
 	lists->losers = xcalloc(gone, sizeof(*lists->losers));
 	lists->arrived = xcalloc(arrived, sizeof(*lists->arrived));
 	DL_FOREACH (core->runs->list, run) {
-		const struct items *items = &side_of(run, remote)->items;
+		const struct items *items = &side_of(run, remote)->arrivals.items;
 
 		if (!takes_part(run))
 			continue;
-		list_offers(lists, run, &side_of(run, remote)->offers);
+		list_offers(lists, run, &side_of(run, remote)->moves.offers);
 		for (size_t i = 0; i < items->count; i++)
 			lists->arrived[lists->arrived_count++] =
 				traveller(run, &items->list[i].identity, &items->list[i].email);
@@ -372,15 +373,15 @@ static void note_takers(struct takes *takes)
 
 static void give(struct run_side *side, const struct lists *lists, const size_t *origins)
 {
-	struct takes *takes = &side->takes;
+	struct takes *takes = &side->moves.takes;
 
-	takes->list = xcalloc(side->items.count + 1, sizeof(*takes->list));
-	for (size_t i = 0; i < side->items.count; i++)
+	takes->list = xcalloc(side->arrivals.items.count + 1, sizeof(*takes->list));
+	for (size_t i = 0; i < side->arrivals.items.count; i++)
 		if (origins[i] != PLAN_NOT_MOVED)
 			takes->list[takes->count++] = (struct take){
 				.from = lists->losers[origins[i]],
 				.offer = *lists->offers[origins[i]],
-				.item = side->items.list[i],
+				.item = side->arrivals.items.list[i],
 			};
 	note_takers(takes);
 }
@@ -399,7 +400,7 @@ static void match_side(struct core *core, bool remote)
 		if (!takes_part(run))
 			continue;
 		give(side_of(run, remote), &lists, origins + next);
-		next += side_of(run, remote)->items.count;
+		next += side_of(run, remote)->arrivals.items.count;
 	}
 	free(lists.gone);
 	free(lists.offers);
@@ -448,8 +449,8 @@ static void thank(struct takes *takes)
 
 void meeting_moved(struct run *run)
 {
-	thank(&run->local.takes);
-	thank(&run->remote.takes);
+	thank(&run->local.moves.takes);
+	thank(&run->remote.moves.takes);
 	release(run);
 }
 
@@ -466,11 +467,11 @@ void meeting_leave(struct run *run)
 	struct run *other;
 
 	DL_FOREACH (meeting->core->runs->list, other) {
-		forget_loser(&other->local.takes, run);
-		forget_loser(&other->remote.takes, run);
+		forget_loser(&other->local.moves.takes, run);
+		forget_loser(&other->remote.moves.takes, run);
 	}
-	thank(&run->local.takes);
-	thank(&run->remote.takes);
+	thank(&run->local.moves.takes);
+	thank(&run->remote.moves.takes);
 	run->attendance.state = ATTENDANCE_OVER;
 	if (meeting->held)
 		match(meeting);

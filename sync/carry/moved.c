@@ -40,11 +40,11 @@ static struct run_side *same_side(struct run *run, const struct run_side *side)
 
 void run_moved_clear(struct run_side *side)
 {
-	free(side->offers.list);
-	side->offers = (struct offers){0};
-	free(side->takes.list);
-	side->takes = (struct takes){0};
-	transfer_clear(&side->transfer);
+	free(side->moves.offers.list);
+	side->moves.offers = (struct offers){0};
+	free(side->moves.takes.list);
+	side->moves.takes = (struct takes){0};
+	transfer_clear(&side->moves.transfer);
 }
 
 /* What is gone */
@@ -58,13 +58,14 @@ static int by_other_uid(const void *one, const void *other)
 
 static void add_offer(struct run_side *side, const struct uid_pair *pair)
 {
-	struct offers *offers = &side->offers;
+	struct offers *offers = &side->moves.offers;
 	struct offer offer = {.uid = pair->local, .other_uid = pair->remote};
 
 	if (side->side->remote)
 		offer = (struct offer){.uid = pair->remote, .other_uid = pair->local};
 	/* Gone on both sides: nothing is left to be moved. */
-	if (seqset_contains(&side->other->gone, offer.other_uid) || offers->count >= LIMIT_MOVED)
+	if (seqset_contains(&side->other->losses.gone, offer.other_uid) ||
+		offers->count >= LIMIT_MOVED)
 		return;
 	if ((offers->count & (offers->count + 1)) == 0) /* grows when it is 0, 1, 3, 7 … */
 		offers->list =
@@ -74,16 +75,16 @@ static void add_offer(struct run_side *side, const struct uid_pair *pair)
 
 static bool find_offers(struct run_side *side)
 {
-	struct offers *offers = &side->offers;
+	struct offers *offers = &side->moves.offers;
 
-	for (size_t i = 0; i < side->gone.count; i++) {
+	for (size_t i = 0; i < side->losses.gone.count; i++) {
 		_cleanup_free_ struct uid_pair *pairs = NULL;
 		size_t count = 0;
 
 		if (run_database_failed(side->run,
 			    mapping_in_range(side->run->core->db, side->run->mailbox->idx,
-				    side->side->remote, side->gone.ranges[i].first,
-				    side->gone.ranges[i].last, &pairs, &count)))
+				    side->side->remote, side->losses.gone.ranges[i].first,
+				    side->losses.gone.ranges[i].last, &pairs, &count)))
 			return false;
 		for (size_t j = 0; j < count; j++)
 			add_offer(side, &pairs[j]);
@@ -115,9 +116,10 @@ static bool on_offered(struct command *command, struct response *response)
 
 	if (!identity_from_fetch(response, &identity) || !(response->fetch.items & FETCH_FLAGS))
 		return false;
-	offer = side->offers.count > 0 ? bsearch(&key, side->offers.list, side->offers.count,
-						 sizeof(key), by_other_uid)
-				       : NULL;
+	offer = side->moves.offers.count > 0
+			? bsearch(&key, side->moves.offers.list, side->moves.offers.count,
+				  sizeof(key), by_other_uid)
+			: NULL;
 	if (offer != NULL)
 		run_moved_identify(side, offer, &identity, response);
 	return true;
@@ -127,11 +129,11 @@ static void ask_side(struct run_side *side)
 {
 	struct seqset set;
 
-	if (!side->loses || !find_offers(side) || side->offers.count == 0)
+	if (!side->told.loses || !find_offers(side) || side->moves.offers.count == 0)
 		return;
 	seqset_init(&set);
-	for (size_t i = 0; i < side->offers.count; i++)
-		(void)seqset_add(&set, side->offers.list[i].other_uid);
+	for (size_t i = 0; i < side->moves.offers.count; i++)
+		(void)seqset_add(&set, side->moves.offers.list[i].other_uid);
 	run_select(side->other);
 	run_read_if_granted(side->other, &side->run->barrier, &set, FETCH_METADATA, on_offered);
 	seqset_done(&set);
@@ -169,7 +171,7 @@ static bool is_possible(const struct run_side *side, const struct take *take)
  * over: a client has done something there, or its run has ended. */
 static bool take_chunk(struct run_side *side)
 {
-	struct takes *takes = &side->takes;
+	struct takes *takes = &side->moves.takes;
 
 	takes->next = takes->end;
 	while (takes->next < takes->count) {
@@ -187,18 +189,18 @@ static bool take_chunk(struct run_side *side)
 /* The takes of the next command, as a transfer: the n-th of the one is the n-th of the other. */
 static void fill_transfer(struct run_side *side)
 {
-	const struct takes *takes = &side->takes;
+	const struct takes *takes = &side->moves.takes;
 	const struct take *first = &takes->list[takes->next];
-	struct transfer *transfer = &side->transfer;
+	struct transfer *transfer = &side->moves.transfer;
 
 	transfer_clear(transfer);
 	transfer->core = side->run->core;
 	transfer->side = side->other->side;
 	transfer->is_move = !first->copy;
-	transfer->source = first->copy ? side->copied_idx : first->from->mailbox->idx;
+	transfer->source = first->copy ? side->moves.copied_idx : first->from->mailbox->idx;
 	transfer->target = side->run->mailbox->idx;
-	transfer->uidvalidity = side->other->snapshot.uidvalidity;
-	transfer->uidnext = side->other->snapshot.uidnext;
+	transfer->uidvalidity = side->other->told.snapshot.uidvalidity;
+	transfer->uidnext = side->other->told.snapshot.uidnext;
 	for (size_t i = takes->next; i < takes->end; i++)
 		transfer_add(transfer, &(const struct transferred){
 					       .origin_source = takes->list[i].offer.uid,
@@ -216,7 +218,7 @@ static int intend(void *context)
 
 static bool on_untagged(struct command *command, struct response *response)
 {
-	return transfer_take_untagged(&run_side_of(command)->other->transfer, response);
+	return transfer_take_untagged(&run_side_of(command)->other->moves.transfer, response);
 }
 
 /* A refusal is no end: what was not moved is copied. */
@@ -225,10 +227,10 @@ static bool on_sent(struct request *request)
 	struct command *command = &request->command;
 	struct run_side *side = run_side_of(command)->other;
 
-	transfer_take_answer(&side->transfer, command);
+	transfer_take_answer(&side->moves.transfer, command);
 	if (command->outcome != OUTCOME_NO && command->outcome != OUTCOME_BAD)
 		return true;
-	side->move_refused = true;
+	side->moves.refused = true;
 	log_debug(SIDE_CONTEXT(side->other->side, side->run->mailbox->display),
 		"the server refused to take messages from another mailbox");
 	return true;
@@ -237,8 +239,8 @@ static bool on_sent(struct request *request)
 void run_moved_select(struct run_side *side, const char *wire_name)
 {
 	/* A view of our own, since theirs may go before ours; and a new one for each mailbox. */
-	side_forget_view(side->other->side, &side->source_view);
-	side_select(side->other->side, &side->run->barrier, &side->source_view, wire_name);
+	side_forget_view(side->other->side, &side->moves.source_view);
+	side_select(side->other->side, &side->run->barrier, &side->moves.source_view, wire_name);
 }
 
 static char *source_wire(const struct run_side *side, const struct take *take)
@@ -256,7 +258,7 @@ static void name_move(const struct request *request, struct suspect *suspect)
 
 static void send(struct run_side *side)
 {
-	_cleanup_free_ char *wire = source_wire(side, first_take(&side->takes));
+	_cleanup_free_ char *wire = source_wire(side, first_take(&side->moves.takes));
 	struct run_side *target = side->other;
 	struct run_request *request;
 
@@ -265,7 +267,7 @@ static void send(struct run_side *side)
 	request->side = target;
 	request->request.command.untagged = on_untagged;
 	request->request.name = name_move;
-	transfer_put(&side->transfer, &request->request.command, target->wire_name);
+	transfer_put(&side->moves.transfer, &request->request.command, target->wire_name);
 	request_submit(&request->request);
 }
 
@@ -273,9 +275,9 @@ static bool send_side(struct run_side *side)
 {
 	while (take_chunk(side)) {
 		fill_transfer(side);
-		if (!run_transact(side->run, intend, &side->transfer))
+		if (!run_transact(side->run, intend, &side->moves.transfer))
 			return false;
-		if (!transfer_any(&side->transfer))
+		if (!transfer_any(&side->moves.transfer))
 			continue;
 		send(side);
 		return true;
@@ -285,14 +287,14 @@ static bool send_side(struct run_side *side)
 
 bool run_moved_send(struct run *run)
 {
-	return run->failure == NULL && (send_side(&run->local) || send_side(&run->remote));
+	return run->end.failure == NULL && (send_side(&run->local) || send_side(&run->remote));
 }
 
 static int write_chunk(void *context)
 {
 	struct run_side *side = context;
 
-	return transfer_settle(&side->transfer, side->move_refused);
+	return transfer_settle(&side->moves.transfer, side->moves.refused);
 }
 
 /*
@@ -306,10 +308,11 @@ static void carry_flags(
 	struct run_side *from = take->copy ? NULL : same_side(take->from, side);
 
 	if (take->item.flags != take->offer.flags &&
-		!changes_add(&side->carried, take->item.uid, take->item.flags))
-		side->overflow = true;
-	if (from == NULL || changes_find(&from->other->changes, take->offer.other_uid) == NULL)
-		(void)changes_add(&side->other->expected, message->new_uid, take->offer.flags);
+		!changes_add(&side->flags.carried, take->item.uid, take->item.flags))
+		side->told.overflow = true;
+	if (from == NULL || changes_find(&from->other->told.changes, take->offer.other_uid) == NULL)
+		(void)changes_add(
+			&side->other->flags.expected, message->new_uid, take->offer.flags);
 }
 
 static void tell_clients(struct run_side *side, const struct run_side *from)
@@ -327,28 +330,29 @@ static void tell_clients(struct run_side *side, const struct run_side *from)
 static void note_taken(struct run_side *side, struct run_side *from, uint64_t count)
 {
 	from->run->attendance.moved = side->run->attendance.moved = true;
-	if (!transfer_moves(&side->transfer))
-		from->moved_away += count;
+	if (!transfer_moves(&side->moves.transfer))
+		from->losses.moved_away += count;
 }
 
 static void note_moved(struct run_side *side)
 {
-	struct takes *takes = &side->takes;
+	struct takes *takes = &side->moves.takes;
 	const struct take *first = first_take(takes);
 	struct run_side *from = first->copy ? NULL : same_side(first->from, side);
 	const struct mailbox *source = first->copy ? run_copied_from(side) : from->run->mailbox;
-	uint64_t count = transfer_count_done(&side->transfer);
+	uint64_t count = transfer_count_done(&side->moves.transfer);
 
-	for (size_t i = 0; i < side->transfer.count; i++)
-		if (side->transfer.list[i].state == TRANSFER_DONE)
-			carry_flags(side, &takes->list[takes->next + i], &side->transfer.list[i]);
+	for (size_t i = 0; i < side->moves.transfer.count; i++)
+		if (side->moves.transfer.list[i].state == TRANSFER_DONE)
+			carry_flags(
+				side, &takes->list[takes->next + i], &side->moves.transfer.list[i]);
 	if (count == 0)
 		return;
 	if (from != NULL)
 		note_taken(side, from, count);
 	log_info(SIDE_CONTEXT(side->other->side, source != NULL ? source->display : NULL),
 		"%s %" PRIu64 " message(s) to %s, as on the %s side",
-		transfer_moves(&side->transfer) ? "Moved" : "Copied", count,
+		transfer_moves(&side->moves.transfer) ? "Moved" : "Copied", count,
 		side->run->mailbox->display, side->side->name);
 	tell_clients(side, from);
 }
@@ -362,8 +366,8 @@ static void forget_source(struct transfer *transfer)
 
 static void sent_side(struct run_side *side)
 {
-	struct takes *takes = &side->takes;
-	struct transfer *transfer = &side->transfer;
+	struct takes *takes = &side->moves.takes;
+	struct transfer *transfer = &side->moves.transfer;
 	bool abandoned;
 
 	if (takes->end == takes->next || !transfer_any(transfer))
@@ -391,20 +395,20 @@ void run_moved_sent(struct run *run)
 /* What is in doubt is neither copied, nor counted as replicated. */
 static void leave(struct run_side *side, const struct take *take)
 {
-	if (side->lowest_moved == 0 || take->item.uid < side->lowest_moved)
-		side->lowest_moved = take->item.uid;
-	side->run->doubt = true;
+	if (side->moves.lowest == 0 || take->item.uid < side->moves.lowest)
+		side->moves.lowest = take->item.uid;
+	side->run->pass.doubt = true;
 }
 
 /* What OPEN told of them is carried to the next pass, if it is anything new: what their pairs are
  * stored since is not known in this one. */
 static void drop_changes(struct run_side *side)
 {
-	struct changes *changes = &side->changes;
+	struct changes *changes = &side->told.changes;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < changes->count; i++) {
-		const struct item *item = items_find(&side->items, changes->list[i].uid);
+		const struct item *item = items_find(&side->arrivals.items, changes->list[i].uid);
 
 		if (item == NULL || !item->arrived)
 			changes->list[kept++] = changes->list[i];
@@ -414,8 +418,8 @@ static void drop_changes(struct run_side *side)
 
 static void done_side(struct run_side *side)
 {
-	struct items *items = &side->items;
-	struct takes *takes = &side->takes;
+	struct items *items = &side->arrivals.items;
+	struct takes *takes = &side->moves.takes;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < takes->count; i++) {
@@ -424,7 +428,7 @@ static void done_side(struct run_side *side)
 		if (!take->moved && !take->in_doubt)
 			continue;
 		items_find(items, take->item.uid)->arrived = true;
-		side->run->again = true;
+		side->run->pass.again = true;
 		if (take->in_doubt)
 			leave(side, take);
 	}
@@ -433,7 +437,7 @@ static void done_side(struct run_side *side)
 		if (!items->list[i].arrived)
 			items->list[kept++] = items->list[i];
 	items->count = kept;
-	changes_settle(&side->carried);
+	changes_settle(&side->flags.carried);
 }
 
 void run_moved_done(struct run *run)
@@ -447,14 +451,14 @@ static bool any_mapped(struct run_side *side)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < side->gone.count && !any; i++) {
+	for (size_t i = 0; i < side->losses.gone.count && !any; i++) {
 		_cleanup_free_ struct uid_pair *pairs = NULL;
 		size_t count = 0;
 
 		any = !run_database_failed(side->run,
 			      mapping_in_range(side->run->core->db, side->run->mailbox->idx,
-				      side->side->remote, side->gone.ranges[i].first,
-				      side->gone.ranges[i].last, &pairs, &count)) &&
+				      side->side->remote, side->losses.gone.ranges[i].first,
+				      side->losses.gone.ranges[i].last, &pairs, &count)) &&
 		      count > 0;
 	}
 	return any;
@@ -466,8 +470,8 @@ static void put_off(struct run_side *side)
 	 */
 	if (!moves(side) || !any_mapped(side))
 		return;
-	seqset_clear(&side->gone);
-	side->run->reread = true;
+	seqset_clear(&side->losses.gone);
+	side->run->pass.reread = true;
 }
 
 /*
@@ -479,7 +483,7 @@ void run_moved_over(struct run *run)
 {
 	if (!run->attendance.moved)
 		return;
-	run->again = true;
+	run->pass.again = true;
 	put_off(&run->local);
 	put_off(&run->remote);
 }

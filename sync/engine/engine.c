@@ -40,14 +40,14 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 
 	detach_run(run);
 	mailbox->running = false;
-	mailbox->check = !run->put_off;
-	mailbox->preferred &= run->straddled;
-	mailbox_note_problem(mailbox, ok || run->straddled ? NULL : reason);
+	mailbox->check = !run->end.put_off;
+	mailbox->preferred &= run->end.straddled;
+	mailbox_note_problem(mailbox, ok || run->end.straddled ? NULL : reason);
 	if (run->quarantine_changed && quarantine_refresh(&engine->core) < 0)
 		engine_database_failed(engine);
-	if (run->put_off) {
+	if (run->end.put_off) {
 		mailbox->again = false; /* the lists will tell that it is not up to date */
-	} else if (run->straddled) {
+	} else if (run->end.straddled) {
 		mailbox->repair |= run->repair;
 		mailbox->again = ok = true; /* begun again, when the clients are done */
 	} else if (ok) {
@@ -57,7 +57,7 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 		mailbox->held_since = 0;
 		mailbox_note_reached(mailbox);
 		mailbox_note_in_step(mailbox);
-	} else if (run->database_failed) {
+	} else if (run->end.database_failed) {
 		engine_note_failed(engine, mailbox);
 		engine_database_failed(engine);
 	} else {
@@ -66,7 +66,8 @@ static void run_finished(struct run *run, bool ok, const char *reason)
 			log_error(RUN_CONTEXT(run), "%s", reason);
 	}
 	if (!run->barrier.lost)
-		suspects_note_run(&engine->core, mailbox, run->probed || (ok && !run->straddled));
+		suspects_note_run(
+			&engine->core, mailbox, run->end.probed || (ok && !run->end.straddled));
 	if (mailbox->again && ok && engine->phase == ENGINE_WORK)
 		core_queue_mailbox(&engine->core, mailbox);
 	mailbox->again = false;

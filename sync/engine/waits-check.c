@@ -85,8 +85,9 @@ static void say_copier(const char *way, const struct copier *copier)
 		return;
 	(void)fprintf(stderr,
 		"    %s: %zu of %zu asked for, %zu arrived, %u fetches, %u appends%s\n", way,
-		copier->next, copier->source->items.count, copier->arrived_count, copier->fetches,
-		copier->appends, copier->waits_for_credit ? ", waits for credit" : "");
+		copier->next, copier->source->arrivals.items.count, copier->arrived_count,
+		copier->fetches, copier->appends,
+		copier->waits_for_credit ? ", waits for credit" : "");
 }
 
 static void say_run(const struct run *run)
@@ -94,11 +95,11 @@ static void say_run(const struct run *run)
 	(void)fprintf(stderr,
 		"  run %s: phase %s, pass %u, barrier %u (%u found%s%s%s), attendance %d with %u "
 		"takers%s%s\n",
-		run->mailbox->display, run_phase_name(run), run->passes, run->barrier.waiting,
+		run->mailbox->display, run_phase_name(run), run->pass.number, run->barrier.waiting,
 		run->barrier.found, run->barrier.each ? ", each" : "",
 		run->barrier.lost ? ", lost" : "", run->barrier.refused ? ", refused" : "",
-		(int)run->attendance.state, run->attendance.takers, run->ending ? ", ending" : "",
-		run->straddled ? ", straddled" : "");
+		(int)run->attendance.state, run->attendance.takers,
+		run->end.begun ? ", ending" : "", run->end.straddled ? ", straddled" : "");
 	say_copier("from local", &run->local.copier);
 	say_copier("from remote", &run->remote.copier);
 }

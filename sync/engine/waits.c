@@ -82,7 +82,7 @@ static void visit_servers(struct look *look)
 static bool is_at_work(const struct run *run)
 {
 	return run->task.queued || of_barrier(&run->barrier) == WAIT_ANSWER ||
-	       ev_is_active(&run->pause);
+	       ev_is_active(&run->settling.pause);
 }
 
 static bool takes_from(const struct takes *takes, const struct run *run)
@@ -99,8 +99,8 @@ static bool comes_to_meeting(const struct run *run, const struct run *other)
 	if (other == run || !is_at_work(other))
 		return false;
 	if (run->attendance.state == ATTENDANCE_MOVED)
-		return takes_from(&other->local.takes, run) ||
-		       takes_from(&other->remote.takes, run);
+		return takes_from(&other->local.moves.takes, run) ||
+		       takes_from(&other->remote.moves.takes, run);
 	return other->attendance.state == ATTENDANCE_ASKING;
 }
 
@@ -145,7 +145,7 @@ static enum wait_reason of_run(const struct run *run)
 		return WAIT_WOKEN;
 	if (run->barrier.waiting > 0)
 		return of_barrier(&run->barrier);
-	if (ev_is_active(&run->pause))
+	if (ev_is_active(&run->settling.pause))
 		return WAIT_TIMER;
 	if (run->attendance.wants_losses &&
 		ev_is_active(&engine_of(run->core)->runs.meeting.patience))

@@ -20,10 +20,11 @@ bool run_adopt_wanted(struct run *run)
 {
 	uint64_t mapped = 0;
 
-	if (!run->core->adopt || run->local.exists == 0 || run->remote.exists == 0)
+	if (!run->core->adopt || run->local.told.exists == 0 || run->remote.told.exists == 0)
 		return false;
 	if (run->repair)
-		return !seqset_is_empty(&run->local.fresh) && !seqset_is_empty(&run->remote.fresh);
+		return !seqset_is_empty(&run->local.arrivals.fresh) &&
+		       !seqset_is_empty(&run->remote.arrivals.fresh);
 	if (run->mailbox->local.base.uidnext != 0 || run->mailbox->remote.base.uidnext != 0)
 		return false;
 	if (run_database_failed(run, mapping_count(run->core->db, run->mailbox->idx, &mapped)))
@@ -48,15 +49,16 @@ static void list_side(struct run_side *side)
 {
 	run_select(side);
 	if (side->run->repair) {
-		run_read(side, &side->run->barrier, &side->fresh, FETCH_IDENTITY, on_identity);
+		run_read(side, &side->run->barrier, &side->arrivals.fresh, FETCH_IDENTITY,
+			on_identity);
 		return;
 	}
-	run_read_on(side, 1, side->snapshot.uidnext, FETCH_IDENTITY, on_identity, NULL);
+	run_read_on(side, 1, side->told.snapshot.uidnext, FETCH_IDENTITY, on_identity, NULL);
 }
 
 void run_adopt_list(struct run *run)
 {
-	run->local.refined = run->remote.refined = 0;
+	run->local.arrivals.refined = run->remote.arrivals.refined = 0;
 	if (run_database_failed(run, adopt_begin(run->core->db, run->mailbox->idx)))
 		return;
 	list_side(&run->local);
@@ -87,15 +89,16 @@ static bool refine_side(struct run_side *side)
 	uint32_t count = 0;
 	struct seqset set;
 
-	if (run_database_failed(side->run,
-		    adopt_ambiguous(side->run->core->db, side->run->mailbox->idx,
-			    side->side->remote, side->refined, REFINE_AT_ONCE, &uids, &count)) ||
+	if (run_database_failed(
+		    side->run, adopt_ambiguous(side->run->core->db, side->run->mailbox->idx,
+				       side->side->remote, side->arrivals.refined, REFINE_AT_ONCE,
+				       &uids, &count)) ||
 		count == 0)
 		return false;
 	seqset_init(&set);
 	for (uint32_t i = 0; i < count; i++)
 		(void)seqset_add(&set, uids[i]);
-	side->refined = uids[count - 1];
+	side->arrivals.refined = uids[count - 1];
 	run_select(side);
 	run_read(side, &side->run->barrier, &set, "UID BODY.PEEK[HEADER]", on_header);
 	seqset_done(&set);
@@ -113,7 +116,7 @@ bool run_adopt_refine(struct run *run)
  * paired. */
 static void name_paired(struct run *run)
 {
-	const struct seqset *fresh = &run->local.fresh;
+	const struct seqset *fresh = &run->local.arrivals.fresh;
 	size_t left = log_is_debug() ? SIZE_MAX : NAMED;
 
 	for (size_t i = 0; i < fresh->count && left > 0; i++) {
@@ -144,6 +147,6 @@ bool run_adopt_pair(struct run *run)
 			(unsigned long long)count);
 	if (count > 0 && run->repair)
 		name_paired(run);
-	run->adopted = count > 0;
+	run->pass.adopted = count > 0;
 	return true;
 }

@@ -16,18 +16,18 @@ static bool on_alive(struct command *command, struct response *response)
 	struct run_side *side = run_side_of(command);
 
 	if (response->type != RESPONSE_FETCH || !(response->fetch.items & FETCH_UID) ||
-		!seqset_contains(&side->gone, response->fetch.uid))
+		!seqset_contains(&side->losses.gone, response->fetch.uid))
 		return false;
-	(void)seqset_add(&side->alive, response->fetch.uid);
+	(void)seqset_add(&side->losses.alive, response->fetch.uid);
 	return true;
 }
 
 static void confirm_side(struct run_side *side)
 {
-	if (seqset_is_empty(&side->gone))
+	if (seqset_is_empty(&side->losses.gone))
 		return;
 	run_select(side);
-	run_fetch(side, &side->run->barrier, &side->gone, "UID", on_alive);
+	run_fetch(side, &side->run->barrier, &side->losses.gone, "UID", on_alive);
 }
 
 void run_confirm(struct run *run)
@@ -38,21 +38,21 @@ void run_confirm(struct run *run)
 
 static void confirmed_side(struct run_side *side)
 {
-	items_settle(&side->items);
-	if (seqset_is_empty(&side->alive))
+	items_settle(&side->arrivals.items);
+	if (seqset_is_empty(&side->losses.alive))
 		return;
 	log_warning(SIDE_CONTEXT(side->side, side->run->mailbox->display),
 		"the server reported %" PRIu64
 		" message(s) as gone that are there: nothing is deleted for them",
-		seqset_count(&side->alive));
-	seqset_remove_set(&side->gone, &side->alive);
+		seqset_count(&side->losses.alive));
+	seqset_remove_set(&side->losses.gone, &side->losses.alive);
 }
 
 void run_confirmed(struct run *run)
 {
 	confirmed_side(&run->local);
 	confirmed_side(&run->remote);
-	if (run->local.overflow || run->remote.overflow)
+	if (run->local.told.overflow || run->remote.told.overflow)
 		(void)run_fail(run, "a server reports more than can be taken");
 	run_refused_asked(run);
 	run_echoes_judge(run);
@@ -74,15 +74,17 @@ static bool add_pairs(struct run_side *side, uint32_t first, uint32_t last, stru
 /* Pairs of all UIDs that the side has something to say about. */
 static bool pairs_of_side(struct run_side *side, struct pair_list *pairs)
 {
-	const struct plan_change *changes = side->changes.list;
+	const struct plan_change *changes = side->told.changes.list;
 
-	for (size_t i = 0; i < side->gone.count; i++)
-		if (!add_pairs(side, side->gone.ranges[i].first, side->gone.ranges[i].last, pairs))
+	for (size_t i = 0; i < side->losses.gone.count; i++)
+		if (!add_pairs(side, side->losses.gone.ranges[i].first,
+			    side->losses.gone.ranges[i].last, pairs))
 			return false;
-	for (size_t i = 0; i < side->changes.count;) {
+	for (size_t i = 0; i < side->told.changes.count;) {
 		size_t end = i + 1;
 
-		while (end < side->changes.count && changes[end].uid == changes[end - 1].uid + 1)
+		while (end < side->told.changes.count &&
+			changes[end].uid == changes[end - 1].uid + 1)
 			end++;
 		if (!add_pairs(side, changes[i].uid, changes[end - 1].uid, pairs))
 			return false;
@@ -113,12 +115,12 @@ static void sort_pairs(struct pair_list *pairs)
 static struct plan_side plan_side(const struct run_side *side)
 {
 	return (struct plan_side){
-		.vanished = &side->gone,
-		.changes = side->changes.list,
-		.changes_count = side->changes.count,
-		.known = side->known.list,
-		.known_count = side->known.count,
-		.permanent = side->permanent,
+		.vanished = &side->losses.gone,
+		.changes = side->told.changes.list,
+		.changes_count = side->told.changes.count,
+		.known = side->flags.known.list,
+		.known_count = side->flags.known.count,
+		.permanent = side->told.permanent,
 	};
 }
 
@@ -126,7 +128,7 @@ static bool on_known(struct command *command, struct response *response)
 {
 	struct run_side *side = run_side_of(command);
 
-	return run_take_flags(side, &side->known, response);
+	return run_take_flags(side, &side->flags.known, response);
 }
 
 /* Once: one that does not answer has gone meanwhile, as the next pass will be told. */
@@ -136,23 +138,24 @@ static void ask_known(struct run_side *side, const struct seqset *uids)
 
 	seqset_init(&set);
 	seqset_copy(&set, uids);
-	seqset_remove_set(&set, &side->asked_known);
-	(void)seqset_add_set(&side->asked_known, &set);
+	seqset_remove_set(&set, &side->flags.asked_known);
+	(void)seqset_add_set(&side->flags.asked_known, &set);
 	if (!seqset_is_empty(&set)) {
 		run_select(side);
 		run_fetch(side, &side->run->barrier, &set, "UID FLAGS", on_known);
 	} else if (!seqset_is_empty(uids)) {
-		side->run->again = true;
+		side->run->pass.again = true;
 	}
 	seqset_done(&set);
 }
 
 static void report(struct run *run)
 {
-	const struct plan_operations *sides[] = {&run->plan.local, &run->plan.remote};
+	const struct plan_operations *sides[] = {&run->pass.plan.local, &run->pass.plan.remote};
 
-	for (size_t i = 0; i < run->plan.conflicts_count && (!run->adopted || run->repair); i++) {
-		const struct plan_conflict *conflict = &run->plan.conflicts[i];
+	for (size_t i = 0;
+		i < run->pass.plan.conflicts_count && (!run->pass.adopted || run->repair); i++) {
+		const struct plan_conflict *conflict = &run->pass.plan.conflicts[i];
 
 		log_warning(CORE_CONTEXT(run->core),
 			"Conflicting flag update in %s for local UID %" PRIu32
@@ -172,13 +175,13 @@ bool run_plan(struct run *run)
 	struct plan_side local, remote;
 	struct pair_list pairs = {0};
 
-	if (run->failure != NULL)
+	if (run->end.failure != NULL)
 		return false;
-	if (run->has_plan)
-		plan_done(&run->plan);
-	changes_settle(&run->local.known);
-	changes_settle(&run->remote.known);
-	run->has_plan = false;
+	if (run->pass.has_plan)
+		plan_done(&run->pass.plan);
+	changes_settle(&run->local.flags.known);
+	changes_settle(&run->remote.flags.known);
+	run->pass.has_plan = false;
 	if (!pairs_of_side(&run->local, &pairs) || !pairs_of_side(&run->remote, &pairs)) {
 		free(pairs.list);
 		return false;
@@ -186,19 +189,19 @@ bool run_plan(struct run *run)
 	sort_pairs(&pairs);
 	local = plan_side(&run->local);
 	remote = plan_side(&run->remote);
-	plan_messages(run->core->flags, &local, &remote, pairs.list, pairs.count, &run->plan);
+	plan_messages(run->core->flags, &local, &remote, pairs.list, pairs.count, &run->pass.plan);
 	free(pairs.list);
-	run->has_plan = true;
+	run->pass.has_plan = true;
 	if (run_brake_holds(run))
 		return false;
-	ask_known(&run->local, &run->plan.local.need_flags);
-	ask_known(&run->remote, &run->plan.remote.need_flags);
+	ask_known(&run->local, &run->pass.plan.local.need_flags);
+	ask_known(&run->remote, &run->pass.plan.remote.need_flags);
 	if (run->barrier.waiting == 0)
 		report(run);
-	if (run->plan.skipped > 0) {
-		run->reread = true;
+	if (run->pass.plan.skipped > 0) {
+		run->pass.reread = true;
 		run_note_problem(run, "%llu message(s) have more flags than can be taken over",
-			(unsigned long long)run->plan.skipped);
+			(unsigned long long)run->pass.plan.skipped);
 	}
 	return true;
 }
@@ -223,7 +226,7 @@ static void apply_side(struct run_side *side, const struct plan_operations *oper
 {
 	bool expunges = run_expunge(side);
 
-	side->run->again |= expunges || operations->stores_count > 0;
+	side->run->pass.again |= expunges || operations->stores_count > 0;
 	for (size_t i = 0; i < operations->stores_count; i++) {
 		const struct plan_store *store = &operations->stores[i];
 		_cleanup_free_ char *more = xasprintf(": (%s)", flags_text(store->flags));
@@ -235,8 +238,8 @@ static void apply_side(struct run_side *side, const struct plan_operations *oper
 
 void run_apply(struct run *run)
 {
-	apply_side(&run->local, &run->plan.local);
-	apply_side(&run->remote, &run->plan.remote);
+	apply_side(&run->local, &run->pass.plan.local);
+	apply_side(&run->remote, &run->pass.plan.remote);
 }
 
 /* Of those that no row of the quarantine would bring back; 0: none. */
@@ -245,8 +248,8 @@ static uint32_t lowest_refused(const struct run_side *side)
 	struct seqset_iter iter = {0};
 	uint32_t uid;
 
-	while (seqset_next(&side->refused, &iter, &uid))
-		if (!seqset_contains(&side->quarantined, uid))
+	while (seqset_next(&side->left_out.refused, &iter, &uid))
+		if (!seqset_contains(&side->left_out.quarantined, uid))
 			return uid;
 	return 0;
 }
@@ -254,25 +257,25 @@ static uint32_t lowest_refused(const struct run_side *side)
 /* What the database may say of the side now. */
 static struct mailbox_state state_of(const struct run_side *side)
 {
-	struct mailbox_state state = side->snapshot;
+	struct mailbox_state state = side->told.snapshot;
 	uint32_t left = side->copier.lowest_left;
 	uint32_t refused = lowest_refused(side);
 
-	if (side->run->reread)
+	if (side->run->pass.reread)
 		state.highestmodseq =
 			mailbox_side(side->run->mailbox, side->side->remote)->base.highestmodseq;
 	/* What could not be expunged must be found again as new. */
-	if (side->run->reread && !seqset_is_empty(&side->late) &&
-		side->late.ranges[0].first < state.uidnext)
-		state.uidnext = side->late.ranges[0].first;
+	if (side->run->pass.reread && !seqset_is_empty(&side->losses.late) &&
+		side->losses.late.ranges[0].first < state.uidnext)
+		state.uidnext = side->losses.late.ranges[0].first;
 	if (left != 0 && left < state.uidnext)
 		state.uidnext = left;
 	if (refused != 0 && refused < state.uidnext)
 		state.uidnext = refused;
-	if (side->lowest_withheld != 0 && side->lowest_withheld < state.uidnext)
-		state.uidnext = side->lowest_withheld;
-	if (side->lowest_moved != 0 && side->lowest_moved < state.uidnext)
-		state.uidnext = side->lowest_moved;
+	if (side->left_out.lowest_withheld != 0 && side->left_out.lowest_withheld < state.uidnext)
+		state.uidnext = side->left_out.lowest_withheld;
+	if (side->moves.lowest != 0 && side->moves.lowest < state.uidnext)
+		state.uidnext = side->moves.lowest;
 	return state;
 }
 
@@ -304,21 +307,21 @@ static int write_pass(void *context)
 	struct db *db = run->core->db;
 	int r = 0;
 
-	for (size_t i = 0; i < run->plan.unmap_count && r >= 0 && !run->reread; i++) {
-		const struct uid_pair *pair = &run->plan.unmap[i];
+	for (size_t i = 0; i < run->pass.plan.unmap_count && r >= 0 && !run->pass.reread; i++) {
+		const struct uid_pair *pair = &run->pass.plan.unmap[i];
 
 		if (run_expunge_is_left(&run->local, pair->local) ||
 			run_expunge_is_left(&run->remote, pair->remote))
 			continue;
 		r = mapping_delete(db, run->mailbox->idx, *pair);
 	}
-	if (r >= 0 && !run->reread)
+	if (r >= 0 && !run->pass.reread)
 		r = run_late_write(run);
 	if (r >= 0)
 		r = run_refused_release(run);
 	if (r >= 0)
 		r = run_echoes_write(run);
-	if (r >= 0 && !run->reread)
+	if (r >= 0 && !run->pass.reread)
 		r = run_removals_forget(run);
 	if (r >= 0)
 		r = set_state(&run->local, &reached->local);
@@ -333,8 +336,8 @@ static bool is_as_before(const struct reached *reached)
 {
 	struct run *run = reached->run;
 
-	return run->plan.unmap_count == 0 && run->late_count == 0 && !run_echoes_any(run) &&
-	       !run_refused_any(run) && run->last_removal == 0 &&
+	return run->pass.plan.unmap_count == 0 && run->settling.late_count == 0 &&
+	       !run_echoes_any(run) && !run_refused_any(run) && run->removals.last == 0 &&
 	       is_settled_as(run, &reached->settled) &&
 	       memcmp(run_base(&run->local), &reached->local, sizeof(reached->local)) == 0 &&
 	       memcmp(run_base(&run->remote), &reached->remote, sizeof(reached->remote)) == 0;

@@ -28,8 +28,8 @@ static void load(struct run *run, int64_t *ret_last)
 	struct removal *removals = NULL;
 	size_t count = 0;
 
-	seqset_clear(&run->removed);
-	run->removed_others = 0;
+	seqset_clear(&run->removals.uids);
+	run->removals.others = 0;
 	*ret_last = 0;
 	if (run->local.wire_name == NULL ||
 		run_database_failed(
@@ -41,11 +41,11 @@ static void load(struct run *run, int64_t *ret_last)
 
 		seqset_init(&set);
 		if (uids.len > 0 && seqset_parse(&set, uids))
-			(void)seqset_add_set(&run->removed, &set);
+			(void)seqset_add_set(&run->removals.uids, &set);
 		seqset_done(&set);
 		if (__builtin_add_overflow(
-			    run->removed_others, removals[i].messages, &run->removed_others))
-			run->removed_others = UINT64_MAX;
+			    run->removals.others, removals[i].messages, &run->removals.others))
+			run->removals.others = UINT64_MAX;
 		*ret_last = removals[i].id;
 	}
 	removals_free(removals, count);
@@ -53,7 +53,7 @@ static void load(struct run *run, int64_t *ret_last)
 
 void run_removals_load(struct run *run)
 {
-	load(run, &run->last_removal);
+	load(run, &run->removals.last);
 }
 
 /* OPEN may have seen what a client has been told of only now, or not yet. */
@@ -64,14 +64,14 @@ static void look_again(struct run *run)
 	load(run, &last);
 	if (run->local.wire_name != NULL)
 		removals_add_marked(&run->core->journal->removals, run->local.wire_name,
-			&run->removed, &run->removed_others);
+			&run->removals.uids, &run->removals.others);
 }
 
 int run_removals_forget(struct run *run)
 {
-	if (run->last_removal == 0)
+	if (run->removals.last == 0)
 		return 0;
-	return removals_forget(run->core->db, run->local.wire_name, run->last_removal);
+	return removals_forget(run->core->db, run->local.wire_name, run->removals.last);
 }
 
 static uint64_t less(uint64_t one, uint64_t other)
@@ -87,19 +87,19 @@ static uint64_t losses_now(const struct run_side *side)
 	const struct run *run = side->run;
 	uint64_t count = 0;
 
-	for (size_t i = 0; i < run->plan.unmap_count; i++) {
-		const struct uid_pair *pair = &run->plan.unmap[i];
+	for (size_t i = 0; i < run->pass.plan.unmap_count; i++) {
+		const struct uid_pair *pair = &run->pass.plan.unmap[i];
 		uint32_t uid = side->side->remote ? pair->remote : pair->local;
 		uint32_t other = side->side->remote ? pair->local : pair->remote;
 
-		count += seqset_contains(&side->gone, uid) &&
-			 !seqset_contains(&side->other->gone, other) &&
-			 !seqset_contains(&side->remembered, uid) && /* it was let pass */
-			 (side->side->remote || !seqset_contains(&run->removed, uid));
+		count += seqset_contains(&side->losses.gone, uid) &&
+			 !seqset_contains(&side->other->losses.gone, other) &&
+			 !seqset_contains(&side->losses.remembered, uid) && /* it was let pass */
+			 (side->side->remote || !seqset_contains(&run->removals.uids, uid));
 	}
 	if (!side->side->remote)
-		count = less(count, run->removed_others);
-	return less(count, side->moved_away);
+		count = less(count, run->removals.others);
+	return less(count, side->losses.moved_away);
 }
 
 static bool is_excused(const struct run_side *side)
@@ -117,18 +117,18 @@ static uint64_t pending(const struct run_side *side)
 	struct seqset gone;
 	uint64_t count, held;
 
-	if (run->decided || run->attendance.state == ATTENDANCE_AWAY || run->attendance.moved ||
-		run->attendance.takers > 0 || is_excused(side) ||
+	if (run->pass.decided || run->attendance.state == ATTENDANCE_AWAY ||
+		run->attendance.moved || run->attendance.takers > 0 || is_excused(side) ||
 		holds_find(run->core->db, run->mailbox->idx, side->side->remote, &held) != 0)
 		return 0;
 	seqset_init(&gone);
-	seqset_copy(&gone, &side->gone);
-	seqset_remove_set(&gone, &side->remembered);
+	seqset_copy(&gone, &side->losses.gone);
+	seqset_remove_set(&gone, &side->losses.remembered);
 	if (!side->side->remote)
-		seqset_remove_set(&gone, &run->removed);
+		seqset_remove_set(&gone, &run->removals.uids);
 	count = seqset_count(&gone);
 	seqset_done(&gone);
-	return side->side->remote ? count : less(count, run->removed_others);
+	return side->side->remote ? count : less(count, run->removals.others);
 }
 
 /* New messages there, as far as is known: what is missed elsewhere may be among them. */
@@ -137,7 +137,8 @@ static uint64_t gained(struct run_side *side)
 	const struct mailbox_side *mailbox = mailbox_side(side->run->mailbox, side->side->remote);
 	bool opened = side->run->attendance.state != ATTENDANCE_AWAY;
 
-	return less(opened ? side->snapshot.uidnext : mailbox->seen.uidnext, mailbox->base.uidnext);
+	return less(opened ? side->told.snapshot.uidnext : mailbox->seen.uidnext,
+		mailbox->base.uidnext);
 }
 
 static uint64_t pending_elsewhere(const struct run_side *side)
@@ -216,7 +217,7 @@ static bool excuse(struct run_side *side)
 	int64_t idx = run->mailbox->idx;
 	bool remote = side->side->remote;
 
-	side->counted = 0;
+	side->losses.counted = 0;
 	return run_database_failed(run, losses_forget(run->core->db, idx, remote)) ||
 	       run_database_failed(run, holds_clear(run->core->db, idx, remote));
 }
@@ -229,14 +230,14 @@ static bool holds_side(struct run_side *side)
 	uint64_t noted;
 	int held;
 
-	side->counted = mailbox.now;
+	side->losses.counted = mailbox.now;
 	if (mailbox.now > 0 && is_excused(side))
 		return excuse(side);
 	held = holds_find(run->core->db, run->mailbox->idx, side->side->remote, &noted);
 	if (run_database_failed(run, held))
 		return true;
 	if (mailbox.now == 0) /* they are back; or only for now, if it is looked at again */
-		return held > 0 && !run->reread && excuse(side);
+		return held > 0 && !run->pass.reread && excuse(side);
 	if (run_database_failed(run, count_mailbox(side, &mailbox)))
 		return true;
 	if (held > 0 && !run->core->brake.off)

@@ -39,8 +39,8 @@ static bool on_there(struct command *command, struct response *response)
 	struct run_side *side = run_side_of(command);
 
 	if (response->type == RESPONSE_FETCH && (response->fetch.items & FETCH_UID) &&
-		seqset_contains(&side->sought, response->fetch.uid))
-		(void)seqset_add(&side->there, response->fetch.uid);
+		seqset_contains(&side->losses.sought, response->fetch.uid))
+		(void)seqset_add(&side->losses.there, response->fetch.uid);
 	return false; /* it may tell others something, too */
 }
 
@@ -50,18 +50,18 @@ void run_echoes_ask(struct run_side *side)
 
 	for (size_t i = 0; i < run->echoes.count; i++)
 		if (!run->echoes.list[i].paired && other_side(run, &run->echoes.list[i]) == side)
-			(void)seqset_add(&side->sought, run->echoes.list[i].other_uid);
-	if (!seqset_is_empty(&side->sought))
-		run_fetch(side, &run->barrier, &side->sought, "UID", on_there);
+			(void)seqset_add(&side->losses.sought, run->echoes.list[i].other_uid);
+	if (!seqset_is_empty(&side->losses.sought))
+		run_fetch(side, &run->barrier, &side->losses.sought, "UID", on_there);
 }
 
 /* It is to be found as new by the next pass. */
 static void copy_again(struct run_side *side, uint32_t uid)
 {
-	if (uid < side->snapshot.uidnext)
-		side->snapshot.uidnext = uid;
-	side->run->again = true;
-	side->returned++;
+	if (uid < side->told.snapshot.uidnext)
+		side->told.snapshot.uidnext = uid;
+	side->run->pass.again = true;
+	side->losses.returned++;
 }
 
 static void judge(struct run *run, struct echo *echo)
@@ -70,13 +70,13 @@ static void judge(struct run *run, struct echo *echo)
 
 	if (!echo->paired) {
 		echo->done = true;
-		if (seqset_contains(&other->there, echo->other_uid))
+		if (seqset_contains(&other->losses.there, echo->other_uid))
 			copy_again(other, echo->other_uid);
-	} else if (!seqset_contains(&own->gone, echo->uid) ||
-		   (!echo->remote && seqset_contains(&run->removed, echo->uid))) {
+	} else if (!seqset_contains(&own->losses.gone, echo->uid) ||
+		   (!echo->remote && seqset_contains(&run->removals.uids, echo->uid))) {
 		echo->done = echo->old;
-	} else if (!seqset_contains(&other->gone, echo->other_uid)) {
-		seqset_remove_range(&own->gone, echo->uid, echo->uid);
+	} else if (!seqset_contains(&other->losses.gone, echo->other_uid)) {
+		seqset_remove_range(&own->losses.gone, echo->uid, echo->uid);
 		echo->done = echo->apart = true;
 		copy_again(other, echo->other_uid);
 	}
@@ -84,18 +84,18 @@ static void judge(struct run *run, struct echo *echo)
 
 static void say(struct run_side *side)
 {
-	if (side->returned > 0)
+	if (side->losses.returned > 0)
 		log_warning(SIDE_CONTEXT(side->side, side->run->mailbox->display),
 			"the server had reported %" PRIu64
 			" message(s) as gone that are there after all: they are copied again",
-			side->returned);
-	side->returned = 0;
+			side->losses.returned);
+	side->losses.returned = 0;
 }
 
 void run_echoes_judge(struct run *run)
 {
 	/* A side that went back is compared message by message. */
-	if (run->local.went_back || run->remote.went_back)
+	if (run->local.told.went_back || run->remote.told.went_back)
 		return;
 	for (size_t i = 0; i < run->echoes.count; i++)
 		judge(run, &run->echoes.list[i]);

@@ -29,21 +29,21 @@ static_assert(ARRAY_LEN(reasons) == EVIDENCE_COUNT, "one for each");
 
 static enum evidence evidence_of(const struct run_side *side, uint32_t uid)
 {
-	bool told = seqset_contains(&side->vanished, uid);
+	bool told = seqset_contains(&side->told.vanished, uid);
 
-	if (told && !side->side->remote && seqset_contains(&side->run->removed, uid))
+	if (told && !side->side->remote && seqset_contains(&side->run->removals.uids, uid))
 		return EVIDENCE_CLIENT;
 	if (told)
 		return EVIDENCE_VANISHED;
-	if (seqset_contains(&side->remembered, uid))
+	if (seqset_contains(&side->losses.remembered, uid))
 		return EVIDENCE_REMEMBERED;
-	return seqset_contains(&side->absent, uid) ? EVIDENCE_ABSENT : EVIDENCE_NONE;
+	return seqset_contains(&side->losses.absent, uid) ? EVIDENCE_ABSENT : EVIDENCE_NONE;
 }
 
 static bool add_due(struct run_side *side, uint32_t uid, enum evidence evidence)
 {
 	assert(evidence != EVIDENCE_NONE);
-	if (evidence != EVIDENCE_NONE && seqset_add(&side->due[evidence], uid))
+	if (evidence != EVIDENCE_NONE && seqset_add(&side->losses.due[evidence], uid))
 		return true;
 	(void)run_fail(side->run,
 		"there is no evidence that %s UID %" PRIu32
@@ -55,8 +55,8 @@ static bool add_due(struct run_side *side, uint32_t uid, enum evidence evidence)
 /* A pair of which one is gone: the other one is due. */
 static bool sort_pair(struct run *run, const struct uid_pair *pair)
 {
-	bool local_gone = seqset_contains(&run->local.gone, pair->local);
-	bool remote_gone = seqset_contains(&run->remote.gone, pair->remote);
+	bool local_gone = seqset_contains(&run->local.losses.gone, pair->local);
+	bool remote_gone = seqset_contains(&run->remote.losses.gone, pair->remote);
 
 	if (local_gone && remote_gone)
 		return true;
@@ -73,8 +73,8 @@ struct noted {
 
 static int note_pair(struct run *run, const struct uid_pair *pair, struct noted *noted)
 {
-	bool local_gone = seqset_contains(&run->local.gone, pair->local);
-	bool remote_gone = seqset_contains(&run->remote.gone, pair->remote);
+	bool local_gone = seqset_contains(&run->local.losses.gone, pair->local);
+	bool remote_gone = seqset_contains(&run->remote.losses.gone, pair->remote);
 	struct echo echo = {.uid = pair->local, .other_uid = pair->remote};
 	int r;
 
@@ -89,7 +89,7 @@ static int note_pair(struct run *run, const struct uid_pair *pair, struct noted 
 
 static int count_losses(struct run_side *side, uint64_t noted)
 {
-	uint64_t messages = noted < side->counted ? noted : side->counted;
+	uint64_t messages = noted < side->losses.counted ? noted : side->losses.counted;
 
 	if (messages == 0)
 		return 0;
@@ -103,8 +103,8 @@ static int note_all(void *context)
 	struct noted noted = {0};
 	int r = 0;
 
-	for (size_t i = 0; i < run->plan.unmap_count && r >= 0; i++)
-		r = note_pair(run, &run->plan.unmap[i], &noted);
+	for (size_t i = 0; i < run->pass.plan.unmap_count && r >= 0; i++)
+		r = note_pair(run, &run->pass.plan.unmap[i], &noted);
 	if (r >= 0)
 		r = count_losses(&run->local, noted.local);
 	if (r >= 0)
@@ -114,20 +114,20 @@ static int note_all(void *context)
 
 static bool any_due(const struct run_side *side)
 {
-	for (size_t i = 0; i < ARRAY_LEN(side->due); i++)
-		if (i != EVIDENCE_COPY && !seqset_is_empty(&side->due[i]))
+	for (size_t i = 0; i < ARRAY_LEN(side->losses.due); i++)
+		if (i != EVIDENCE_COPY && !seqset_is_empty(&side->losses.due[i]))
 			return true;
 	return false;
 }
 
 bool run_expunge_decide(struct run *run)
 {
-	run->decided = true;
-	for (size_t i = 0; i < run->plan.unmap_count; i++)
-		if (!sort_pair(run, &run->plan.unmap[i]))
+	run->pass.decided = true;
+	for (size_t i = 0; i < run->pass.plan.unmap_count; i++)
+		if (!sort_pair(run, &run->pass.plan.unmap[i]))
 			return false;
-	if (!seqset_add_set(&run->local.due[EVIDENCE_COPY], &run->local.late) ||
-		!seqset_add_set(&run->remote.due[EVIDENCE_COPY], &run->remote.late)) {
+	if (!seqset_add_set(&run->local.losses.due[EVIDENCE_COPY], &run->local.losses.late) ||
+		!seqset_add_set(&run->remote.losses.due[EVIDENCE_COPY], &run->remote.losses.late)) {
 		(void)run_fail(run, "more messages are to be removed than can be taken");
 		return false;
 	}
@@ -151,7 +151,7 @@ static struct expunge_request *expunge_of(struct request *request)
 
 static void note_refused(struct run_side *side, const struct expunge_request *expunge)
 {
-	struct expunges *refused = &side->refused_expunges;
+	struct expunges *refused = &side->losses.refused;
 	const struct command *command = &expunge->run.request.command;
 
 	refused->list = xreallocarray(refused->list, refused->count + 1, sizeof(*refused->list));
@@ -173,7 +173,7 @@ static bool on_answer(struct request *request)
 	if (expunge->evidence == EVIDENCE_COPY ||
 		(request->command.outcome != OUTCOME_NO &&
 			request->command.outcome != OUTCOME_BAD)) {
-		side->run->reread = true;
+		side->run->pass.reread = true;
 		return false;
 	}
 	note_refused(side, expunge);
@@ -227,12 +227,12 @@ static void expunge(struct run_side *side, const struct seqset *uids, enum evide
 
 bool run_expunge(struct run_side *side)
 {
-	bool any = any_due(side) || !seqset_is_empty(&side->due[EVIDENCE_COPY]);
+	bool any = any_due(side) || !seqset_is_empty(&side->losses.due[EVIDENCE_COPY]);
 
 	if (any)
 		run_select(side);
 	for (size_t i = EVIDENCE_NONE + 1; i < EVIDENCE_COUNT; i++)
-		expunge(side, &side->due[i], (enum evidence)i);
+		expunge(side, &side->losses.due[i], (enum evidence)i);
 	return any;
 }
 
@@ -250,19 +250,19 @@ static void send_halves(struct run_side *side, const struct seqset *left)
 		submit(side, &halves[i], EVIDENCE_VANISHED);
 		seqset_done(&halves[i]);
 	}
-	side->splits += 2;
+	side->left_out.splits += 2;
 }
 
 static void look_into(struct run_side *side, const struct expunges *refused, struct seqset *seen,
 	struct seqset *left)
 {
-	seqset_remove_set(left, &side->expunged);
+	seqset_remove_set(left, &side->told.expunged);
 	seqset_remove_set(left, seen); /* both commands for them were refused */
 	(void)seqset_add_set(seen, left);
 	if (seqset_is_empty(left))
 		return;
-	if (refused->general || seqset_count(left) == 1 || side->splits >= RUN_SPLITS_MAX)
-		refusals_add(&side->refusals, QUARANTINE_EXPUNGE, left, refused->words);
+	if (refused->general || seqset_count(left) == 1 || side->left_out.splits >= RUN_SPLITS_MAX)
+		refusals_add(&side->left_out.refusals, QUARANTINE_EXPUNGE, left, refused->words);
 	else
 		send_halves(side, left);
 }
@@ -277,12 +277,12 @@ static void free_expunges(struct expunges *expunges)
 
 bool run_expunge_again(struct run_side *side)
 {
-	struct expunges refused = side->refused_expunges;
+	struct expunges refused = side->losses.refused;
 	struct seqset seen;
 
 	if (refused.count == 0)
 		return false;
-	side->refused_expunges = (struct expunges){0};
+	side->losses.refused = (struct expunges){0};
 	seqset_init(&seen);
 	for (size_t i = 0; i < refused.count; i++)
 		look_into(side, &refused, &seen, &refused.list[i]);
@@ -293,15 +293,15 @@ bool run_expunge_again(struct run_side *side)
 
 void run_expunge_clear(struct run_side *side)
 {
-	free_expunges(&side->refused_expunges);
-	side->refused_expunges = (struct expunges){0};
+	free_expunges(&side->losses.refused);
+	side->losses.refused = (struct expunges){0};
 }
 
 static void remove_refused(const struct run_side *side, struct seqset *set)
 {
-	for (size_t i = 0; i < side->refusals.count; i++)
-		if (side->refusals.list[i].kind == QUARANTINE_EXPUNGE)
-			seqset_remove_set(set, &side->refusals.list[i].uids);
+	for (size_t i = 0; i < side->left_out.refusals.count; i++)
+		if (side->left_out.refusals.list[i].kind == QUARANTINE_EXPUNGE)
+			seqset_remove_set(set, &side->left_out.refusals.list[i].uids);
 }
 
 /*
@@ -315,29 +315,29 @@ void run_expunge_check(struct run_side *side)
 
 	seqset_init(&left);
 	seqset_init(&again);
-	for (size_t i = 0; i < ARRAY_LEN(side->due); i++)
-		(void)seqset_add_set(&left, &side->due[i]);
-	seqset_remove_set(&left, &side->expunged);
+	for (size_t i = 0; i < ARRAY_LEN(side->losses.due); i++)
+		(void)seqset_add_set(&left, &side->losses.due[i]);
+	seqset_remove_set(&left, &side->told.expunged);
 	remove_refused(side, &left);
 	seqset_copy(&again, &left);
-	seqset_intersect(&again, &side->overlooked);
-	seqset_remove_set(&again, &side->late);
+	seqset_intersect(&again, &side->losses.overlooked);
+	seqset_remove_set(&again, &side->losses.late);
 	if (!seqset_is_empty(&again))
-		refusals_add(&side->refusals, QUARANTINE_EXPUNGE, &again,
+		refusals_add(&side->left_out.refusals, QUARANTINE_EXPUNGE, &again,
 			"it answered OK, and the message is still there");
-	seqset_copy(&side->overlooked, &left);
+	seqset_copy(&side->losses.overlooked, &left);
 	seqset_remove_set(&left, &again);
 	if (!seqset_is_empty(&left))
-		side->run->reread = side->run->again = true;
+		side->run->pass.reread = side->run->pass.again = true;
 	seqset_done(&left);
 	seqset_done(&again);
 }
 
 bool run_expunge_is_left(const struct run_side *side, uint32_t uid)
 {
-	for (size_t i = 0; i < side->refusals.count; i++)
-		if (side->refusals.list[i].kind == QUARANTINE_EXPUNGE &&
-			seqset_contains(&side->refusals.list[i].uids, uid))
+	for (size_t i = 0; i < side->left_out.refusals.count; i++)
+		if (side->left_out.refusals.list[i].kind == QUARANTINE_EXPUNGE &&
+			seqset_contains(&side->left_out.refusals.list[i].uids, uid))
 			return true;
 	return false;
 }

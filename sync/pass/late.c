@@ -29,16 +29,16 @@ static bool is_copied_anew(struct run *run, const struct intent *intent)
 				 intent->source_uid, intent->source_uid, &pairs, &count)))
 		return false;
 	if (count == 0)
-		return items_find(&source->items, intent->source_uid) != NULL;
-	return !seqset_contains(&run->local.gone, pairs[0].local) &&
-	       !seqset_contains(&run->remote.gone, pairs[0].remote);
+		return items_find(&source->arrivals.items, intent->source_uid) != NULL;
+	return !seqset_contains(&run->local.losses.gone, pairs[0].local) &&
+	       !seqset_contains(&run->remote.losses.gone, pairs[0].remote);
 }
 
 static bool is_late(
 	const struct run_side *target, const struct intent *intent, const struct item *item)
 {
 	return intent->to_remote == target->side->remote && item->uid >= intent->target_uidnext &&
-	       intent->target_uidvalidity == target->snapshot.uidvalidity &&
+	       intent->target_uidvalidity == target->told.snapshot.uidvalidity &&
 	       intent->identity.size == item->identity.size &&
 	       intent->identity.date == item->identity.date &&
 	       memcmp(intent->identity.digest, item->identity.digest,
@@ -50,14 +50,14 @@ static bool find(struct run_side *target, size_t count, const struct item *item)
 {
 	struct run *run = target->run;
 
-	for (size_t i = run->late_count; i < count; i++) {
-		struct intent found = run->late[i];
+	for (size_t i = run->settling.late_count; i < count; i++) {
+		struct intent found = run->settling.late[i];
 
 		if (!is_late(target, &found, item) || !is_copied_anew(run, &found))
 			continue;
-		run->late[i] = run->late[run->late_count];
-		run->late[run->late_count++] = found;
-		return seqset_add(&target->late, item->uid);
+		run->settling.late[i] = run->settling.late[run->settling.late_count];
+		run->settling.late[run->settling.late_count++] = found;
+		return seqset_add(&target->losses.late, item->uid);
 	}
 	return false;
 }
@@ -66,29 +66,29 @@ static void find_side(struct run_side *target, size_t count)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < target->items.count; i++)
-		if (!find(target, count, &target->items.list[i]))
-			target->items.list[kept++] = target->items.list[i];
-	target->items.count = kept;
-	if (!seqset_is_empty(&target->late))
+	for (size_t i = 0; i < target->arrivals.items.count; i++)
+		if (!find(target, count, &target->arrivals.items.list[i]))
+			target->arrivals.items.list[kept++] = target->arrivals.items.list[i];
+	target->arrivals.items.count = kept;
+	if (!seqset_is_empty(&target->losses.late))
 		log_notice(SIDE_CONTEXT(target->side, target->run->mailbox->display),
 			"%" PRIu64 " message(s) of an interrupted copy arrived after they had been "
 			"copied again: removed",
-			seqset_count(&target->late));
+			seqset_count(&target->losses.late));
 }
 
 void run_late_find(struct run *run)
 {
 	size_t count = 0;
 
-	free(take(run->late));
-	run->late_count = 0;
+	free(take(run->settling.late));
+	run->settling.late_count = 0;
 	/* Where a side went back, nobody knows which message a UID was. */
-	if (run->local.went_back || run->remote.went_back)
+	if (run->local.told.went_back || run->remote.told.went_back)
 		return;
-	if ((run->local.items.count == 0 && run->remote.items.count == 0) ||
-		run_database_failed(
-			run, late_load(run->core->db, run->mailbox->idx, &run->late, &count)) ||
+	if ((run->local.arrivals.items.count == 0 && run->remote.arrivals.items.count == 0) ||
+		run_database_failed(run,
+			late_load(run->core->db, run->mailbox->idx, &run->settling.late, &count)) ||
 		count == 0)
 		return;
 	find_side(&run->local, count);
@@ -99,7 +99,7 @@ int run_late_write(struct run *run)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < run->late_count && r >= 0; i++)
-		r = late_drop(run->core->db, &run->late[i]);
+	for (size_t i = 0; i < run->settling.late_count && r >= 0; i++)
+		r = late_drop(run->core->db, &run->settling.late[i]);
 	return r;
 }

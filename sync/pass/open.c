@@ -23,21 +23,21 @@ static void on_fetched(struct view *view, struct response *response)
 
 	/* Whatever makes the server speak of a message, it is not gone. */
 	if ((response->fetch.items & FETCH_UID) &&
-		seqset_contains(&side->gone, response->fetch.uid))
-		(void)seqset_add(&side->alive, response->fetch.uid);
+		seqset_contains(&side->losses.gone, response->fetch.uid))
+		(void)seqset_add(&side->losses.alive, response->fetch.uid);
 	if ((response->fetch.items & FETCH_UID) &&
-		seqset_contains(&side->fresh, response->fetch.uid))
-		(void)seqset_add(&side->untold, response->fetch.uid);
-	if (side->reading)
-		(void)run_take_flags(side, &side->changes, response);
+		seqset_contains(&side->arrivals.fresh, response->fetch.uid))
+		(void)seqset_add(&side->arrivals.untold, response->fetch.uid);
+	if (side->told.reading)
+		(void)run_take_flags(side, &side->told.changes, response);
 }
 
 static void on_vanished(struct view *view, const struct seqset *uids, bool earlier)
 {
 	struct run_side *side = side_of(view);
 
-	if (!seqset_add_set(side->reading ? &side->vanished : &side->expunged, uids))
-		side->overflow = true;
+	if (!seqset_add_set(side->told.reading ? &side->told.vanished : &side->told.expunged, uids))
+		side->told.overflow = true;
 }
 
 /* The state is what the SELECT said; what the view hears after it is newer than the changes that
@@ -47,14 +47,14 @@ static bool on_selected(struct request *request)
 	struct run_side *side = container_of(request, struct run_request, request)->side;
 	const struct view *view = &side->view.view;
 
-	side->reading = false;
-	side->snapshot = (struct mailbox_state){
+	side->told.reading = false;
+	side->told.snapshot = (struct mailbox_state){
 		.uidvalidity = view->uidvalidity,
 		.uidnext = view->uidnext,
 		.highestmodseq = view->highestmodseq,
 	};
-	side->uidnext = view->uidnext;
-	side->exists = view->exists;
+	side->told.uidnext = view->uidnext;
+	side->told.exists = view->exists;
 	return false;
 }
 
@@ -68,14 +68,14 @@ static bool on_metadata(struct command *command, struct response *response)
 	 * "n:*" also names the highest UID when that is below n (RFC 3501 section 9), and what came
 	 * after the SELECT, which the next pass sees.
 	 */
-	if (!side->items_complete || !(response->fetch.items & FETCH_UID) ||
+	if (!side->arrivals.complete || !(response->fetch.items & FETCH_UID) ||
 		response->fetch.uid < run_base(side)->uidnext ||
-		response->fetch.uid >= side->snapshot.uidnext)
+		response->fetch.uid >= side->told.snapshot.uidnext)
 		return true;
 	/* More than there can be: the ordinary way asks for UIDs by number. */
-	if (side->items.count >= RUN_FETCH_AT_ONCE_TAKEN) {
-		items_clear(&side->items);
-		side->items_complete = false;
+	if (side->arrivals.items.count >= RUN_FETCH_AT_ONCE_TAKEN) {
+		items_clear(&side->arrivals.items);
+		side->arrivals.complete = false;
 	} else {
 		run_take_item(side, response);
 	}
@@ -90,8 +90,8 @@ static bool on_new_fetched(struct request *request)
 	if ((request->command.outcome != OUTCOME_NO && request->command.outcome != OUTCOME_BAD) ||
 		refusal_is_general(&request->command))
 		return false;
-	items_clear(&side->items);
-	side->items_complete = false;
+	items_clear(&side->arrivals.items);
+	side->arrivals.complete = false;
 	return true;
 }
 
@@ -102,14 +102,14 @@ static void fetch_new(struct run_side *side)
 	const struct mailbox_side *mailbox = mailbox_side(side->run->mailbox, side->side->remote);
 	uint32_t from = mailbox->base.uidnext > 0 ? mailbox->base.uidnext : 1;
 
-	if (!side->run->first || side->run->repair || side->run->mailbox->replayed ||
-		!seqset_is_empty(&side->retried) || run_withholds(side) ||
+	if (!side->run->pass.first || side->run->repair || side->run->mailbox->replayed ||
+		!seqset_is_empty(&side->left_out.retried) || run_withholds(side) ||
 		mailbox->seen.uidvalidity != mailbox->base.uidvalidity ||
 		mailbox->seen.uidnext <= from || mailbox->seen.uidnext - from > RUN_FETCH_AT_ONCE)
 		return;
 	run_read_on(
 		side, from, mailbox->seen.uidnext, run_metadata(side), on_metadata, on_new_fetched);
-	side->items_complete = true;
+	side->arrivals.complete = true;
 }
 
 static void open_side(struct run_side *side)
@@ -119,8 +119,8 @@ static void open_side(struct run_side *side)
 
 	side->view.view.fetched = on_fetched;
 	side->view.view.vanished = on_vanished;
-	side->reading = true;
-	side->overflow = false;
+	side->told.reading = true;
+	side->told.overflow = false;
 	side_unselect(side->side, &side->run->barrier);
 	request = request_new(&side->run->barrier, side->side, sizeof(*request), on_selected);
 	request->side = side;
@@ -147,7 +147,7 @@ void run_open(struct run *run)
 	}
 	run_removals_load(run);
 	run_echoes_load(run);
-	if (run->first)
+	if (run->pass.first)
 		run_settled_load(run);
 	open_side(&run->local);
 	open_side(&run->remote);
@@ -157,7 +157,7 @@ static bool is_renewed(struct run_side *side)
 {
 	uint32_t known = run_base(side)->uidvalidity;
 
-	return known != 0 && known != side->snapshot.uidvalidity;
+	return known != 0 && known != side->told.snapshot.uidvalidity;
 }
 
 bool run_is_renewed(struct run *run)
@@ -191,7 +191,8 @@ void run_fail_renewed(struct run_side *side)
 	(void)run_fail(side->run,
 		"UIDVALIDITY changed on the %s server! (%" PRIu32 " != %" PRIu32
 		")  It does not hold the messages that it held, and may be another mailbox. %s",
-		side->side->name, side->snapshot.uidvalidity, run_base(side)->uidvalidity, advised);
+		side->side->name, side->told.snapshot.uidvalidity, run_base(side)->uidvalidity,
+		advised);
 }
 
 static bool check_side(struct run_side *side)
@@ -204,12 +205,12 @@ static bool check_side(struct run_side *side)
 			"cannot be "
 			"synchronized",
 			name);
-	else if (side->view.view.no_modseq || side->snapshot.highestmodseq == 0)
+	else if (side->view.view.no_modseq || side->told.snapshot.highestmodseq == 0)
 		(void)run_fail(side->run, "the %s server keeps no mod-sequences for it", name);
-	else if (side->snapshot.uidvalidity == 0 || side->snapshot.uidnext == 0)
+	else if (side->told.snapshot.uidvalidity == 0 || side->told.snapshot.uidnext == 0)
 		(void)run_fail(
 			side->run, "the %s server does not tell its UIDVALIDITY and UIDNEXT", name);
-	else if (side->overflow)
+	else if (side->told.overflow)
 		(void)run_fail(
 			side->run, "the %s server reports more changes than can be taken", name);
 	else
@@ -225,12 +226,12 @@ static bool check_side(struct run_side *side)
  */
 static void note_went_back(struct run_side *side)
 {
-	const struct mailbox_state *base = run_base(side), *now = &side->snapshot;
+	const struct mailbox_state *base = run_base(side), *now = &side->told.snapshot;
 	const struct log_context *context = SIDE_CONTEXT(side->side, side->run->mailbox->display);
 	uint32_t uidnext = run_settled_uidnext(side);
 
-	side->went_back = now->uidnext < uidnext || now->highestmodseq < base->highestmodseq;
-	if (!side->went_back)
+	side->told.went_back = now->uidnext < uidnext || now->highestmodseq < base->highestmodseq;
+	if (!side->told.went_back)
 		return;
 	if (now->uidnext < uidnext)
 		log_warning(context,
@@ -250,24 +251,24 @@ static bool remember_side(struct run_side *side)
 {
 	return !run_database_failed(
 		side->run, mailbox_remember_uidvalidity(side->run->mailbox, side->run->core->db,
-				   side->side->remote, side->snapshot.uidvalidity));
+				   side->side->remote, side->told.snapshot.uidvalidity));
 }
 
 /* What vanished and is mapped: the rest concerns nobody. */
 static bool find_gone(struct run_side *side)
 {
-	for (size_t i = 0; i < side->vanished.count; i++) {
+	for (size_t i = 0; i < side->told.vanished.count; i++) {
 		_cleanup_free_ struct uid_pair *pairs = NULL;
 		size_t count = 0;
 
 		if (run_database_failed(side->run,
 			    mapping_in_range(side->run->core->db, side->run->mailbox->idx,
-				    side->side->remote, side->vanished.ranges[i].first,
-				    side->vanished.ranges[i].last, &pairs, &count)))
+				    side->side->remote, side->told.vanished.ranges[i].first,
+				    side->told.vanished.ranges[i].last, &pairs, &count)))
 			return false;
 		for (size_t j = 0; j < count; j++)
-			(void)seqset_add(
-				&side->gone, side->side->remote ? pairs[j].remote : pairs[j].local);
+			(void)seqset_add(&side->losses.gone,
+				side->side->remote ? pairs[j].remote : pairs[j].local);
 	}
 	return true;
 }
@@ -275,18 +276,18 @@ static bool find_gone(struct run_side *side)
 /* What the server says of the same messages now is newer. */
 static void add_carried(struct run_side *side)
 {
-	size_t count = side->changes.count;
+	size_t count = side->told.changes.count;
 
-	for (size_t i = 0; i < side->carried.count; i++) {
-		const struct plan_change *carried = &side->carried.list[i];
-		struct changes reported = {.list = side->changes.list, .count = count};
+	for (size_t i = 0; i < side->flags.carried.count; i++) {
+		const struct plan_change *carried = &side->flags.carried.list[i];
+		struct changes reported = {.list = side->told.changes.list, .count = count};
 
 		if (changes_find(&reported, carried->uid) == NULL &&
-			!changes_add(&side->changes, carried->uid, carried->flags))
-			side->overflow = true;
+			!changes_add(&side->told.changes, carried->uid, carried->flags))
+			side->told.overflow = true;
 	}
-	changes_settle(&side->changes);
-	changes_clear(&side->carried);
+	changes_settle(&side->told.changes);
+	changes_clear(&side->flags.carried);
 }
 
 static const struct flags *permanent_flags(const struct run_side *side)
@@ -302,7 +303,7 @@ static const struct flags *permanent_flags(const struct run_side *side)
 static const struct flags *unkept(struct run_side *side, const struct plan_change *told)
 {
 	struct flag_pool *pool = side->run->core->flags;
-	const struct flags *expected = changes_find(&side->expected, told->uid), *missing;
+	const struct flags *expected = changes_find(&side->flags.expected, told->uid), *missing;
 
 	if (expected == NULL || expected == told->flags ||
 		!flags_are_empty(flags_minus(pool, told->flags, expected)))
@@ -318,29 +319,29 @@ static void drop_unkept(struct run_side *side)
 	struct run *run = side->run;
 	size_t kept = 0;
 
-	for (size_t i = 0; i < side->changes.count; i++) {
-		const struct flags *missing = unkept(side, &side->changes.list[i]);
+	for (size_t i = 0; i < side->told.changes.count; i++) {
+		const struct flags *missing = unkept(side, &side->told.changes.list[i]);
 
 		if (missing == NULL)
-			side->changes.list[kept++] = side->changes.list[i];
+			side->told.changes.list[kept++] = side->told.changes.list[i];
 		else
 			side_warn_dropped(side->side, run->mailbox, missing);
 	}
-	side->changes.count = kept;
+	side->told.changes.count = kept;
 }
 
 static bool read_side(struct run_side *side)
 {
-	changes_settle(&side->changes);
-	changes_settle(&side->expected);
+	changes_settle(&side->told.changes);
+	changes_settle(&side->flags.expected);
 	drop_unkept(side);
-	changes_drop_echoes(&side->changes, &side->expected);
-	changes_clear(&side->expected);
-	items_settle(&side->items);
-	side->permanent = permanent_flags(side);
-	if (side->went_back) { /* what it reports is since another state than ours */
-		changes_clear(&side->changes);
-		seqset_clear(&side->vanished);
+	changes_drop_echoes(&side->told.changes, &side->flags.expected);
+	changes_clear(&side->flags.expected);
+	items_settle(&side->arrivals.items);
+	side->told.permanent = permanent_flags(side);
+	if (side->told.went_back) { /* what it reports is since another state than ours */
+		changes_clear(&side->told.changes);
+		seqset_clear(&side->told.vanished);
 	}
 	add_carried(side);
 	return find_gone(side);
@@ -352,14 +353,15 @@ static bool read_side(struct run_side *side)
  */
 static void allow_copies(struct run_side *side)
 {
-	uint32_t now = side->snapshot.uidnext, before = side->counted_uidnext;
+	uint32_t now = side->told.snapshot.uidnext, before = side->arrivals.counted_uidnext;
 	uint64_t grown = now > before ? now - before : 0;
 
-	if (before == 0 || grown > (uint64_t)side->exists + side->appended)
-		grown = (uint64_t)side->exists + side->appended;
-	side->run->copies_allowed += grown > side->appended ? grown - side->appended : 0;
-	side->counted_uidnext = now;
-	side->appended = 0;
+	if (before == 0 || grown > (uint64_t)side->told.exists + side->arrivals.appended)
+		grown = (uint64_t)side->told.exists + side->arrivals.appended;
+	side->run->copies_allowed +=
+		grown > side->arrivals.appended ? grown - side->arrivals.appended : 0;
+	side->arrivals.counted_uidnext = now;
+	side->arrivals.appended = 0;
 }
 
 bool run_opened(struct run *run)

@@ -87,7 +87,7 @@ static bool is_refusing(struct run_side *target)
 static void begin_copies(struct run_side *source)
 {
 	copier_begin(&source->copier, source);
-	if (source->items.count == 0 || !is_refusing(source->other))
+	if (source->arrivals.items.count == 0 || !is_refusing(source->other))
 		return;
 	source->copier.stopped = true;
 	if (source->other->side->room.full != NULL)
@@ -102,52 +102,52 @@ static void begin_copies(struct run_side *source)
 
 static void clear_pass(struct run_side *side)
 {
-	seqset_clear(&side->vanished);
-	seqset_clear(&side->late);
-	seqset_clear(&side->absent);
-	seqset_clear(&side->gone);
-	for (size_t i = 0; i < ARRAY_LEN(side->due); i++)
-		seqset_clear(&side->due[i]);
-	seqset_clear(&side->sought);
-	seqset_clear(&side->there);
-	seqset_clear(&side->expunged);
-	seqset_clear(&side->asked_known);
+	seqset_clear(&side->told.vanished);
+	seqset_clear(&side->losses.late);
+	seqset_clear(&side->losses.absent);
+	seqset_clear(&side->losses.gone);
+	for (size_t i = 0; i < ARRAY_LEN(side->losses.due); i++)
+		seqset_clear(&side->losses.due[i]);
+	seqset_clear(&side->losses.sought);
+	seqset_clear(&side->losses.there);
+	seqset_clear(&side->told.expunged);
+	seqset_clear(&side->flags.asked_known);
 	run_refused_clear(side);
 	run_expunge_clear(side);
-	seqset_clear(&side->alive);
-	seqset_clear(&side->fresh);
-	seqset_clear(&side->untold);
-	changes_clear(&side->changes);
-	changes_clear(&side->known);
-	items_clear(&side->items);
-	side->items_complete = false;
-	side->lowest_moved = 0;
-	side->moved_away = 0;
+	seqset_clear(&side->losses.alive);
+	seqset_clear(&side->arrivals.fresh);
+	seqset_clear(&side->arrivals.untold);
+	changes_clear(&side->told.changes);
+	changes_clear(&side->flags.known);
+	items_clear(&side->arrivals.items);
+	side->arrivals.complete = false;
+	side->moves.lowest = 0;
+	side->losses.moved_away = 0;
 	run_moved_clear(side);
 }
 
 static bool is_disturbed(struct run *run)
 {
-	run->straddled = run_is_disturbed(run);
-	return run->straddled;
+	run->end.straddled = run_is_disturbed(run);
+	return run->end.straddled;
 }
 
 static enum step begin_pass(struct run *run)
 {
-	run->disturbed = run->mailbox->disturbed;
+	run->pass.disturbed = run->mailbox->disturbed;
 	if (is_disturbed(run))
 		return STEP_DONE;
-	if (run->passes++ >= RUN_PASSES_MAX)
+	if (run->pass.number++ >= RUN_PASSES_MAX)
 		return run_fail(run, "it keeps changing; the rest is left for the next run");
-	run->again = run->reread = run->decided = false;
-	run->met = run->sought = false;
+	run->pass.again = run->pass.reread = run->pass.decided = false;
+	run->pass.met = run->pass.sought = false;
 	meeting_begin_pass(run);
 	clear_pass(&run->local);
 	clear_pass(&run->remote);
-	run->local.move_refused |= suspects_hold(run->core, run->mailbox, SUSPECT_MOVE);
-	run->remote.move_refused |= run->local.move_refused;
+	run->local.moves.refused |= suspects_hold(run->core, run->mailbox, SUSPECT_MOVE);
+	run->remote.moves.refused |= run->local.moves.refused;
 	barrier_reset(&run->barrier);
-	if (run->first && !run_quarantine_load(run))
+	if (run->pass.first && !run_quarantine_load(run))
 		return STEP_FAILED;
 	run_open(run);
 	run->phase = RUN_OPENED;
@@ -169,9 +169,9 @@ static enum step opened(struct run *run)
 		run_unmatched_say(run);
 		return next(run, RUN_SETTLE);
 	}
-	if (run->renewed)
+	if (run->pass.renewed)
 		return run_fail(run, "its UIDVALIDITY changes again and again");
-	run->renewed = true;
+	run->pass.renewed = true;
 	run_renew_list(run);
 	return next(run, RUN_RENEW);
 }
@@ -179,10 +179,10 @@ static enum step opened(struct run *run)
 /* What the run remembers from pass to pass by UIDs that mean other messages now. */
 static void forget_uids(struct run_side *side)
 {
-	changes_clear(&side->expected);
-	changes_clear(&side->carried);
-	seqset_clear(&side->refused);
-	seqset_clear(&side->overlooked);
+	changes_clear(&side->flags.expected);
+	changes_clear(&side->flags.carried);
+	seqset_clear(&side->left_out.refused);
+	seqset_clear(&side->losses.overlooked);
 }
 
 /* The pairs are void: begun again with others, or not at all. */
@@ -192,13 +192,13 @@ static enum step renew(struct run *run)
 		return STEP_WAIT;
 	if (is_disturbed(run))
 		return STEP_DONE;
-	if (run->failure != NULL || !run_renew_pair(run))
+	if (run->end.failure != NULL || !run_renew_pair(run))
 		return STEP_FAILED;
 	forget_uids(&run->local);
 	forget_uids(&run->remote);
-	run->first = true;
+	run->pass.first = true;
 	run->phase = RUN_OPEN;
-	return run->straddled ? STEP_DONE : STEP_AGAIN;
+	return run->end.straddled ? STEP_DONE : STEP_AGAIN;
 }
 
 /* No mod-sequence is known since which a side would tell what changed: the first run has got a part
@@ -211,10 +211,10 @@ static bool is_untold(struct run *run)
 
 static enum step settle(struct run *run)
 {
-	if ((run->first || run->doubt) && run_settle_look(run))
+	if ((run->pass.first || run->pass.doubt) && run_settle_look(run))
 		return next(run, RUN_LOOKED);
-	run->doubt = false;
-	return next(run, run->first || is_untold(run) ? RUN_AUDIT : RUN_SEARCH);
+	run->pass.doubt = false;
+	return next(run, run->pass.first || is_untold(run) ? RUN_AUDIT : RUN_SEARCH);
 }
 
 static enum step looked(struct run *run)
@@ -235,9 +235,9 @@ static enum step audit(struct run *run)
 		return next(run, RUN_ADOPT);
 	if (run_audit_ask(run))
 		return next(run, RUN_AUDITED);
-	if (run->failure != NULL || !run_audit_write(run))
+	if (run->end.failure != NULL || !run_audit_write(run))
 		return STEP_FAILED;
-	return next(run, run->adopted ? RUN_SEARCH : RUN_GAPS);
+	return next(run, run->pass.adopted ? RUN_SEARCH : RUN_GAPS);
 }
 
 static enum step adopt(struct run *run)
@@ -254,11 +254,11 @@ static bool is_probe(struct run *run)
 {
 	const struct core *core = run->core;
 
-	run->probed = !run->repair &&
-		      (suspects_withhold_any(core, run->mailbox, SUSPECT_FETCH, false) ||
-			      suspects_withhold_any(core, run->mailbox, SUSPECT_FETCH, true));
-	run->straddled = run->probed;
-	return run->probed;
+	run->end.probed = !run->repair &&
+			  (suspects_withhold_any(core, run->mailbox, SUSPECT_FETCH, false) ||
+				  suspects_withhold_any(core, run->mailbox, SUSPECT_FETCH, true));
+	run->end.straddled = run->end.probed;
+	return run->end.probed;
 }
 
 static enum step refine(struct run *run)
@@ -271,21 +271,21 @@ static enum step refine(struct run *run)
 		return STEP_DONE;
 	if (!run_adopt_pair(run))
 		return STEP_FAILED;
-	if (run->repair && run->adopted && run_audit_adopted(run))
+	if (run->repair && run->pass.adopted && run_audit_adopted(run))
 		return next(run, RUN_AUDIT);
 	return next(run, RUN_DANGLING);
 }
 
 static enum step dangling(struct run *run)
 {
-	if ((run->repair && run->first) || !run_dangling_ask(run))
+	if ((run->repair && run->pass.first) || !run_dangling_ask(run))
 		return next(run, RUN_SEARCH);
 	return next(run, RUN_DANGLED);
 }
 
 static enum step ask(struct run *run)
 {
-	if (run->repair && run->first && !run_audit_lower(run))
+	if (run->repair && run->pass.first && !run_audit_lower(run))
 		return STEP_FAILED;
 	if (!run_new_cut(run))
 		return STEP_WAIT;
@@ -303,19 +303,19 @@ static bool is_put_off(struct run *run)
 {
 	struct mailbox *mailbox = run->mailbox;
 
-	run->put_off = run->remote.loses && !run->attendance.moved && !mailbox->put_off &&
-		       core_looks_soon(run->core);
-	mailbox->put_off = run->put_off;
-	return run->put_off;
+	run->end.put_off = run->remote.told.loses && !run->attendance.moved && !mailbox->put_off &&
+			   core_looks_soon(run->core);
+	mailbox->put_off = run->end.put_off;
+	return run->end.put_off;
 }
 
 /* What is gone or new: was it moved, from or to another mailbox? */
 static enum step meet(struct run *run)
 {
-	if (!run->met) {
+	if (!run->pass.met) {
 		run_confirmed(run);
 		run_pair_twins(run);
-		run->met = true;
+		run->pass.met = true;
 		meeting_attend(run);
 	}
 	switch (run->attendance.state) {
@@ -342,7 +342,8 @@ static enum step meet(struct run *run)
 /* See allow_copies() of open.c. */
 static bool copies_too_much(struct run *run)
 {
-	uint64_t copies = run->copies_made + run->local.items.count + run->remote.items.count;
+	uint64_t copies = run->copies_made + run->local.arrivals.items.count +
+			  run->remote.arrivals.items.count;
 
 	if (copies <= run->copies_allowed)
 		return false;
@@ -380,10 +381,10 @@ static void tell_clients(struct run *run)
 	const struct run_side *local = &run->local;
 	bool removed = false;
 
-	for (size_t i = 0; i < ARRAY_LEN(local->due); i++)
-		removed |= !seqset_is_empty(&local->due[i]);
+	for (size_t i = 0; i < ARRAY_LEN(local->losses.due); i++)
+		removed |= !seqset_is_empty(&local->losses.due[i]);
 	if (news != NULL &&
-		(run->remote.copier.copied > 0 || run->plan.local.stores_count > 0 || removed))
+		(run->remote.copier.copied > 0 || run->pass.plan.local.stores_count > 0 || removed))
 		news->changed(news, run->local.wire_name);
 }
 
@@ -397,19 +398,19 @@ static enum step finish_pass(struct run *run)
 	if (!run_commit(run))
 		return STEP_FAILED;
 	if (copied >= COPY_BATCH / 2)
-		run->passes = 0;
+		run->pass.number = 0;
 	if (copied > 0)
-		run->again = true; /* to see the echoes */
+		run->pass.again = true; /* to see the echoes */
 	else if (run->barrier.refused)
-		run->again = false; /* it would be refused again */
-	run->first = false;
-	plan_done(&run->plan);
-	run->has_plan = false;
-	if (run->again) {
+		run->pass.again = false; /* it would be refused again */
+	run->pass.first = false;
+	plan_done(&run->pass.plan);
+	run->pass.has_plan = false;
+	if (run->pass.again) {
 		run->phase = RUN_OPEN;
 		return STEP_AGAIN;
 	}
-	return run->problem != NULL ? STEP_FAILED : STEP_DONE;
+	return run->end.problem != NULL ? STEP_FAILED : STEP_DONE;
 }
 
 static enum step copy(struct run *run)
@@ -496,14 +497,14 @@ static enum step advance(struct run *run)
 static enum step run_step(struct task *task)
 {
 	struct run *run = container_of(task, struct run, task);
-	enum step result = run->ending || run->failure != NULL ? STEP_FAILED : advance(run);
+	enum step result = run->end.begun || run->end.failure != NULL ? STEP_FAILED : advance(run);
 
 	run->waits_since = time(NULL);
-	if (result == STEP_AGAIN && run->failure != NULL)
+	if (result == STEP_AGAIN && run->end.failure != NULL)
 		result = STEP_FAILED;
 	/* Commands under way point to the run: it ends with the last of them. */
 	if (result == STEP_FAILED && run->barrier.waiting > 0) {
-		run->ending = true;
+		run->end.begun = true;
 		return STEP_WAIT;
 	}
 	return result;
@@ -515,55 +516,55 @@ static void done_side(struct run_side *side)
 	view_done(&side->view.view);
 	copier_done(&side->copier);
 	free(side->wire_name);
-	seqset_done(&side->vanished);
-	seqset_done(&side->late);
-	seqset_done(&side->absent);
-	seqset_done(&side->gone);
-	for (size_t i = 0; i < ARRAY_LEN(side->due); i++)
-		seqset_done(&side->due[i]);
-	seqset_done(&side->sought);
-	seqset_done(&side->there);
-	seqset_done(&side->expunged);
-	seqset_done(&side->asked_known);
+	seqset_done(&side->told.vanished);
+	seqset_done(&side->losses.late);
+	seqset_done(&side->losses.absent);
+	seqset_done(&side->losses.gone);
+	for (size_t i = 0; i < ARRAY_LEN(side->losses.due); i++)
+		seqset_done(&side->losses.due[i]);
+	seqset_done(&side->losses.sought);
+	seqset_done(&side->losses.there);
+	seqset_done(&side->told.expunged);
+	seqset_done(&side->flags.asked_known);
 	run_refused_done(side);
 	run_expunge_clear(side);
-	seqset_done(&side->alive);
-	seqset_done(&side->fresh);
-	seqset_done(&side->asked);
-	seqset_done(&side->refused);
-	seqset_done(&side->quarantined);
-	seqset_done(&side->left);
-	seqset_done(&side->retried);
-	seqset_done(&side->untold);
-	seqset_done(&side->present);
-	seqset_done(&side->missed);
-	seqset_done(&side->doubted);
-	changes_done(&side->changes);
-	changes_done(&side->known);
-	changes_done(&side->expected);
-	items_done(&side->items);
-	changes_done(&side->carried);
+	seqset_done(&side->losses.alive);
+	seqset_done(&side->arrivals.fresh);
+	seqset_done(&side->flags.asked);
+	seqset_done(&side->left_out.refused);
+	seqset_done(&side->left_out.quarantined);
+	seqset_done(&side->left_out.alone);
+	seqset_done(&side->left_out.retried);
+	seqset_done(&side->arrivals.untold);
+	seqset_done(&side->arrivals.present);
+	seqset_done(&side->arrivals.missed);
+	seqset_done(&side->arrivals.doubted);
+	changes_done(&side->told.changes);
+	changes_done(&side->flags.known);
+	changes_done(&side->flags.expected);
+	items_done(&side->arrivals.items);
+	changes_done(&side->flags.carried);
 	run_moved_clear(side);
-	side_forget_view(side->other->side, &side->source_view);
-	view_done(&side->source_view.view);
+	side_forget_view(side->other->side, &side->moves.source_view);
+	view_done(&side->moves.source_view.view);
 }
 
 static void run_free(struct run *run)
 {
-	ev_timer_stop(run->core->loop->ev, &run->pause);
+	ev_timer_stop(run->core->loop->ev, &run->settling.pause);
 	task_cancel(&run->task);
 	done_side(&run->local);
 	done_side(&run->remote);
 	run_audit_done(run);
-	if (run->has_plan)
-		plan_done(&run->plan);
+	if (run->pass.has_plan)
+		plan_done(&run->pass.plan);
 	barrier_done(&run->barrier);
-	free(run->intents);
-	free(run->late);
+	free(run->settling.intents);
+	free(run->settling.late);
 	free(run->echoes.list);
-	seqset_done(&run->removed);
-	free(run->failure);
-	free(run->problem);
+	seqset_done(&run->removals.uids);
+	free(run->end.failure);
+	free(run->end.problem);
 	free(run);
 }
 
@@ -574,7 +575,7 @@ void run_abandon(struct run *run)
 
 void run_connection_lost(struct run *run)
 {
-	run->barrier.lost = run->ending = true;
+	run->barrier.lost = run->end.begun = true;
 	task_wake(&run->task);
 }
 
@@ -583,15 +584,15 @@ static void run_finished(struct task *task, enum step result)
 	struct run *run = container_of(task, struct run, task);
 
 	run->finished(run, result == STEP_DONE,
-		run->barrier.lost      ? NULL
-		: run->failure != NULL ? run->failure
-				       : run->problem);
+		run->barrier.lost	   ? NULL
+		: run->end.failure != NULL ? run->end.failure
+					   : run->end.problem);
 	run_free(run);
 }
 
 static void on_pause(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	struct run *run = container_of(timer, struct run, pause);
+	struct run *run = container_of(timer, struct run, settling.pause);
 
 	task_wake(&run->task);
 }
@@ -603,26 +604,26 @@ static void init_side(
 	side->side = server;
 	side->other = other;
 	side->wire_name = side_wire_name(server, run->mailbox->name, run->mailbox->len);
-	seqset_init(&side->vanished);
-	seqset_init(&side->late);
-	seqset_init(&side->absent);
-	seqset_init(&side->gone);
-	for (size_t i = 0; i < ARRAY_LEN(side->due); i++)
-		seqset_init(&side->due[i]);
-	seqset_init(&side->sought);
-	seqset_init(&side->there);
-	seqset_init(&side->expunged);
-	seqset_init(&side->alive);
-	seqset_init(&side->fresh);
-	seqset_init(&side->asked);
-	seqset_init(&side->refused);
-	seqset_init(&side->quarantined);
-	seqset_init(&side->left);
-	seqset_init(&side->retried);
-	seqset_init(&side->untold);
-	seqset_init(&side->present);
-	seqset_init(&side->missed);
-	seqset_init(&side->doubted);
+	seqset_init(&side->told.vanished);
+	seqset_init(&side->losses.late);
+	seqset_init(&side->losses.absent);
+	seqset_init(&side->losses.gone);
+	for (size_t i = 0; i < ARRAY_LEN(side->losses.due); i++)
+		seqset_init(&side->losses.due[i]);
+	seqset_init(&side->losses.sought);
+	seqset_init(&side->losses.there);
+	seqset_init(&side->told.expunged);
+	seqset_init(&side->losses.alive);
+	seqset_init(&side->arrivals.fresh);
+	seqset_init(&side->flags.asked);
+	seqset_init(&side->left_out.refused);
+	seqset_init(&side->left_out.quarantined);
+	seqset_init(&side->left_out.alone);
+	seqset_init(&side->left_out.retried);
+	seqset_init(&side->arrivals.untold);
+	seqset_init(&side->arrivals.present);
+	seqset_init(&side->arrivals.missed);
+	seqset_init(&side->arrivals.doubted);
 }
 
 /* Once: what comes up while it is under way is for an ordinary run. */
@@ -654,14 +655,14 @@ struct run *run_new(struct core *core, struct mailbox *mailbox,
 	run->core = core;
 	run->mailbox = mailbox;
 	run->finished = finished;
-	run->first = true;
+	run->pass.first = true;
 	run->repair = take_repair(mailbox);
 	run->retries = core->asked.mailboxes != NULL && (core->ordered || !core->first_done);
 	task_init(&run->task, core->loop, run_step, run_finished);
 	barrier_init(&run->barrier, &run->task);
 	run->barrier.about = (struct suspect){.kind = SUSPECT_MAILBOX, .mailbox = mailbox->idx};
-	ev_timer_init(&run->pause, on_pause, 0, 0);
-	seqset_init(&run->removed);
+	ev_timer_init(&run->settling.pause, on_pause, 0, 0);
+	seqset_init(&run->removals.uids);
 	init_side(run, &run->local, &core->local, &run->remote);
 	init_side(run, &run->remote, &core->remote, &run->local);
 	task_wake(&run->task);

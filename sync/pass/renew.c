@@ -27,7 +27,7 @@ static bool is_renewed(struct run_side *side)
 {
 	uint32_t known = run_base(side)->uidvalidity;
 
-	return known != 0 && known != side->snapshot.uidvalidity;
+	return known != 0 && known != side->told.snapshot.uidvalidity;
 }
 
 static bool on_identity(struct command *command, struct response *response)
@@ -45,15 +45,15 @@ static bool on_identity(struct command *command, struct response *response)
 
 static void list_side(struct run_side *side)
 {
-	if (side->exists == 0)
+	if (side->told.exists == 0)
 		return;
 	run_select(side);
-	run_read_on(side, 1, side->snapshot.uidnext, FETCH_IDENTITY, on_identity, NULL);
+	run_read_on(side, 1, side->told.snapshot.uidnext, FETCH_IDENTITY, on_identity, NULL);
 }
 
 void run_renew_list(struct run *run)
 {
-	run->local.refined = run->remote.refined = 0;
+	run->local.arrivals.refined = run->remote.arrivals.refined = 0;
 	if (run_database_failed(run, adopt_begin(run->core->db, run->mailbox->idx)))
 		return;
 	list_side(&run->local);
@@ -75,7 +75,7 @@ static int weigh(struct run_side *side, struct holding *ret)
 
 static int write_side(struct run_side *side)
 {
-	const struct mailbox_state first = {.uidvalidity = side->snapshot.uidvalidity};
+	const struct mailbox_state first = {.uidvalidity = side->told.snapshot.uidvalidity};
 
 	return mailboxes_set_state(
 		side->run->core->db, side->run->mailbox->idx, side->side->remote, &first);
@@ -119,12 +119,12 @@ static void note_paired(struct run *run, uint64_t twins)
 				"UIDVALIDITY changed from %" PRIu32 " to %" PRIu32 ", %" PRIu64
 				" message(s) are the same as before: paired anew, nothing is "
 				"deleted",
-				run_base(sides[i])->uidvalidity, sides[i]->snapshot.uidvalidity,
-				twins);
+				run_base(sides[i])->uidvalidity,
+				sides[i]->told.snapshot.uidvalidity, twins);
 		*run_base(sides[i]) =
-			(struct mailbox_state){.uidvalidity = sides[i]->snapshot.uidvalidity};
+			(struct mailbox_state){.uidvalidity = sides[i]->told.snapshot.uidvalidity};
 	}
-	run->adopted = true;
+	run->pass.adopted = true;
 }
 
 /* In an account that is still the same one: a server that was set up anew has other mailboxes under
@@ -160,14 +160,14 @@ static bool note_remade(struct run_side *side, const struct holding *other)
 
 	if (!core->options->follow || !is_renewed(side) || is_renewed(side->other) ||
 		mailbox_name_equal(name.data, name.len, "INBOX", 5) ||
-		mailbox->remade == side->snapshot.uidvalidity ||
+		mailbox->remade == side->told.snapshot.uidvalidity ||
 		other->messages > other->side.paired || !keeps_inbox(core, side->side) ||
 		is_elsewhere(side))
 		return false;
-	mailbox->remade = side->snapshot.uidvalidity; /* if that is held or refused: once */
+	mailbox->remade = side->told.snapshot.uidvalidity; /* if that is held or refused: once */
 	journal_note_of(core->journal, ACTION_DELETE, side->side->remote, &name, NULL,
 		run_base(side)->uidvalidity);
-	run->straddled = true;
+	run->end.straddled = true;
 	return true;
 }
 

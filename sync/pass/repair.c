@@ -134,7 +134,7 @@ static void begin(struct run *run)
 	struct audit *audit = xcalloc(1, sizeof(*audit));
 
 	audit->run = run;
-	audit->compares = run->local.went_back || run->remote.went_back;
+	audit->compares = run->local.told.went_back || run->remote.told.went_back;
 	audit->local.uidnext = run->mailbox->local.base.uidnext;
 	audit->remote.uidnext = run->mailbox->remote.base.uidnext;
 	(void)seqset_add_range(&audit->todo, 1, UINT32_MAX);
@@ -155,14 +155,14 @@ bool run_audit_ask(struct run *run)
 /* All that OPEN asked for was about new messages only. */
 static void forget_metadata(struct run_side *side)
 {
-	side->items_complete = false;
-	items_clear(&side->items);
+	side->arrivals.complete = false;
+	items_clear(&side->arrivals.items);
 }
 
 void run_audit_anew(struct run *run)
 {
 	run_audit_done(run);
-	run->first = run->repair = true;
+	run->pass.first = run->repair = true;
 	forget_metadata(&run->local);
 	forget_metadata(&run->remote);
 }
@@ -170,7 +170,7 @@ void run_audit_anew(struct run *run)
 static void take_apart(struct audit *audit, struct uid_pair pair)
 {
 	if (audit->apart_count >= LIMIT_DELTA_CHANGES) {
-		audit->run->local.overflow = true;
+		audit->run->local.told.overflow = true;
 		return;
 	}
 	if (audit->apart_count == audit->apart_size) {
@@ -185,7 +185,7 @@ static void take_apart(struct audit *audit, struct uid_pair pair)
  * told from what has got its UID there. */
 static void lost(struct run_side *side, uint32_t uid, struct uid_pair pair)
 {
-	seqset_remove_range(&side->gone, uid, uid);
+	seqset_remove_range(&side->losses.gone, uid, uid);
 	side->run->audit->lost++;
 	take_apart(side->run->audit, pair);
 }
@@ -197,13 +197,13 @@ static void missing(struct run_side *side, uint32_t uid, uint32_t other, struct 
 		lost(side, uid, pair);
 		return;
 	}
-	if (seqset_contains(&side->gone, uid))
+	if (seqset_contains(&side->losses.gone, uid))
 		return; /* reported: CONFIRM and the brake come as ever */
 	/* Paired by a first sync that was interrupted: it was there, and nothing could be reported
 	 * of it since. */
-	if (run_base(side)->highestmodseq == 0 && uid < side->snapshot.uidnext) {
-		(void)seqset_add(&side->absent, uid);
-		(void)seqset_add(&side->gone, uid);
+	if (run_base(side)->highestmodseq == 0 && uid < side->told.snapshot.uidnext) {
+		(void)seqset_add(&side->losses.absent, uid);
+		(void)seqset_add(&side->losses.gone, uid);
 		return;
 	}
 	log_warning(SIDE_CONTEXT(side->side, side->run->mailbox->display),
@@ -215,8 +215,8 @@ static void missing(struct run_side *side, uint32_t uid, uint32_t other, struct 
 
 static void missing_both(struct run *run, struct uid_pair pair)
 {
-	if (seqset_contains(&run->local.gone, pair.local) &&
-		seqset_contains(&run->remote.gone, pair.remote))
+	if (seqset_contains(&run->local.losses.gone, pair.local) &&
+		seqset_contains(&run->remote.losses.gone, pair.remote))
 		return;
 	if (!run->audit->compares)
 		log_warning(CORE_CONTEXT(run->core),
@@ -244,8 +244,8 @@ static const struct flags *shared(const struct run *run, const struct flags *fla
 	const struct run_side *sides[] = {&run->local, &run->remote};
 
 	for (size_t i = 0; i < ARRAY_LEN(sides); i++)
-		if (sides[i]->permanent != NULL)
-			flags = flags_storable(run->core->flags, flags, sides[i]->permanent);
+		if (sides[i]->told.permanent != NULL)
+			flags = flags_storable(run->core->flags, flags, sides[i]->told.permanent);
 	return flags;
 }
 
@@ -262,8 +262,8 @@ static void compare(struct run *run, struct uid_pair pair, const struct flags *l
 	}
 	if (shared(run, local) == shared(run, remote))
 		return;
-	if (changes_find(&run->local.changes, pair.local) != NULL ||
-		changes_find(&run->remote.changes, pair.remote) != NULL)
+	if (changes_find(&run->local.told.changes, pair.local) != NULL ||
+		changes_find(&run->remote.told.changes, pair.remote) != NULL)
 		return; /* reported, and propagated as ever */
 	if (!audit->adopted && !audit->compares)
 		log_warning(CORE_CONTEXT(run->core),
@@ -280,10 +280,10 @@ static void report_missed(struct run_side *side)
 	struct changes *missed = &audit_side(side)->missed;
 
 	for (size_t i = 0; i < missed->count; i++)
-		if (!changes_add(&side->changes, missed->list[i].uid, missed->list[i].flags))
-			side->overflow = true;
+		if (!changes_add(&side->told.changes, missed->list[i].uid, missed->list[i].flags))
+			side->told.overflow = true;
 	changes_clear(missed);
-	changes_settle(&side->changes);
+	changes_settle(&side->told.changes);
 }
 
 bool run_audited(struct run *run)
@@ -310,9 +310,9 @@ bool run_audited(struct run *run)
 	}
 	report_missed(&run->local);
 	report_missed(&run->remote);
-	if (run->local.overflow || run->remote.overflow)
+	if (run->local.told.overflow || run->remote.told.overflow)
 		(void)run_fail(run, "there are more differences than can be taken");
-	return run->failure == NULL;
+	return run->end.failure == NULL;
 }
 
 static int write_apart(void *context)
@@ -357,8 +357,9 @@ static struct mailbox_state lowered_state(struct run_side *side)
 {
 	struct mailbox_state state = *run_base(side);
 
-	if (!seqset_is_empty(&side->fresh) && side->fresh.ranges[0].first < state.uidnext)
-		state.uidnext = side->fresh.ranges[0].first;
+	if (!seqset_is_empty(&side->arrivals.fresh) &&
+		side->arrivals.fresh.ranges[0].first < state.uidnext)
+		state.uidnext = side->arrivals.fresh.ranges[0].first;
 	return state;
 }
 
@@ -400,7 +401,7 @@ bool run_audit_adopted(struct run *run)
 	if (audit->adopted)
 		return false;
 	audit->adopted = true;
-	seqset_copy(&audit->todo, &run->local.fresh);
+	seqset_copy(&audit->todo, &run->local.arrivals.fresh);
 	return true;
 }
 
@@ -409,8 +410,8 @@ static void announce(struct run_side *side)
 {
 	const struct audit_side *audit = audit_side(side);
 
-	for (size_t i = 0; i < side->items.count; i++) {
-		uint32_t uid = side->items.list[i].uid;
+	for (size_t i = 0; i < side->arrivals.items.count; i++) {
+		uint32_t uid = side->arrivals.items.list[i].uid;
 
 		if (uid < audit->uidnext && !seqset_contains(&audit->said, uid))
 			log_warning(SIDE_CONTEXT(side->other->side, side->run->mailbox->display),

@@ -61,7 +61,7 @@ static struct run_side *source_of(struct run *run, const struct intent *intent)
 
 static bool was_taken(struct run *run, const struct intent *intent)
 {
-	return seqset_contains(&source_of(run, intent)->doubted, intent->source_uid);
+	return seqset_contains(&source_of(run, intent)->arrivals.doubted, intent->source_uid);
 }
 
 static bool is_like(struct run *run, const struct intent *intent, const struct identity *found,
@@ -77,8 +77,8 @@ static struct intent *find_intent(
 {
 	struct run *run = target->run;
 
-	for (size_t i = 0; i < run->intents_count; i++) {
-		struct intent *intent = &run->intents[i];
+	for (size_t i = 0; i < run->settling.count; i++) {
+		struct intent *intent = &run->settling.intents[i];
 
 		if (intent->id != 0 && intent->to_remote == target->side->remote &&
 			uid >= intent->target_uidnext && is_like(run, intent, found, likeness))
@@ -132,7 +132,7 @@ static bool on_found(struct command *command, struct response *response)
 	if (!settle(run, intent, pair))
 		return true;
 	intent->id = 0;
-	run->settled++;
+	run->settling.found++;
 	return true;
 }
 
@@ -143,8 +143,8 @@ static bool look(struct run_side *target)
 	uint32_t from = UINT32_MAX;
 	bool any = false;
 
-	for (size_t i = 0; i < run->intents_count; i++) {
-		const struct intent *intent = &run->intents[i];
+	for (size_t i = 0; i < run->settling.count; i++) {
+		const struct intent *intent = &run->settling.intents[i];
 
 		if (intent->to_remote != target->side->remote)
 			continue;
@@ -155,8 +155,8 @@ static bool look(struct run_side *target)
 	if (!any)
 		return false;
 	run_select(target);
-	run_read_on(target, from > 0 ? from : 1, target->snapshot.uidnext, FETCH_IDENTITY, on_found,
-		NULL);
+	run_read_on(target, from > 0 ? from : 1, target->told.snapshot.uidnext, FETCH_IDENTITY,
+		on_found, NULL);
 	return true;
 }
 
@@ -166,21 +166,21 @@ static bool load(struct run *run)
 {
 	size_t kept = 0;
 
-	free(take(run->intents));
-	run->intents_count = 0;
-	if (run_database_failed(run, intents_load(run->core->db, run->mailbox->idx, &run->intents,
-					     &run->intents_count)))
+	free(take(run->settling.intents));
+	run->settling.count = 0;
+	if (run_database_failed(run, intents_load(run->core->db, run->mailbox->idx,
+					     &run->settling.intents, &run->settling.count)))
 		return false;
-	for (size_t i = 0; i < run->intents_count; i++) {
-		const struct intent *intent = &run->intents[i];
+	for (size_t i = 0; i < run->settling.count; i++) {
+		const struct intent *intent = &run->settling.intents[i];
 		const struct run_side *target = intent->to_remote ? &run->remote : &run->local;
 
-		if (intent->target_uidvalidity == target->snapshot.uidvalidity)
-			run->intents[kept++] = *intent;
+		if (intent->target_uidvalidity == target->told.snapshot.uidvalidity)
+			run->settling.intents[kept++] = *intent;
 		else if (run_database_failed(run, intents_drop(run->core->db, intent)))
 			return false;
 	}
-	run->intents_count = kept;
+	run->settling.count = kept;
 	return true;
 }
 
@@ -188,13 +188,13 @@ bool run_settle_look(struct run *run)
 {
 	bool any = false;
 
-	if (!load(run) || run->intents_count == 0)
+	if (!load(run) || run->settling.count == 0)
 		return false;
-	if (run->looks == 0)
+	if (run->settling.looks == 0)
 		log_notice(CORE_CONTEXT(run->core),
 			"Resuming interrupted sync for %s: %zu message(s) in doubt",
-			run->mailbox->display, run->intents_count);
-	run->settled = 0;
+			run->mailbox->display, run->settling.count);
+	run->settling.found = 0;
 	any |= look(&run->local);
 	any |= look(&run->remote);
 	return any;
@@ -218,17 +218,17 @@ static bool give_up(struct run *run, const struct intent *intent)
 
 bool run_settle_looked(struct run *run)
 {
-	bool quiet = run->settled == 0;
+	bool quiet = run->settling.found == 0;
 
-	run->looks++;
-	if (run->settled < run->intents_count && run->looks < LOOKS_MAX &&
-		(run->looks < LOOKS_MIN || !quiet)) {
-		ev_timer_set(&run->pause, PAUSE_SECONDS, 0.);
-		ev_timer_start(run->core->loop->ev, &run->pause);
+	run->settling.looks++;
+	if (run->settling.found < run->settling.count && run->settling.looks < LOOKS_MAX &&
+		(run->settling.looks < LOOKS_MIN || !quiet)) {
+		ev_timer_set(&run->settling.pause, PAUSE_SECONDS, 0.);
+		ev_timer_start(run->core->loop->ev, &run->settling.pause);
 		return true;
 	}
-	for (size_t i = 0; i < run->intents_count; i++)
-		if (run->intents[i].id != 0 && !give_up(run, &run->intents[i]))
+	for (size_t i = 0; i < run->settling.count; i++)
+		if (run->settling.intents[i].id != 0 && !give_up(run, &run->settling.intents[i]))
 			return false;
 	return false;
 }
@@ -237,9 +237,9 @@ static bool on_flags(struct command *command, struct response *response)
 {
 	struct run_side *side = run_side_of(command);
 
-	if (!run_take_flags(side, &side->changes, response))
+	if (!run_take_flags(side, &side->told.changes, response))
 		return false;
-	(void)seqset_add(&side->alive, response->fetch.uid);
+	(void)seqset_add(&side->losses.alive, response->fetch.uid);
 	return true;
 }
 
@@ -247,17 +247,18 @@ static bool on_flags(struct command *command, struct response *response)
  * that is all of them. */
 static void ask_flags(struct run_side *side, const struct uid_pair *pairs, size_t count)
 {
-	seqset_clear(&side->asked);
+	seqset_clear(&side->flags.asked);
 	for (size_t i = 0; i < count; i++) {
 		uint32_t uid = side->side->remote ? pairs[i].remote : pairs[i].local;
 
-		if (changes_find(&side->changes, uid) == NULL && !seqset_add(&side->asked, uid))
-			side->overflow = true;
+		if (changes_find(&side->told.changes, uid) == NULL &&
+			!seqset_add(&side->flags.asked, uid))
+			side->told.overflow = true;
 	}
-	if (seqset_is_empty(&side->asked))
+	if (seqset_is_empty(&side->flags.asked))
 		return;
 	run_select(side);
-	run_fetch(side, &side->run->barrier, &side->asked, "UID FLAGS", on_flags);
+	run_fetch(side, &side->run->barrier, &side->flags.asked, "UID FLAGS", on_flags);
 }
 
 static int by_remote(const void *one, const void *other)
@@ -298,8 +299,8 @@ struct settled run_settled_reached(const struct run *run, const struct mailbox_s
 	const struct mailbox_state *remote)
 {
 	const struct settled told = {
-		.local = run->local.uidnext,
-		.remote = run->remote.uidnext,
+		.local = run->local.told.uidnext,
+		.remote = run->remote.told.uidnext,
 	};
 
 	if (local->highestmodseq == 0 || remote->highestmodseq == 0 ||
@@ -318,7 +319,7 @@ bool run_dangling_ask(struct run *run)
 			    dangling_from(&run->remote), &pairs, &count)) ||
 		count == 0)
 		return false;
-	if (!run->renewed && !run->mailbox->replayed)
+	if (!run->pass.renewed && !run->mailbox->replayed)
 		log_info(CORE_CONTEXT(run->core), "Resuming interrupted sync for %s",
 			run->mailbox->display);
 	ask_flags(&run->local, pairs, count);
@@ -329,12 +330,12 @@ bool run_dangling_ask(struct run *run)
 
 static void asked_side(struct run_side *side)
 {
-	changes_settle(&side->changes);
+	changes_settle(&side->told.changes);
 	/* What did not answer is gone; CONFIRM asks once more. */
-	seqset_remove_set(&side->asked, &side->alive);
-	(void)seqset_add_set(&side->absent, &side->asked);
-	(void)seqset_add_set(&side->gone, &side->asked);
-	seqset_clear(&side->alive);
+	seqset_remove_set(&side->flags.asked, &side->losses.alive);
+	(void)seqset_add_set(&side->losses.absent, &side->flags.asked);
+	(void)seqset_add_set(&side->losses.gone, &side->flags.asked);
+	seqset_clear(&side->losses.alive);
 }
 
 void run_dangling_asked(struct run *run)

@@ -46,9 +46,9 @@ static void finish(struct run_side *side, const struct seqset *uids, const struc
 	struct seqset_iter iter = {0};
 	uint32_t uid;
 
-	(void)seqset_add_set(&side->stored, uids);
+	(void)seqset_add_set(&side->flags.stored, uids);
 	while (seqset_next(uids, &iter, &uid))
-		(void)changes_add(&side->expected, uid, taken);
+		(void)changes_add(&side->flags.expected, uid, taken);
 	if (taken != wanted)
 		side_warn_dropped(
 			side->side, side->run->mailbox, flags_minus(core->flags, wanted, taken));
@@ -87,7 +87,7 @@ static void stored(struct run_side *side, struct store_request *store)
 	 * merges them. */
 	if (command->code == CODE_MODIFIED) {
 		seqset_remove_set(&store->uids, &command->modified);
-		side->run->reread = side->run->again = true;
+		side->run->pass.reread = side->run->pass.again = true;
 	}
 	if (store->adds)
 		add_next(side, store, flags_union(pool, store->taken, store->flags));
@@ -103,8 +103,8 @@ static const struct flags *plain_list(struct run_side *side, const struct flags 
 	struct flag_pool *pool = side->run->core->flags;
 	const struct flags *plain = flags_system(pool, flags);
 
-	if (side->permanent != NULL)
-		plain = flags_minus(pool, flags, flags_minus(pool, flags, side->permanent));
+	if (side->told.permanent != NULL)
+		plain = flags_minus(pool, flags, flags_minus(pool, flags, side->told.permanent));
 	return plain != flags ? plain : NULL;
 }
 
@@ -126,14 +126,14 @@ static void refused(struct run_side *side, const struct store_request *store)
 {
 	const struct command *command = &store->run.request.command;
 	struct flag_pool *pool = side->run->core->flags;
-	bool general = refusal_is_general(command) || side->splits >= RUN_SPLITS_MAX;
+	bool general = refusal_is_general(command) || side->left_out.splits >= RUN_SPLITS_MAX;
 	const struct flags *plain = store->untried == NULL ? plain_list(side, store->wanted) : NULL;
 	_cleanup_free_ char *words = NULL;
 
 	if (store->adds) {
 		add_next(side, store, store->taken);
 	} else if (!general && plain != NULL) {
-		side->splits++;
+		side->left_out.splits++;
 		submit(side, &store->uids,
 			&(struct store_request){
 				.wanted = store->wanted,
@@ -141,11 +141,11 @@ static void refused(struct run_side *side, const struct store_request *store)
 				.untried = flags_minus(pool, store->wanted, plain),
 			});
 	} else if (!general && seqset_count(&store->uids) > 1) {
-		side->splits += 2;
+		side->left_out.splits += 2;
 		halve(side, store);
 	} else {
 		words = command_reason(command);
-		refusals_add(&side->refusals, QUARANTINE_STORE, &store->uids, words);
+		refusals_add(&side->left_out.refusals, QUARANTINE_STORE, &store->uids, words);
 	}
 }
 
@@ -154,7 +154,7 @@ static bool on_stored(struct request *request)
 	struct store_request *store = store_of(request);
 	struct run_side *side = store->run.side;
 
-	if (side->run->ending)
+	if (side->run->end.begun)
 		return true;
 	switch (request->command.outcome) {
 	case OUTCOME_OK:
@@ -203,7 +203,7 @@ static void submit_part(struct run_side *side, const struct seqset *uids, size_t
 		command_printf(command, "+FLAGS.SILENT (%s)", flags_text(what->flags));
 	else
 		command_printf(command, "(UNCHANGEDSINCE %" PRIu64 ") FLAGS.SILENT (%s)",
-			side->snapshot.highestmodseq, flags_text(what->flags));
+			side->told.snapshot.highestmodseq, flags_text(what->flags));
 	buf_done(&text);
 	request_submit(&store->run.request);
 }

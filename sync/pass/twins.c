@@ -21,8 +21,8 @@ static bool is_twin(const struct item *one, const struct item *other)
 
 static struct item *find_twin(const struct run *run, const struct item *local)
 {
-	for (size_t i = 0; i < run->remote.items.count; i++) {
-		struct item *remote = &run->remote.items.list[i];
+	for (size_t i = 0; i < run->remote.arrivals.items.count; i++) {
+		struct item *remote = &run->remote.arrivals.items.list[i];
 
 		if (!remote->arrived && is_twin(local, remote))
 			return remote;
@@ -33,8 +33,8 @@ static struct item *find_twin(const struct run *run, const struct item *local)
 /* Their flags are merged like any that changed on both sides. */
 static void merge_flags(struct run_side *side, const struct item *item)
 {
-	if (!changes_add(&side->changes, item->uid, item->flags))
-		side->overflow = true;
+	if (!changes_add(&side->told.changes, item->uid, item->flags))
+		side->told.overflow = true;
 }
 
 struct pairing {
@@ -48,8 +48,8 @@ static int pair(void *context)
 	struct run *run = pairing->run;
 	int r = 0;
 
-	for (size_t i = 0; i < run->local.items.count && r >= 0; i++) {
-		struct item *local = &run->local.items.list[i];
+	for (size_t i = 0; i < run->local.arrivals.items.count && r >= 0; i++) {
+		struct item *local = &run->local.arrivals.items.list[i];
 		struct item *remote =
 			identity_is_named(&local->identity) ? find_twin(run, local) : NULL;
 
@@ -69,18 +69,19 @@ static void drop_paired(struct run_side *side)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < side->items.count; i++)
-		if (!side->items.list[i].arrived)
-			side->items.list[kept++] = side->items.list[i];
-	side->items.count = kept;
-	changes_settle(&side->changes);
+	for (size_t i = 0; i < side->arrivals.items.count; i++)
+		if (!side->arrivals.items.list[i].arrived)
+			side->arrivals.items.list[kept++] = side->arrivals.items.list[i];
+	side->arrivals.items.count = kept;
+	changes_settle(&side->told.changes);
 }
 
 void run_pair_twins(struct run *run)
 {
 	struct pairing pairing = {.run = run};
 
-	if (!run->core->adopt || run->local.items.count == 0 || run->remote.items.count == 0)
+	if (!run->core->adopt || run->local.arrivals.items.count == 0 ||
+		run->remote.arrivals.items.count == 0)
 		return;
 	if (!run_transact(run, pair, &pairing))
 		return;

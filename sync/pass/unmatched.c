@@ -18,7 +18,7 @@ enum {
 static bool is_unmatched(struct run_side *side, uint32_t uid, const struct seqset *paired)
 {
 	return uid < run_base(side)->uidnext && !seqset_contains(paired, uid) &&
-	       !seqset_contains(&side->quarantined, uid);
+	       !seqset_contains(&side->left_out.quarantined, uid);
 }
 
 static void say(struct run_side *side, const struct seqset *paired)
@@ -27,8 +27,8 @@ static void say(struct run_side *side, const struct seqset *paired)
 	_cleanup_free_ char *command = NULL;
 	size_t count = 0;
 
-	for (size_t i = 0; i < side->changes.count; i++) {
-		uint32_t uid = side->changes.list[i].uid;
+	for (size_t i = 0; i < side->told.changes.count; i++) {
+		uint32_t uid = side->told.changes.list[i].uid;
 
 		if (!is_unmatched(side, uid, paired) || ++count > NAMED)
 			continue;
@@ -47,14 +47,14 @@ static void say(struct run_side *side, const struct seqset *paired)
 /* Those of what changed that the database has. */
 static bool find_paired(struct run_side *side, struct seqset *ret)
 {
-	const struct plan_change *changes = side->changes.list;
+	const struct plan_change *changes = side->told.changes.list;
 	bool remote = side->side->remote;
 
-	for (size_t i = 0, end; i < side->changes.count; i = end) {
+	for (size_t i = 0, end; i < side->told.changes.count; i = end) {
 		_cleanup_free_ struct uid_pair *pairs = NULL;
 		size_t count = 0;
 
-		for (end = i + 1; end < side->changes.count; end++)
+		for (end = i + 1; end < side->told.changes.count; end++)
 			if (changes[end].uid != changes[end - 1].uid + 1)
 				break;
 		if (run_database_failed(side->run,
@@ -71,7 +71,7 @@ static void say_of_side(struct run_side *side)
 {
 	struct seqset paired;
 
-	if (side->changes.count == 0)
+	if (side->told.changes.count == 0)
 		return;
 	seqset_init(&paired);
 	if (find_paired(side, &paired))
@@ -95,8 +95,8 @@ static void say_vanished(struct run_side *side)
 	struct seqset uids;
 
 	seqset_init(&uids);
-	seqset_copy(&uids, &side->vanished);
-	seqset_remove_set(&uids, &side->gone);
+	seqset_copy(&uids, &side->told.vanished);
+	seqset_remove_set(&uids, &side->losses.gone);
 	seqset_remove_range(&uids, run_base(side)->uidnext, UINT32_MAX); /* we never knew those */
 	take_echoes_out(side, &uids);
 	if (!seqset_is_empty(&uids)) {
@@ -117,7 +117,7 @@ static void say_vanished(struct run_side *side)
 void run_unmatched_say(struct run *run)
 {
 	/* The first pass sees what was changed by others; --repair has its own words. */
-	if (!run->first || run->repair)
+	if (!run->pass.first || run->repair)
 		return;
 	say_of_side(&run->local);
 	say_of_side(&run->remote);

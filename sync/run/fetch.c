@@ -45,7 +45,7 @@ static bool on_fetched(struct command *command, struct response *response)
 static void name_fetched(const struct request *request, struct suspect *suspect)
 {
 	const struct run_fetch *fetch = run_fetch_of(request);
-	uint32_t uidnext = fetch->run.side->snapshot.uidnext;
+	uint32_t uidnext = fetch->run.side->told.snapshot.uidnext;
 
 	if (!fetch->reads)
 		return;
@@ -132,7 +132,7 @@ static bool on_new_fetched(struct request *request)
 	if ((command->outcome != OUTCOME_NO && command->outcome != OUTCOME_BAD) ||
 		refusal_is_general(command))
 		return false;
-	(void)seqset_add_set(&fetch->run.side->untold, &fetch->asked);
+	(void)seqset_add_set(&fetch->run.side->arrivals.untold, &fetch->asked);
 	return true;
 }
 
@@ -225,12 +225,12 @@ void run_withhold(const struct run_side *side, struct seqset *uids)
 {
 	suspects_withhold(
 		side->run->core, side->run->mailbox, SUSPECT_FETCH, side->side->remote, uids);
-	seqset_remove_set(uids, &side->left);
+	seqset_remove_set(uids, &side->left_out.alone);
 }
 
 bool run_withholds(const struct run_side *side)
 {
-	return !seqset_is_empty(&side->left) ||
+	return !seqset_is_empty(&side->left_out.alone) ||
 	       suspects_withhold_any(
 		       side->run->core, side->run->mailbox, SUSPECT_FETCH, side->side->remote);
 }

@@ -37,10 +37,11 @@ static bool is_due(const struct run *run, const struct quarantine *row)
 
 static void note_row(struct run_side *side, const struct quarantine *row)
 {
-	(void)seqset_add(&side->quarantined, row->uid);
+	(void)seqset_add(&side->left_out.quarantined, row->uid);
 	if (row->kind == QUARANTINE_DOUBT)
-		(void)seqset_add(&side->doubted, row->uid);
-	(void)seqset_add(is_due(side->run, row) ? &side->retried : &side->left, row->uid);
+		(void)seqset_add(&side->arrivals.doubted, row->uid);
+	(void)seqset_add(
+		is_due(side->run, row) ? &side->left_out.retried : &side->left_out.alone, row->uid);
 }
 
 static void load_row(struct run_side *side, const struct quarantine *row)
@@ -53,10 +54,10 @@ static void load_row(struct run_side *side, const struct quarantine *row)
 
 static void clear(struct run_side *side)
 {
-	seqset_clear(&side->quarantined);
-	seqset_clear(&side->doubted);
-	seqset_clear(&side->left);
-	seqset_clear(&side->retried);
+	seqset_clear(&side->left_out.quarantined);
+	seqset_clear(&side->arrivals.doubted);
+	seqset_clear(&side->left_out.alone);
+	seqset_clear(&side->left_out.retried);
 }
 
 bool run_quarantine_load(struct run *run)
@@ -76,7 +77,8 @@ bool run_quarantine_load(struct run *run)
 	for (size_t i = 0; i < count; i++)
 		load_row(rows[i].remote ? &run->remote : &run->local, &rows[i]);
 	quarantine_free(rows, count);
-	if (!seqset_is_empty(&run->local.retried) || !seqset_is_empty(&run->remote.retried))
+	if (!seqset_is_empty(&run->local.left_out.retried) ||
+		!seqset_is_empty(&run->remote.left_out.retried))
 		quarantine_note_tried(run->mailbox);
 	return true;
 }
@@ -99,12 +101,12 @@ bool run_quarantine(struct run_side *source, enum quarantine_kind kind, uint32_t
 	if (run_database_failed(run, r))
 		return false;
 	if (r == 0) {
-		(void)seqset_add(&source->refused, uid);
+		(void)seqset_add(&source->left_out.refused, uid);
 		return false;
 	}
-	(void)seqset_add(&source->quarantined, uid);
-	(void)seqset_add(&source->left, uid);
-	seqset_remove_range(&source->retried, uid, uid);
+	(void)seqset_add(&source->left_out.quarantined, uid);
+	(void)seqset_add(&source->left_out.alone, uid);
+	seqset_remove_range(&source->left_out.retried, uid, uid);
 	return true;
 }
 
@@ -127,8 +129,8 @@ int run_quarantine_doubt(struct run_side *source, const struct item *item)
 	run->quarantine_changed = true;
 	if (r == -EDQUOT)
 		return 0; /* what is then copied twice is bounded by run->copies_allowed */
-	(void)seqset_add(&source->quarantined, item->uid);
-	(void)seqset_add(&source->doubted, item->uid);
+	(void)seqset_add(&source->left_out.quarantined, item->uid);
+	(void)seqset_add(&source->arrivals.doubted, item->uid);
 	return r < 0 ? r : 0;
 }
 
@@ -146,7 +148,7 @@ bool run_quarantine_give_up(struct run_side *source, uint32_t uid)
 
 	if (r > 0)
 		quarantine_done(&row);
-	(void)seqset_add(ok ? &source->left : &source->refused, uid);
+	(void)seqset_add(ok ? &source->left_out.alone : &source->left_out.refused, uid);
 	return ok;
 }
 
@@ -157,7 +159,7 @@ int run_quarantine_release(struct run_side *source, uint32_t uid)
 	struct run *run = source->run;
 	int r = 0;
 
-	if (!seqset_contains(&source->quarantined, uid))
+	if (!seqset_contains(&source->left_out.quarantined, uid))
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(kinds) && r >= 0; i++) {
 		struct quarantine row = {
@@ -173,8 +175,8 @@ int run_quarantine_release(struct run_side *source, uint32_t uid)
 		r = quarantine_delete(run->core->db, row.id);
 		quarantine_done(&row);
 	}
-	seqset_remove_range(&source->quarantined, uid, uid);
-	seqset_remove_range(&source->doubted, uid, uid);
+	seqset_remove_range(&source->left_out.quarantined, uid, uid);
+	seqset_remove_range(&source->arrivals.doubted, uid, uid);
 	run->quarantine_changed = true;
 	return r < 0 ? r : 0;
 }
@@ -186,7 +188,7 @@ void run_refuse_fetch(struct run_side *side, uint32_t uid, const struct item *it
 		command->outcome == OUTCOME_OK ? xstrdup(otherwise) : command_reason(command);
 
 	if (command->outcome != OUTCOME_OK && refusal_is_general(command))
-		(void)seqset_add(&side->refused, uid);
+		(void)seqset_add(&side->left_out.refused, uid);
 	else if (run_quarantine(side, QUARANTINE_FETCH, uid, item, words))
 		return;
 	run_note_problem(side->run,
@@ -200,7 +202,7 @@ static bool visit_pair(void *context, struct uid_pair pair)
 {
 	struct run_side *side = context;
 
-	(void)seqset_add(&side->present, side->side->remote ? pair.remote : pair.local);
+	(void)seqset_add(&side->arrivals.present, side->side->remote ? pair.remote : pair.local);
 	return true;
 }
 
@@ -211,37 +213,37 @@ static bool drop_paired(struct run_side *side)
 	uint32_t uid;
 	bool ok = true;
 
-	for (size_t i = 0; i < side->retried.count && ok; i++)
-		ok = !run_database_failed(
-			side->run, mapping_visit(side->run->core->db, side->run->mailbox->idx,
-					   side->side->remote, side->retried.ranges[i].first,
-					   side->retried.ranges[i].last, visit_pair, side));
-	while (ok && seqset_next(&side->present, &iter, &uid))
+	for (size_t i = 0; i < side->left_out.retried.count && ok; i++)
+		ok = !run_database_failed(side->run,
+			mapping_visit(side->run->core->db, side->run->mailbox->idx,
+				side->side->remote, side->left_out.retried.ranges[i].first,
+				side->left_out.retried.ranges[i].last, visit_pair, side));
+	while (ok && seqset_next(&side->arrivals.present, &iter, &uid))
 		ok = !run_database_failed(side->run, run_quarantine_release(side, uid));
-	seqset_remove_set(&side->retried, &side->present);
-	seqset_clear(&side->present);
+	seqset_remove_set(&side->left_out.retried, &side->arrivals.present);
+	seqset_clear(&side->arrivals.present);
 	return ok;
 }
 
 bool run_quarantine_add_due(struct run_side *side)
 {
-	bool all = side->run->repair && side->run->first;
+	bool all = side->run->repair && side->run->pass.first;
 	struct seqset missed;
 
-	if (seqset_is_empty(&side->quarantined))
+	if (seqset_is_empty(&side->left_out.quarantined))
 		return true;
 	seqset_init(&missed);
-	seqset_copy(&missed, &side->left);
+	seqset_copy(&missed, &side->left_out.alone);
 	if (!all)
-		seqset_intersect(&missed, &side->vanished);
-	seqset_remove_set(&side->left, &missed);
-	(void)seqset_add_set(&side->retried, &missed);
+		seqset_intersect(&missed, &side->told.vanished);
+	seqset_remove_set(&side->left_out.alone, &missed);
+	(void)seqset_add_set(&side->left_out.retried, &missed);
 	seqset_done(&missed);
 	if (!drop_paired(side))
 		return false;
-	seqset_remove_set(&side->retried, &side->refused);
-	seqset_remove_set(&side->fresh, &side->left);
-	return seqset_add_set(&side->fresh, &side->retried);
+	seqset_remove_set(&side->left_out.retried, &side->left_out.refused);
+	seqset_remove_set(&side->arrivals.fresh, &side->left_out.alone);
+	return seqset_add_set(&side->arrivals.fresh, &side->left_out.retried);
 }
 
 /* --- What was asked for, and not told --- */
@@ -251,19 +253,19 @@ static void find_untold(struct run_side *side)
 {
 	struct seqset asked;
 
-	for (size_t i = 0; i < side->changes.count; i++)
-		if (seqset_contains(&side->fresh, side->changes.list[i].uid))
-			(void)seqset_add(&side->untold, side->changes.list[i].uid);
+	for (size_t i = 0; i < side->told.changes.count; i++)
+		if (seqset_contains(&side->arrivals.fresh, side->told.changes.list[i].uid))
+			(void)seqset_add(&side->arrivals.untold, side->told.changes.list[i].uid);
 	seqset_init(&asked);
-	seqset_copy(&asked, &side->retried);
-	seqset_intersect(&asked, &side->fresh);
-	(void)seqset_add_set(&side->untold, &asked);
+	seqset_copy(&asked, &side->left_out.retried);
+	seqset_intersect(&asked, &side->arrivals.fresh);
+	(void)seqset_add_set(&side->arrivals.untold, &asked);
 	seqset_done(&asked);
-	seqset_intersect(&side->untold, &side->fresh);
-	for (size_t i = 0; i < side->items.count; i++) {
-		uint32_t uid = side->items.list[i].uid;
+	seqset_intersect(&side->arrivals.untold, &side->arrivals.fresh);
+	for (size_t i = 0; i < side->arrivals.items.count; i++) {
+		uint32_t uid = side->arrivals.items.list[i].uid;
 
-		seqset_remove_range(&side->untold, uid, uid);
+		seqset_remove_range(&side->arrivals.untold, uid, uid);
 	}
 }
 
@@ -271,18 +273,18 @@ static bool on_present(struct command *command, struct response *response)
 {
 	struct run_side *side = run_side_of(command);
 
-	(void)seqset_add(&side->present, response->fetch.uid);
+	(void)seqset_add(&side->arrivals.present, response->fetch.uid);
 	return true;
 }
 
 static void ask_untold(struct run_side *side)
 {
-	seqset_clear(&side->present);
+	seqset_clear(&side->arrivals.present);
 	find_untold(side);
-	if (seqset_is_empty(&side->untold))
+	if (seqset_is_empty(&side->arrivals.untold))
 		return;
 	run_select(side);
-	run_fetch(side, &side->run->barrier, &side->untold, "UID", on_present);
+	run_fetch(side, &side->run->barrier, &side->arrivals.untold, "UID", on_present);
 }
 
 void run_untold_ask(struct run *run)
@@ -312,7 +314,8 @@ static bool on_lone_metadata(struct command *command, struct response *response)
 		response->fetch.uid != fetch->uid || fetch->told ||
 		!(response->fetch.items & FETCH_SIZE))
 		return false;
-	fetch->told = items_add(&side->items, side->run->core->flags, response) == ITEM_TAKEN;
+	fetch->told =
+		items_add(&side->arrivals.items, side->run->core->flags, response) == ITEM_TAKEN;
 	return true;
 }
 
@@ -341,7 +344,7 @@ static void fetch_alone(struct run_side *side)
 	struct seqset_iter iter = {0};
 	uint32_t uid;
 
-	while (seqset_next(&side->present, &iter, &uid)) {
+	while (seqset_next(&side->arrivals.present, &iter, &uid)) {
 		struct lone_fetch *fetch = request_new(
 			&side->run->barrier, side->side, sizeof(*fetch), on_lone_fetched);
 
@@ -362,11 +365,11 @@ static bool release_gone(struct run_side *side)
 	struct seqset_iter iter = {0};
 	uint32_t uid;
 
-	seqset_remove_set(&side->untold, &side->present);
-	while (seqset_next(&side->untold, &iter, &uid)) {
+	seqset_remove_set(&side->arrivals.untold, &side->arrivals.present);
+	while (seqset_next(&side->arrivals.untold, &iter, &uid)) {
 		if (run_database_failed(side->run, run_quarantine_release(side, uid)))
 			return false;
-		seqset_remove_range(&side->retried, uid, uid);
+		seqset_remove_range(&side->left_out.retried, uid, uid);
 	}
 	return true;
 }
@@ -377,8 +380,8 @@ static bool asked_untold(struct run_side *side)
 
 	if (ok)
 		fetch_alone(side);
-	seqset_clear(&side->untold);
-	seqset_clear(&side->present);
+	seqset_clear(&side->arrivals.untold);
+	seqset_clear(&side->arrivals.present);
 	return ok;
 }
 

@@ -19,7 +19,8 @@
 
 static struct seqset *rows_of(struct run_side *side, enum quarantine_kind kind)
 {
-	return kind == QUARANTINE_STORE ? &side->before.stores : &side->before.expunges;
+	return kind == QUARANTINE_STORE ? &side->left_out.before.stores
+					: &side->left_out.before.expunges;
 }
 
 void run_refused_load(struct run_side *side, const struct quarantine *row)
@@ -28,7 +29,7 @@ void run_refused_load(struct run_side *side, const struct quarantine *row)
 
 	(void)seqset_add(rows_of(side, row->kind), row->uid);
 	if (run->repair || run->retries || quarantine_is_due(row->next, time(NULL)))
-		(void)seqset_add(&side->before.due, row->uid);
+		(void)seqset_add(&side->left_out.before.due, row->uid);
 }
 
 static int release(struct run_side *side, enum quarantine_kind kind, uint32_t uid)
@@ -67,27 +68,28 @@ static uint32_t pair_of(struct run_side *side, uint32_t uid)
 /* The flags of the pair count as changed: known from OPEN, or to be asked for. */
 static void try_flags(struct run_side *side, uint32_t uid, uint32_t other)
 {
-	bool told = changes_find(&side->other->changes, other) != NULL;
+	bool told = changes_find(&side->other->told.changes, other) != NULL;
 
-	if (!told && !seqset_contains(&side->before.due, uid) &&
-		changes_find(&side->changes, uid) == NULL)
+	if (!told && !seqset_contains(&side->left_out.before.due, uid) &&
+		changes_find(&side->told.changes, uid) == NULL)
 		return;
 	if (!told)
-		(void)seqset_add(&side->other->queried, other);
-	(void)seqset_add(&side->before.tried, uid);
+		(void)seqset_add(&side->other->flags.queried, other);
+	(void)seqset_add(&side->left_out.before.tried, uid);
 }
 
 /* Its pair is gone, and so its flags concern nobody.  If it is there after all, it is asked for its
  * own, which may lack the \Deleted that this program has set here. */
 static void try_expunge(struct run_side *side, uint32_t uid, uint32_t other)
 {
-	changes_remove(&side->changes, uid);
-	if (!seqset_contains(&side->before.due, uid) && !seqset_contains(&side->vanished, uid))
+	changes_remove(&side->told.changes, uid);
+	if (!seqset_contains(&side->left_out.before.due, uid) &&
+		!seqset_contains(&side->told.vanished, uid))
 		return;
-	(void)seqset_add(&side->other->gone, other);
-	(void)seqset_add(&side->other->remembered, other);
-	(void)seqset_add(&side->other->queried, other);
-	(void)seqset_add(&side->before.tried, uid);
+	(void)seqset_add(&side->other->losses.gone, other);
+	(void)seqset_add(&side->other->losses.remembered, other);
+	(void)seqset_add(&side->other->flags.queried, other);
+	(void)seqset_add(&side->left_out.before.tried, uid);
 }
 
 static void try_side(struct run_side *side, enum quarantine_kind kind)
@@ -111,7 +113,7 @@ void run_refused_try(struct run *run)
 {
 	/* A side that went back is compared message by message, and nothing of it counts as gone.
 	 */
-	if (run->local.went_back || run->remote.went_back)
+	if (run->local.told.went_back || run->remote.told.went_back)
 		return;
 	try_side(&run->local, QUARANTINE_EXPUNGE);
 	try_side(&run->remote, QUARANTINE_EXPUNGE);
@@ -123,15 +125,15 @@ static bool on_flags(struct command *command, struct response *response)
 {
 	struct run_side *side = run_side_of(command);
 
-	return run_take_flags(side, &side->changes, response);
+	return run_take_flags(side, &side->told.changes, response);
 }
 
 static void ask_side(struct run_side *side)
 {
-	if (seqset_is_empty(&side->queried))
+	if (seqset_is_empty(&side->flags.queried))
 		return;
 	run_select(side);
-	run_fetch(side, &side->run->barrier, &side->queried, "UID FLAGS", on_flags);
+	run_fetch(side, &side->run->barrier, &side->flags.queried, "UID FLAGS", on_flags);
 }
 
 void run_refused_ask(struct run *run)
@@ -142,8 +144,8 @@ void run_refused_ask(struct run *run)
 
 void run_refused_asked(struct run *run)
 {
-	changes_settle(&run->local.changes);
-	changes_settle(&run->remote.changes);
+	changes_settle(&run->local.told.changes);
+	changes_settle(&run->remote.told.changes);
 }
 
 /* --- COMMIT --- */
@@ -167,14 +169,14 @@ static int note(struct run_side *side, const struct refusal *refusal)
 		if (r < 0)
 			return r;
 		if (r == 0) { /* no room: its change must come again */
-			run->reread = true;
+			run->pass.reread = true;
 			run_note_problem(run, "the %s server refuses more than is remembered (%s)",
 				side->side->name, refusal->words);
 			return 0;
 		}
 		(void)seqset_add(rows_of(side, refusal->kind), uid);
-		seqset_remove_range(&side->before.due, uid, uid);
-		seqset_remove_range(&side->before.tried, uid, uid);
+		seqset_remove_range(&side->left_out.before.due, uid, uid);
+		seqset_remove_range(&side->left_out.before.tried, uid, uid);
 		run->quarantine_changed = true;
 	}
 	return 0;
@@ -184,17 +186,17 @@ static int note_all(struct run_side *side)
 {
 	int r = 0;
 
-	for (size_t i = 0; i < side->refusals.count && r >= 0; i++)
-		r = note(side, &side->refusals.list[i]);
+	for (size_t i = 0; i < side->left_out.refusals.count && r >= 0; i++)
+		r = note(side, &side->left_out.refusals.list[i]);
 	return r;
 }
 
 /* It was tried, and not refused; or the server took flags of it for another reason. */
 static bool is_over(const struct run_side *side, enum quarantine_kind kind, uint32_t uid)
 {
-	if (kind == QUARANTINE_STORE && seqset_contains(&side->stored, uid))
+	if (kind == QUARANTINE_STORE && seqset_contains(&side->flags.stored, uid))
 		return true;
-	return seqset_contains(&side->before.tried, uid) && !side->run->reread;
+	return seqset_contains(&side->left_out.before.tried, uid) && !side->run->pass.reread;
 }
 
 static int release_over(struct run_side *side, enum quarantine_kind kind)
@@ -213,7 +215,7 @@ static int release_over(struct run_side *side, enum quarantine_kind kind)
 	while (r >= 0 && seqset_next(&over, &iter, &uid))
 		r = release(side, kind, uid);
 	seqset_remove_set(rows, &over);
-	seqset_remove_set(&side->before.due, &over);
+	seqset_remove_set(&side->left_out.before.due, &over);
 	seqset_done(&over);
 	return r;
 }
@@ -228,7 +230,8 @@ static int note_both(void *context)
 
 bool run_refused_note(struct run *run)
 {
-	return (run->local.refusals.count == 0 && run->remote.refusals.count == 0) ||
+	return (run->local.left_out.refusals.count == 0 &&
+		       run->remote.left_out.refusals.count == 0) ||
 	       run_transact(run, note_both, run);
 }
 
@@ -237,8 +240,8 @@ bool run_refused_any(const struct run *run)
 	const struct run_side *const sides[] = {&run->local, &run->remote};
 
 	for (size_t i = 0; i < ARRAY_LEN(sides); i++)
-		if (!seqset_is_empty(&sides[i]->before.stores) ||
-			!seqset_is_empty(&sides[i]->before.expunges))
+		if (!seqset_is_empty(&sides[i]->left_out.before.stores) ||
+			!seqset_is_empty(&sides[i]->left_out.before.expunges))
 			return true;
 	return false;
 }
@@ -258,22 +261,22 @@ int run_refused_release(struct run *run)
 
 void run_refused_clear(struct run_side *side)
 {
-	refusals_clear(&side->refusals);
-	seqset_clear(&side->before.tried);
-	seqset_clear(&side->queried);
-	seqset_clear(&side->remembered);
-	seqset_clear(&side->stored);
+	refusals_clear(&side->left_out.refusals);
+	seqset_clear(&side->left_out.before.tried);
+	seqset_clear(&side->flags.queried);
+	seqset_clear(&side->losses.remembered);
+	seqset_clear(&side->flags.stored);
 }
 
 void run_refused_done(struct run_side *side)
 {
-	refusals_clear(&side->refusals);
-	seqset_done(&side->before.stores);
-	seqset_done(&side->before.expunges);
-	seqset_done(&side->before.due);
-	seqset_done(&side->before.tried);
-	seqset_done(&side->queried);
-	seqset_done(&side->remembered);
-	seqset_done(&side->stored);
-	seqset_done(&side->overlooked);
+	refusals_clear(&side->left_out.refusals);
+	seqset_done(&side->left_out.before.stores);
+	seqset_done(&side->left_out.before.expunges);
+	seqset_done(&side->left_out.before.due);
+	seqset_done(&side->left_out.before.tried);
+	seqset_done(&side->flags.queried);
+	seqset_done(&side->losses.remembered);
+	seqset_done(&side->flags.stored);
+	seqset_done(&side->losses.overlooked);
 }

@@ -16,9 +16,9 @@ enum step run_fail(struct run *run, const char *fmt, ...)
 {
 	va_list ap;
 
-	free(run->failure);
+	free(run->end.failure);
 	va_start(ap, fmt);
-	run->failure = xvasprintf(fmt, ap);
+	run->end.failure = xvasprintf(fmt, ap);
 	va_end(ap);
 	return STEP_FAILED;
 }
@@ -27,10 +27,10 @@ void run_note_problem(struct run *run, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (run->problem != NULL)
+	if (run->end.problem != NULL)
 		return;
 	va_start(ap, fmt);
-	run->problem = xvasprintf(fmt, ap);
+	run->end.problem = xvasprintf(fmt, ap);
 	va_end(ap);
 }
 
@@ -40,9 +40,9 @@ void run_note_refusal(struct run_side *target)
 	struct mailbox_side *side = mailbox_side(target->run->mailbox, target->side->remote);
 	int64_t pause;
 
-	if (target->refuses)
+	if (target->left_out.refuses)
 		return;
-	target->refuses = true; /* once in a run */
+	target->left_out.refuses = true; /* once in a run */
 	side->refusals++;
 	pause = quarantine_pause(side->refusals);
 	side->refused_until = time(NULL) + (pause < LONGEST ? pause : LONGEST);
@@ -62,7 +62,7 @@ bool run_database_failed(struct run *run, int r)
 	if (r >= 0)
 		return false;
 	(void)run_fail(run, "%s", db_error(run->core->db));
-	run->database_failed |= db_is_outage(r);
+	run->end.database_failed |= db_is_outage(r);
 	return true;
 }
 
@@ -84,7 +84,7 @@ void run_select(struct run_side *side)
 
 bool run_is_disturbed(const struct run *run)
 {
-	return run->disturbed != run->mailbox->disturbed ||
+	return run->pass.disturbed != run->mailbox->disturbed ||
 	       journal_holds(run->core->journal, run->mailbox);
 }
 
@@ -108,6 +108,6 @@ bool run_take_flags(struct run_side *side, struct changes *changes, const struct
 	flags = flags_intern_usable(
 		side->run->core->flags, response->atoms, response->atoms_count, &left_out);
 	if (flags == NULL || !changes_add(changes, response->fetch.uid, flags))
-		side->overflow = true;
+		side->told.overflow = true;
 	return true;
 }

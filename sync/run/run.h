@@ -52,6 +52,88 @@ struct expunges {
 	char *words;
 };
 
+/* What OPEN said of a side, and what the server told since. */
+struct told {
+	bool reading; /* the SELECT of OPEN is being answered: collect changes */
+	bool overflow; /* a limit was exceeded while collecting */
+	bool went_back; /* it is an older state than the database's: see pass/repair.c */
+	struct mailbox_state snapshot; /* what OPEN's SELECT said … */
+	uint32_t uidnext; /* … likewise, where a pass lowers the snapshot's */
+	uint32_t exists;
+	const struct flags *permanent;
+	struct changes changes; /* flags */
+	struct seqset vanished; /* as reported */
+	struct seqset expunged; /* told of since OPEN, our own expunges among them */
+	bool gains, loses; /* new messages, mapped ones that are gone: as far as is known */
+};
+
+/* Flags of a side, besides those that it told. */
+struct flagging {
+	struct changes known; /* of messages that did not change, to plan with them */
+	struct seqset asked_known; /* those that were asked for, for that */
+	struct changes expected; /* our own, whose echoes are no changes */
+	struct changes carried; /* for the next pass: of what was moved here, or copied plain */
+	struct seqset stored; /* set in this pass */
+	struct seqset queried; /* the other side refused them, and they are asked for here */
+	struct seqset asked; /* of pairs left by an interrupted run, during SETTLE */
+};
+
+/* What is gone from a side, and what is to go. */
+struct vanishings {
+	struct seqset absent; /* mapped, and no answer: of pairs that nobody could report yet */
+	struct seqset gone; /* mapped, of both, and confirmed not to be there */
+	struct seqset alive; /* answers of CONFIRM */
+	struct seqset sought; /* pairs of what we expunged: looked for once more … */
+	struct seqset there; /* … and found */
+	struct seqset late; /* new here, but copies of what was copied anew: to be expunged */
+	struct seqset due[EVIDENCE_COUNT]; /* to be expunged here */
+	struct seqset remembered; /* gone before; the other side refused to expunge their pairs */
+	struct seqset overlooked; /* not expunged by the pass before, although it said OK */
+	struct expunges refused; /* commands of the flight that is over */
+	uint64_t counted; /* messages that vanished here, as the brake counts */
+	uint64_t returned; /* messages that are copied again because of that */
+	uint64_t moved_away; /* copied elsewhere, so that to expunge them deletes nothing */
+};
+
+/* What a side refuses, and which of its messages are left alone. */
+struct leavings {
+	struct refusals refusals; /* what it refused to do in this pass */
+	struct refused_before before; /* … and in earlier runs */
+	unsigned splits; /* commands to find out which message or flag it refuses */
+	bool refuses; /* it took no messages in this run, for a reason of its own */
+	struct seqset refused; /* UIDs of here that the other side did not take, and that no row
+				  remembers: not tried again in this run */
+	struct seqset quarantined; /* UIDs of here that rows of the quarantine are about … */
+	struct seqset alone; /* … of them, those that this run leaves alone … */
+	struct seqset retried; /* … and those that it looks for, since they are due */
+	uint32_t lowest_withheld; /* the lowest UID of what may cost the connection, or 0 */
+};
+
+/* What is new on a side, to be copied to the other. */
+struct arrivals {
+	struct seqset fresh; /* possible new UIDs */
+	struct items items; /* the batch of them that this pass copies */
+	bool complete; /* items was filled by OPEN */
+	uint32_t refined; /* the UID up to which adoption has asked for headers */
+	struct seqset untold; /* new, and nothing has been told of them … */
+	struct seqset present; /* … of them, those that the server knows */
+	struct seqset doubted; /* those that the other side took, and that nobody has recognised */
+	struct seqset missed; /* asked for, and their bodies did not come: next time each alone */
+	uint32_t counted_uidnext; /* up to here, what arrived is in run->copies_allowed … */
+	uint64_t appended; /* … and so many copies were taken here since */
+};
+
+/* What was moved to a side, or away from it (carry/moved.c). */
+struct moving {
+	struct offers offers; /* what is gone here, for those where it is new */
+	struct takes takes; /* what is new here, and was moved from elsewhere … */
+	struct transfer transfer; /* … and those of them that are under way */
+	int64_t copied_idx; /* the mailbox that copies are taken from */
+	struct side_view source_view; /* of the mailbox that messages are moved from */
+	bool refused; /* such a command was refused: no more of them in this run */
+	uint32_t lowest; /* the lowest UID of which it is in doubt whether it was moved, or 0 */
+};
+
 struct run_side {
 	struct side_view view;
 	struct run *run;
@@ -59,66 +141,66 @@ struct run_side {
 	struct run_side *other;
 	char *wire_name;
 
-	bool reading; /* the SELECT of OPEN is being answered: collect changes */
-	bool overflow; /* a limit was exceeded while collecting */
-	bool went_back; /* it is an older state than the database's: see repair.c */
-	struct mailbox_state snapshot; /* what OPEN's SELECT said … */
-	uint32_t uidnext; /* … likewise, where a pass lowers the snapshot's */
-	uint32_t exists;
-	const struct flags *permanent;
-
-	struct seqset vanished; /* as reported */
-	struct seqset late; /* new here, but copies of what was copied anew: to be expunged */
-	struct seqset expunged; /* told of since OPEN, our own expunges among them */
-	struct seqset
-		absent; /* mapped, and did not answer: of pairs that nobody could report yet */
-	struct seqset gone; /* mapped, of both, and confirmed not to be there */
-	struct seqset due[EVIDENCE_COUNT]; /* to be expunged here */
-	struct seqset sought,
-		there; /* pairs of what we expunged: looked for once more, and found */
-	struct refusals refusals; /* what it refused to do in this pass */
-	struct refused_before before; /* … and in earlier runs */
-	struct seqset queried; /* the other side refused their flags, and they are asked for here */
-	struct seqset remembered; /* gone before; the other side refused to expunge their pairs */
-	struct seqset stored; /* flags of these were set in this pass */
-	struct seqset overlooked; /* not expunged by the pass before, although it said OK */
-	unsigned splits; /* commands to find out which message or flag it refuses */
-	struct expunges refused_expunges; /* commands of the flight that is over */
-	struct seqset asked_known; /* whose flags were asked for, to plan with them */
-	uint64_t counted; /* messages that vanished here, as the brake counts */
-	uint64_t returned; /* messages that are copied again because of that */
-	struct seqset alive; /* answers of CONFIRM */
-	struct changes changes, known, expected;
-	struct seqset asked; /* pairs left by an interrupted run, during SETTLE */
-	uint32_t refined; /* the UID up to which adoption has asked for headers */
-	struct seqset fresh; /* possible new UIDs, to be copied to the other side */
-	struct items items; /* the batch of them that this pass copies */
-	bool items_complete; /* items was filled by OPEN */
-	bool gains, loses; /* new messages, mapped ones that are gone: as far as is known */
-	struct offers offers; /* what is gone here, for those where it is new */
-	struct takes takes; /* what is new here, and was moved from elsewhere … */
-	struct transfer transfer; /* … and those of them that are under way */
-	int64_t copied_idx; /* the mailbox that copies are taken from */
-	bool move_refused; /* such a command was refused: no more of them in this run */
-	struct side_view source_view; /* of the mailbox that messages are moved from */
-	uint32_t lowest_withheld; /* the lowest UID of what may cost the connection, or 0 */
-	uint32_t lowest_moved; /* the lowest UID of which it is in doubt whether it was moved, or 0
-				*/
-	uint64_t moved_away; /* copied elsewhere, so that to expunge them deletes nothing */
-	struct changes carried; /* for the next pass: of what was moved here, or copied plain */
+	struct told told;
+	struct flagging flags;
+	struct vanishings losses;
+	struct leavings left_out;
+	struct arrivals arrivals;
+	struct moving moves;
 	struct copier copier;
-	struct seqset refused; /* UIDs of here that the other side did not take, and that no row
-				  remembers: not tried again in this run */
-	struct seqset quarantined; /* UIDs of here that rows of the quarantine are about … */
-	struct seqset left; /* … of them, those that this run leaves alone … */
-	struct seqset retried; /* … and those that it looks for, since they are due */
-	struct seqset untold; /* new, and nothing has been told of them */
-	struct seqset present; /* of them, those that the server knows */
-	bool refuses; /* it took no messages in this run, for a reason of its own */
-	struct seqset doubted; /* those that the other side took, and that nobody has recognised */
-	uint32_t counted_uidnext; /* up to here, what arrived is in run->copies_allowed */
-	uint64_t appended; /* copies that were taken here since */
-	struct seqset missed; /* asked for, and their bodies did not come: next time each alone */
+};
+
+/* How far a pass is, and what follows from it. */
+struct pass {
+	unsigned number; /* of passes without a full batch of copies */
+	bool first; /* settle what an interrupted run left */
+	bool again; /* another pass is due */
+	bool sought; /* it has looked for copies */
+	bool met; /* it has come to the meeting */
+	bool doubt; /* messages were appended without our learning their UIDs: SETTLE again */
+	bool renewed; /* … since a UIDVALIDITY changed */
+	bool adopted; /* pairs were made by content: their flags may differ, quietly */
+	unsigned disturbed; /* mailbox->disturbed when it began */
+	bool decided; /* what is to be expunged is written down */
+	bool reread; /* changes were not carried out in full: HIGHESTMODSEQ stays, so that they come
+			again */
+	struct plan plan;
+	bool has_plan;
+};
+
+/* How a run ends. */
+struct ending {
+	bool begun; /* failed, while commands are still under way */
+	char *failure; /* why it ends at once */
+	char *problem; /* something is left undone; the rest of the mailbox is done all the same */
+	bool database_failed; /* not with what was to be written, but as a whole */
+	bool put_off; /* it is run again after the next look at the lists */
+	bool straddled; /* a client did something that it must not decide without: over for now */
+	bool probed; /* … since it was only to find out which messages cost the connection */
+};
+
+/* Messages in doubt, during SETTLE. */
+struct doubts {
+	struct intent *intents;
+	size_t count;
+	struct intent *late; /* those that did arrive, after they were given up */
+	size_t late_count;
+	unsigned looks; /* at the targets */
+	uint64_t found; /* of the intents, in the last look */
+	ev_timer pause;
+};
+
+/* What clients of the proxy expunged, before OPEN. */
+struct removals_seen {
+	struct seqset uids; /* local messages … */
+	uint64_t others; /* … others, of which only the number is known */
+	int64_t last; /* … up to that row */
+};
+
+/* What we have expunged. */
+struct echoed {
+	struct echo *list;
+	size_t count;
 };
 
 struct run {
@@ -128,49 +210,18 @@ struct run {
 	struct mailbox *mailbox;
 	struct run_side local, remote;
 	int phase;
-	unsigned passes;
-	bool repair; /* --repair: everything is compared with the database */
-	uint64_t copies_allowed, copies_made;
+	bool repair; /* --repair: everything is compared with the database … */
+	struct audit *audit; /* … and how far that came (pass/repair.c) */
 	bool retries; /* a person asks for what is left out */
 	bool quarantine_changed;
-	struct audit *audit; /* … and how far that came (repair.c) */
-	bool first; /* the first pass: settle what an interrupted run left */
-	bool again; /* another pass is due */
-	bool sought; /* it has looked for copies in this pass */
-	bool met; /* it has come to the meeting in this pass */
+	uint64_t copies_allowed, copies_made;
 	struct attendance attendance;
-	bool doubt; /* messages were appended without our learning their UIDs: SETTLE again */
-	bool renewed; /* … since a UIDVALIDITY changed */
-	bool adopted; /* pairs were made by content: their flags may differ, quietly */
-	unsigned disturbed; /* mailbox->disturbed when the pass began */
-	bool put_off; /* it is run again after the next look at the lists */
-	bool straddled; /* a client did something that it must not decide without: over for now */
-	bool probed; /* … since it was only to find out which messages cost the connection */
-	bool decided; /* what is to be expunged in this pass is written down */
-	struct seqset removed; /* local messages that clients expunged, before OPEN … */
-	uint64_t removed_others; /* … others, of which only the number is known */
-	int64_t last_removal; /* … up to that row */
+	struct pass pass;
+	struct ending end;
+	struct removals_seen removals;
 	struct settled pairs_settled; /* as it is in the database */
-	bool ending; /* failed, while commands are still under way */
-	bool reread; /* changes were not carried out in full: HIGHESTMODSEQ stays, so that they come
-			again */
-	char *failure; /* why it ends at once */
-	char *problem; /* something is left undone; the rest of the mailbox is done all the same */
-	struct plan plan;
-	bool has_plan;
-	bool database_failed; /* not with what was to be written, but as a whole */
-
-	struct {
-		struct echo *list;
-		size_t count;
-	} echoes; /* what we have expunged */
-	struct intent *intents; /* in doubt, during SETTLE */
-	size_t intents_count;
-	struct intent *late; /* messages in doubt that did arrive, after they were given up */
-	size_t late_count;
-	unsigned looks; /* at the targets, for messages in doubt */
-	uint64_t settled; /* of the intents, in the last look */
-	ev_timer pause;
+	struct echoed echoes;
+	struct doubts settling;
 	time_t waits_since; /* it was stepped last */
 	struct run *prev, *next; /* the engine's list (utlist) */
 	void (*finished)(struct run *run, bool ok, const char *reason);
