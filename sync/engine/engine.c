@@ -33,42 +33,70 @@ static void detach_run(struct run *run)
 	run->core->runs->count--;
 }
 
-static void run_finished(struct run *run, bool ok, const char *reason)
+static void note_done(struct mailbox *mailbox)
+{
+	mailbox->replayed = false;
+	mailbox->rename_attempts = 0;
+	mailbox->failed = false;
+	mailbox->held_since = 0;
+	mailbox_note_reached(mailbox);
+	mailbox_note_in_step(mailbox);
+}
+
+/* What became of the mailbox; true if it may be run again at once, should something have changed. */
+static bool note_end(struct engine *engine, const struct run *run, enum run_end end)
+{
+	struct mailbox *mailbox = run->mailbox;
+
+	switch (end) {
+	case RUN_DONE:
+		note_done(mailbox);
+		return true;
+	case RUN_AFTER_LISTS:
+		mailbox->again = false; /* the lists will tell that it is not up to date */
+		return false;
+	case RUN_AFTER_CLIENTS:
+	case RUN_PROBED:
+		mailbox->repair |= run->repair;
+		mailbox->again = true;
+		return true;
+	case RUN_BROKEN:
+		engine_note_failed(engine, mailbox);
+		engine_database_failed(engine);
+		return false;
+	case RUN_FAILED:
+	case RUN_LOST:
+		engine_note_failed(engine, mailbox);
+		return false;
+	}
+	abort();
+}
+
+static bool begins_anew(enum run_end end)
+{
+	return end == RUN_AFTER_CLIENTS || end == RUN_PROBED;
+}
+
+static void run_finished(struct run *run, enum run_end end, const char *reason)
 {
 	struct engine *engine = engine_of(run->core);
 	struct mailbox *mailbox = run->mailbox;
+	bool may_go_on;
 
 	detach_run(run);
 	mailbox->running = false;
-	mailbox->check = !run->end.put_off;
-	mailbox->preferred &= run->end.straddled;
-	mailbox_note_problem(mailbox, ok || run->end.straddled ? NULL : reason);
+	mailbox->check = end != RUN_AFTER_LISTS;
+	mailbox->preferred &= begins_anew(end);
+	mailbox_note_problem(mailbox, end == RUN_FAILED || end == RUN_BROKEN ? reason : NULL);
 	if (run->quarantine_changed && quarantine_refresh(&engine->core) < 0)
 		engine_database_failed(engine);
-	if (run->end.put_off) {
-		mailbox->again = false; /* the lists will tell that it is not up to date */
-	} else if (run->end.straddled) {
-		mailbox->repair |= run->repair;
-		mailbox->again = ok = true; /* begun again, when the clients are done */
-	} else if (ok) {
-		mailbox->replayed = false;
-		mailbox->rename_attempts = 0;
-		mailbox->failed = false;
-		mailbox->held_since = 0;
-		mailbox_note_reached(mailbox);
-		mailbox_note_in_step(mailbox);
-	} else if (run->end.database_failed) {
-		engine_note_failed(engine, mailbox);
-		engine_database_failed(engine);
-	} else {
-		engine_note_failed(engine, mailbox);
-		if (reason != NULL)
-			log_error(RUN_CONTEXT(run), "%s", reason);
-	}
+	may_go_on = note_end(engine, run, end);
+	if (end == RUN_FAILED && reason != NULL)
+		log_error(RUN_CONTEXT(run), "%s", reason);
 	if (!run->barrier.lost)
-		suspects_note_run(
-			&engine->core, mailbox, run->end.probed || (ok && !run->end.straddled));
-	if (mailbox->again && ok && engine->phase == ENGINE_WORK)
+		suspects_note_run(&engine->core, mailbox,
+			end == RUN_DONE || end == RUN_AFTER_LISTS || end == RUN_PROBED);
+	if (mailbox->again && may_go_on && engine->phase == ENGINE_WORK)
 		core_queue_mailbox(&engine->core, mailbox);
 	mailbox->again = false;
 	task_wake(&engine->task);

@@ -99,7 +99,7 @@ static void say_run(const struct run *run)
 		run->barrier.found, run->barrier.each ? ", each" : "",
 		run->barrier.lost ? ", lost" : "", run->barrier.refused ? ", refused" : "",
 		(int)run->attendance.state, run->attendance.takers,
-		run->end.begun ? ", ending" : "", run->end.straddled ? ", straddled" : "");
+		run->end.begun ? ", ending" : "", run->end.how != RUN_DONE ? ", over" : "");
 	say_copier("from local", &run->local.copier);
 	say_copier("from remote", &run->remote.copier);
 }

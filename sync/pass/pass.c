@@ -128,8 +128,10 @@ static void clear_pass(struct run_side *side)
 
 static bool is_disturbed(struct run *run)
 {
-	run->end.straddled = run_is_disturbed(run);
-	return run->end.straddled;
+	if (!run_is_disturbed(run))
+		return false;
+	run->end.how = RUN_AFTER_CLIENTS;
+	return true;
 }
 
 static enum step begin_pass(struct run *run)
@@ -198,7 +200,7 @@ static enum step renew(struct run *run)
 	forget_uids(&run->remote);
 	run->pass.first = true;
 	run->phase = RUN_OPEN;
-	return run->end.straddled ? STEP_DONE : STEP_AGAIN;
+	return run->end.how != RUN_DONE ? STEP_DONE : STEP_AGAIN;
 }
 
 /* No mod-sequence is known since which a side would tell what changed: the first run has got a part
@@ -254,11 +256,11 @@ static bool is_probe(struct run *run)
 {
 	const struct core *core = run->core;
 
-	run->end.probed = !run->repair &&
-			  (suspects_withhold_any(core, run->mailbox, SUSPECT_FETCH, false) ||
-				  suspects_withhold_any(core, run->mailbox, SUSPECT_FETCH, true));
-	run->end.straddled = run->end.probed;
-	return run->end.probed;
+	if (run->repair || (!suspects_withhold_any(core, run->mailbox, SUSPECT_FETCH, false) &&
+				   !suspects_withhold_any(core, run->mailbox, SUSPECT_FETCH, true)))
+		return false;
+	run->end.how = RUN_PROBED;
+	return true;
 }
 
 static enum step refine(struct run *run)
@@ -303,10 +305,11 @@ static bool is_put_off(struct run *run)
 {
 	struct mailbox *mailbox = run->mailbox;
 
-	run->end.put_off = run->remote.told.loses && !run->attendance.moved && !mailbox->put_off &&
+	mailbox->put_off = run->remote.told.loses && !run->attendance.moved && !mailbox->put_off &&
 			   core_looks_soon(run->core);
-	mailbox->put_off = run->end.put_off;
-	return run->end.put_off;
+	if (mailbox->put_off)
+		run->end.how = RUN_AFTER_LISTS;
+	return mailbox->put_off;
 }
 
 /* What is gone or new: was it moved, from or to another mailbox? */
@@ -579,14 +582,21 @@ void run_connection_lost(struct run *run)
 	task_wake(&run->task);
 }
 
+static enum run_end end_of(const struct run *run, enum step result)
+{
+	if (result == STEP_DONE)
+		return run->end.how;
+	if (run->end.database_failed)
+		return RUN_BROKEN;
+	return run->barrier.lost ? RUN_LOST : RUN_FAILED;
+}
+
 static void run_finished(struct task *task, enum step result)
 {
 	struct run *run = container_of(task, struct run, task);
 
-	run->finished(run, result == STEP_DONE,
-		run->barrier.lost	   ? NULL
-		: run->end.failure != NULL ? run->end.failure
-					   : run->end.problem);
+	run->finished(run, end_of(run, result),
+		run->end.failure != NULL ? run->end.failure : run->end.problem);
 	run_free(run);
 }
 
@@ -648,7 +658,7 @@ void runs_done(struct runs *runs)
 }
 
 struct run *run_new(struct core *core, struct mailbox *mailbox,
-	void (*finished)(struct run *run, bool ok, const char *reason))
+	void (*finished)(struct run *run, enum run_end end, const char *reason))
 {
 	struct run *run = xcalloc(1, sizeof(*run));
 

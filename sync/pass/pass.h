@@ -27,10 +27,10 @@ struct mailbox;
 void runs_init(struct runs *runs, struct core *core);
 void runs_done(struct runs *runs);
 
-/* finished() is called once, from the loop; the run is freed after it. reason is NULL when the
- * connection was lost. */
+/* finished() is called once, from the loop; the run is freed after it.  The reason is a sentence if
+ * it FAILED. */
 struct run *run_new(struct core *core, struct mailbox *mailbox,
-	void (*finished)(struct run *run, bool ok, const char *reason));
+	void (*finished)(struct run *run, enum run_end end, const char *reason));
 
 /* For the log of developers. */
 const char *run_phase_name(const struct run *run);

@@ -167,7 +167,7 @@ static bool note_remade(struct run_side *side, const struct holding *other)
 	mailbox->remade = side->told.snapshot.uidvalidity; /* if that is held or refused: once */
 	journal_note_of(core->journal, ACTION_DELETE, side->side->remote, &name, NULL,
 		run_base(side)->uidvalidity);
-	run->end.straddled = true;
+	run->end.how = RUN_AFTER_CLIENTS;
 	return true;
 }
 

@@ -168,15 +168,22 @@ struct pass {
 	bool has_plan;
 };
 
-/* How a run ends. */
+enum run_end {
+	RUN_DONE, /* both sides are the same */
+	RUN_FAILED, /* for a reason that is said */
+	RUN_LOST, /* a connection went */
+	RUN_BROKEN, /* the database cannot be read or written at all */
+	RUN_AFTER_LISTS, /* it comes again after the next look at the lists */
+	RUN_AFTER_CLIENTS, /* a client did something that it must not decide without: it begins anew */
+	RUN_PROBED, /* it was only to find out which messages cost the connection; likewise */
+};
+
 struct ending {
+	enum run_end how; /* when its last step is done: not FAILED, LOST or BROKEN */
 	bool begun; /* failed, while commands are still under way */
 	char *failure; /* why it ends at once */
 	char *problem; /* something is left undone; the rest of the mailbox is done all the same */
 	bool database_failed; /* not with what was to be written, but as a whole */
-	bool put_off; /* it is run again after the next look at the lists */
-	bool straddled; /* a client did something that it must not decide without: over for now */
-	bool probed; /* … since it was only to find out which messages cost the connection */
 };
 
 /* Messages in doubt, during SETTLE. */
@@ -224,7 +231,7 @@ struct run {
 	struct doubts settling;
 	time_t waits_since; /* it was stepped last */
 	struct run *prev, *next; /* the engine's list (utlist) */
-	void (*finished)(struct run *run, bool ok, const char *reason);
+	void (*finished)(struct run *run, enum run_end end, const char *reason);
 };
 
 /* Those under way. */
