@@ -425,8 +425,8 @@ class History:
         one, conflicts = self.service.one, self._conflicts()
         for mailbox in status(one)["mailboxes"]:
             command = mailbox["resolve"] if mailbox["state"] == "held" else None
-            meant = re.search("messages that were never there: .* Only if it is meant to be gone, run "
-                              "`([^`]*)`", mailbox["reason"] or "")
+            meant = re.search(r"(?:messages that were never there|at once \(max-deletions\)): .* Only if "
+                              r"it is meant to be gone, run `([^`]*)`", mailbox["reason"] or "")
             if meant and tuple(mailbox["name"].split("/")) not in conflicts:
                 command = meant[1]
             if command:
