@@ -454,6 +454,7 @@ static inline int set_up_engine(bool slow)
 			.enable_qresync = true};
 	account = (struct account){
 		.database_name = "database",
+		.max_deletions.off = true,
 		.local = {.name = "local", .list_reference = ""},
 		.remote = {.name = "remote", .list_reference = ""},
 	};
@@ -585,6 +586,14 @@ static inline struct mailbox *add_mailbox(const char *text)
 	mailbox->local.base = mailbox->remote.base = state;
 	mailbox->listed = true;
 	return mailbox;
+}
+
+static inline void set_uidnext(struct mailbox *mailbox, bool remote, uint32_t uidnext)
+{
+	struct mailbox_state *base = &mailbox_side(mailbox, remote)->base;
+
+	base->uidnext = uidnext;
+	assert_int_equal(mailboxes_set_state(core.db, mailbox->idx, remote, base), 0);
 }
 
 static inline void add_pair(const struct mailbox *mailbox, uint32_t local, uint32_t remote)
