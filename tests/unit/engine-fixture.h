@@ -21,6 +21,7 @@
 #include "sync/base/worker.h"
 #include "sync/config/account.h"
 #include "sync/core/core.h"
+#include "sync/core/items.h"
 #include "sync/core/news.h"
 #include "sync/deeds/journal.h"
 #include "sync/deeds/suspects.h"
@@ -49,10 +50,21 @@
 	UNTAGGED("OK [UIDNEXT " #uidnext "] so") \
 	UNTAGGED("OK [HIGHESTMODSEQ " #modseq "] so") OK
 /* All that is asked for of a message; `id` is all that tells it from others. */
-#define MESSAGE(uid, id, flags) \
+#define MESSAGE(uid, id, flags) MESSAGE_OF(uid, id, flags, 100)
+#define MESSAGE_OF(uid, id, flags, size) \
 	UNTAGGED(#uid " FETCH (UID " #uid " FLAGS (" flags ") INTERNALDATE " \
-		      "\"01-Jan-2020 00:00:00 +0000\" RFC822.SIZE 100 " \
+		      "\"01-Jan-2020 00:00:00 +0000\" RFC822.SIZE " #size " " \
 		      "BODY[HEADER.FIELDS (MESSAGE-ID)] \"Message-ID: <" #id ">\")")
+
+/* Of such a message. */
+static inline struct identity identity_of(const char *id)
+{
+	_cleanup_free_ char *header = xasprintf("Message-ID: <%s>", id);
+	struct identity identity = {.size = 100, .date = 1577836800};
+
+	identity_digest(header, strlen(header), identity.digest);
+	return identity;
+}
 
 /* --- The servers --- */
 
