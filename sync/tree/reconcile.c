@@ -288,7 +288,7 @@ static void sync_mailbox(struct tree *tree, const struct plan_mailbox *operation
 	mailbox->listed = true;
 	mailbox->noted = false;
 	mailbox->absent_since = 0;
-	if (mailbox->missing != NULL) { /* it is back */
+	if (mailbox->missing != NULL || mailbox->missing_said) { /* it is back */
 		mailbox->held = false;
 		mailbox->held_since = 0;
 	}
