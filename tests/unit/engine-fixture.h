@@ -340,7 +340,7 @@ static inline void on_accused(struct core *core_, const struct suspect *suspect)
 
 static inline void on_failed(struct core *core_, const char *reason)
 {
-	note("failed:%s", reason != NULL ? reason : db_error(core_->db));
+	note("failed:%s", reason != NULL ? reason : "database");
 }
 
 static inline void on_look_in(struct core *core_, double seconds)
