@@ -139,14 +139,15 @@ static inline void free_line(struct server *server, struct line *line)
 	free(line);
 }
 
-/* The last line is the tagged one. */
+/* The tagged line is the one without a star; what comes behind a bar goes out as it is. */
 static inline void say_lines(struct server *server, const char *tag, const char *lines)
 {
 	for (const char *line = lines; *line != '\0';) {
 		size_t len = strcspn(line, "\n");
+		bool tagged = *line != '*' && *line != '|', raw = *line == '|';
 
-		assert_true(buf_printf(&server->out, "%s%s%.*s\r\n", *line != '*' ? tag : "",
-			*line != '*' ? " " : "", (int)len, line));
+		assert_true(buf_printf(&server->out, "%s%s%.*s\r\n", tagged ? tag : "",
+			tagged ? " " : "", (int)len - raw, line + raw));
 		line += line[len] == '\n' ? len + 1 : len;
 	}
 	ev_idle_start(loop.ev, &server->writes);
