@@ -27,7 +27,8 @@
 #include "sync/deeds/suspects.h"
 #include "sync/imap/client.h"
 #include "sync/imap/flags.h"
-#include "sync/run/run.h"
+#include "sync/carry/meeting.h"
+#include "sync/pass/pass.h"
 #include "sync/state/actions.h"
 #include "sync/state/echoes.h"
 #include "sync/state/intents.h"
@@ -401,15 +402,19 @@ static inline enum step on_turn(struct task *task_)
 
 /* --- Runs, as the engine begins and ends them --- */
 
-static inline void on_run_over(struct run *run, bool ok, const char *reason)
+static inline void on_run_over(struct run *run, enum run_end end, const char *reason)
 {
 	meeting_leave(run);
 	DL_DELETE(runs.list, run);
 	runs.count--;
 	run->mailbox->running = false;
-	if (!ok && reason != NULL)
+	if (end == RUN_FAILED && reason != NULL)
 		log_error(RUN_CONTEXT(run), "%s", reason);
-	note("%s:%s", ok ? "done" : reason != NULL ? "stopped" : "cut", run->mailbox->display);
+	note("%s:%s",
+		end == RUN_FAILED || end == RUN_BROKEN ? "stopped"
+		: end == RUN_LOST		       ? "cut"
+						       : "done",
+		run->mailbox->display);
 }
 
 static inline struct run *begin_run(struct mailbox *mailbox)

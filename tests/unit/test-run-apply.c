@@ -3,7 +3,8 @@
  * database says of both sides afterwards, whatever was refused or left. */
 #include "tests/unit/engine-fixture.h"
 
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
+#include "sync/pass/pass.h"
 #include "sync/state/settled.h"
 
 #define CHANGED(uid, flags) UNTAGGED("1 FETCH (UID " #uid " FLAGS (" flags ") MODSEQ (55))")
@@ -243,11 +244,11 @@ static void begin_commit(void)
 {
 	begin(0);
 	still = still_run(box);
-	still->local.snapshot = box->local.base;
-	still->remote.snapshot = box->remote.base;
-	still->local.snapshot.uidnext = still->local.uidnext = 60;
-	still->local.snapshot.highestmodseq = still->remote.snapshot.highestmodseq = 70;
-	still->remote.uidnext = 150;
+	still->local.told.snapshot = box->local.base;
+	still->remote.told.snapshot = box->remote.base;
+	still->local.told.snapshot.uidnext = still->local.told.uidnext = 60;
+	still->local.told.snapshot.highestmodseq = still->remote.told.snapshot.highestmodseq = 70;
+	still->remote.told.uidnext = 150;
 }
 
 static void commit(uint32_t uidnext, uint64_t highestmodseq)
@@ -267,7 +268,7 @@ static void all_is_reached(void **state)
 static void to_be_read_again(void **state)
 {
 	begin_commit();
-	still->reread = true;
+	still->pass.reread = true;
 	commit(60, 50);
 	assert_state(true, 150, 50);
 }
@@ -288,17 +289,17 @@ static void one_is_left(void **state)
 static void one_is_refused_and_not_remembered(void **state)
 {
 	begin_commit();
-	(void)seqset_add(&still->local.refused, 51);
-	(void)seqset_add(&still->local.quarantined, 51); /* that has a row */
-	(void)seqset_add(&still->local.refused, 57);
+	(void)seqset_add(&still->local.left_out.refused, 51);
+	(void)seqset_add(&still->local.left_out.quarantined, 51); /* that has a row */
+	(void)seqset_add(&still->local.left_out.refused, 57);
 	commit(57, 70);
 }
 
 static void one_is_withheld(void **state)
 {
 	begin_commit();
-	still->local.lowest_withheld = 58;
-	still->local.lowest_moved = 56;
+	still->local.left_out.lowest_withheld = 58;
+	still->local.moves.lowest = 56;
 	commit(56, 70);
 }
 
@@ -306,13 +307,13 @@ static void one_is_withheld(void **state)
 static void a_late_copy_stays(void **state)
 {
 	begin_commit();
-	(void)seqset_add(&still->local.late, 54);
+	(void)seqset_add(&still->local.losses.late, 54);
 	commit(60, 70);
 	still = still_run(box);
-	still->local.snapshot = box->local.base;
-	still->remote.snapshot = box->remote.base;
-	(void)seqset_add(&still->local.late, 54);
-	still->reread = true;
+	still->local.told.snapshot = box->local.base;
+	still->remote.told.snapshot = box->remote.base;
+	(void)seqset_add(&still->local.losses.late, 54);
+	still->pass.reread = true;
 	commit(54, 70);
 }
 
@@ -322,12 +323,12 @@ static void pairs_go(void **state)
 	begin_commit();
 	add_pair(box, 1, 101);
 	add_pair(box, 2, 102);
-	still->plan.unmap = xcalloc(2, sizeof(*still->plan.unmap));
-	still->plan.unmap_count = 2;
-	still->has_plan = true;
-	still->plan.unmap[0] = (struct plan_pair){.local = 1, .remote = 101};
-	still->plan.unmap[1] = (struct plan_pair){.local = 2, .remote = 102};
-	refusals_add(&still->remote.refusals, QUARANTINE_EXPUNGE,
+	still->pass.plan.unmap = xcalloc(2, sizeof(*still->pass.plan.unmap));
+	still->pass.plan.unmap_count = 2;
+	still->pass.has_plan = true;
+	still->pass.plan.unmap[0] = (struct uid_pair){.local = 1, .remote = 101};
+	still->pass.plan.unmap[1] = (struct uid_pair){.local = 2, .remote = 102};
+	refusals_add(&still->remote.left_out.refusals, QUARANTINE_EXPUNGE,
 		&(struct seqset){.ranges = (struct seqrange[]){{102, 102}}, .count = 1}, "NO");
 	commit(60, 70);
 	assert_pairs(box, "2=102");

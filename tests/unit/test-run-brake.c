@@ -2,7 +2,8 @@
 /* run/brake.c: which losses count, when a mailbox is held for them, and what ends that. */
 #include "tests/unit/engine-fixture.h"
 
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
+#include "sync/pass/pass.h"
 #include "sync/state/losses.h"
 #include "sync/state/removals.h"
 
@@ -24,14 +25,14 @@ static void begin(const char *name)
 /* These pairs are to be taken apart, since their local messages are gone. */
 static void lose(struct run *of, uint32_t count)
 {
-	free(of->plan.unmap);
-	of->plan.unmap = xcalloc(count + 1, sizeof(*of->plan.unmap));
-	of->plan.unmap_count = count;
-	of->has_plan = true;
-	seqset_clear(&of->local.gone);
+	free(of->pass.plan.unmap);
+	of->pass.plan.unmap = xcalloc(count + 1, sizeof(*of->pass.plan.unmap));
+	of->pass.plan.unmap_count = count;
+	of->pass.has_plan = true;
+	seqset_clear(&of->local.losses.gone);
 	for (uint32_t i = 0; i < count; i++) {
-		of->plan.unmap[i] = (struct plan_pair){.local = 1 + i, .remote = 201 + i};
-		(void)seqset_add(&of->local.gone, 1 + i);
+		of->pass.plan.unmap[i] = (struct uid_pair){.local = 1 + i, .remote = 201 + i};
+		(void)seqset_add(&of->local.losses.gone, 1 + i);
 	}
 }
 
@@ -47,9 +48,9 @@ static void few(void **state)
 	begin("box");
 	lose(run, 20);
 	assert_false(run_brake_holds(run));
-	assert_int_equal(run->local.counted, 20);
-	assert_int_equal(run->remote.counted, 0);
-	assert_null(run->failure);
+	assert_int_equal(run->local.losses.counted, 20);
+	assert_int_equal(run->remote.losses.counted, 0);
+	assert_null(run->end.failure);
 	assert_int_equal(held(false), 0);
 	end_run(run);
 }
@@ -59,7 +60,7 @@ static void many(void **state)
 	begin("my box");
 	lose(run, 21);
 	assert_true(run_brake_holds(run));
-	assert_string_equal(run->failure,
+	assert_string_equal(run->end.failure,
 		"21 of 100 messages disappeared on the local side: nothing is deleted. If this is "
 		"right, run `interimap --allow-deletions 'my box'`");
 	assert_int_equal(held(false), 21);
@@ -90,10 +91,10 @@ static void once_held(void **state)
 	end_run(run);
 	run = still_run(box);
 	lose(run, 0);
-	run->reread = true; /* it is looked at again */
+	run->pass.reread = true; /* it is looked at again */
 	assert_false(run_brake_holds(run));
 	assert_int_equal(held(false), 1);
-	run->reread = false;
+	run->pass.reread = false;
 	assert_int_equal(losses_add(core.db, box->idx, false, 20), 0);
 	assert_false(run_brake_holds(run));
 	assert_int_equal(held(false), 0);
@@ -121,7 +122,7 @@ static void ordered(void **state)
 	box->deletions_ordered = true;
 	lose(run, 90);
 	assert_false(run_brake_holds(run));
-	assert_int_equal(run->local.counted, 0);
+	assert_int_equal(run->local.losses.counted, 0);
 	assert_int_equal(held(false), 0);
 	assert_int_equal(losses_of_mailbox(core.db, box->idx, false, &losses), 0);
 	assert_int_equal(losses.recent, 0);
@@ -147,11 +148,11 @@ static void by_clients(void **state)
 	assert_int_equal(removals_insert(core.db, "box", "1:30", 0), 0);
 	assert_int_equal(removals_insert(core.db, "box", "", 5), 0);
 	run_removals_load(run);
-	assert_int_equal(seqset_count(&run->removed), 30);
-	assert_int_equal(run->removed_others, 5);
+	assert_int_equal(seqset_count(&run->removals.uids), 30);
+	assert_int_equal(run->removals.others, 5);
 	lose(run, 55);
 	assert_false(run_brake_holds(run));
-	assert_int_equal(run->local.counted, 20);
+	assert_int_equal(run->local.losses.counted, 20);
 	lose(run, 56);
 	assert_true(run_brake_holds(run));
 	end_run(run);
@@ -194,11 +195,11 @@ static void what_does_not_count(void **state)
 {
 	begin("box");
 	lose(run, 90);
-	(void)seqset_add_range(&run->remote.gone, 201, 230); /* on both sides */
-	(void)seqset_add_range(&run->local.remembered, 31, 60); /* let pass before */
-	run->local.moved_away = 20; /* copied elsewhere */
+	(void)seqset_add_range(&run->remote.losses.gone, 201, 230); /* on both sides */
+	(void)seqset_add_range(&run->local.losses.remembered, 31, 60); /* let pass before */
+	run->local.losses.moved_away = 20; /* copied elsewhere */
 	assert_false(run_brake_holds(run));
-	assert_int_equal(run->local.counted, 10);
+	assert_int_equal(run->local.losses.counted, 10);
 	end_run(run);
 }
 
@@ -206,13 +207,13 @@ static void what_does_not_count(void **state)
 static void at_the_remote(void **state)
 {
 	begin("box");
-	(void)seqset_add_range(&run->removed, 1, 300);
+	(void)seqset_add_range(&run->removals.uids, 1, 300);
 	assert_int_equal(removals_insert(core.db, "box", "1:300", 99), 0);
 	lose(run, 21);
-	seqset_clear(&run->local.gone);
-	(void)seqset_add_range(&run->remote.gone, 201, 221);
+	seqset_clear(&run->local.losses.gone);
+	(void)seqset_add_range(&run->remote.losses.gone, 201, 221);
 	assert_true(run_brake_holds(run));
-	assert_non_null(strstr(run->failure, "disappeared on the remote side"));
+	assert_non_null(strstr(run->end.failure, "disappeared on the remote side"));
 	assert_int_equal(held(true), 21);
 	assert_int_equal(held(false), 0);
 	end_run(run);
@@ -233,13 +234,13 @@ static void with_other_mailboxes(void **state)
 	other->attendance.state = ATTENDANCE_WAITING;
 	lose(run, 20);
 	assert_true(run_brake_holds(run));
-	assert_non_null(strstr(run->failure, "with other mailboxes 25 of 110"));
+	assert_non_null(strstr(run->end.failure, "with other mailboxes 25 of 110"));
 	/* What is decided is among the losses; what is found elsewhere was moved. */
 	end_run(run);
 	run = still_run(box);
 	assert_int_equal(holds_clear(core.db, box->idx, false), 0);
 	lose(run, 20);
-	other->local.snapshot.uidnext = box->local.base.uidnext + 5;
+	other->local.told.snapshot.uidnext = box->local.base.uidnext + 5;
 	assert_false(run_brake_holds(run));
 	end_run(run);
 	end_run(other);

@@ -3,7 +3,8 @@
  * pair stays when the server refuses, or does not report that it is gone. */
 #include "tests/unit/engine-fixture.h"
 
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
+#include "sync/pass/pass.h"
 #include "sync/state/losses.h"
 #include "sync/state/removals.h"
 
@@ -14,11 +15,11 @@ static struct run *plan_to_unmap(struct mailbox *mailbox, uint32_t count)
 {
 	struct run *run = still_run(mailbox);
 
-	run->plan.unmap = xcalloc(count, sizeof(*run->plan.unmap));
-	run->plan.unmap_count = count;
-	run->has_plan = true;
+	run->pass.plan.unmap = xcalloc(count, sizeof(*run->pass.plan.unmap));
+	run->pass.plan.unmap_count = count;
+	run->pass.has_plan = true;
 	for (uint32_t i = 0; i < count; i++) {
-		run->plan.unmap[i] = (struct plan_pair){.local = 1 + i, .remote = 101 + i};
+		run->pass.plan.unmap[i] = (struct uid_pair){.local = 1 + i, .remote = 101 + i};
 		add_pair(mailbox, 1 + i, 101 + i);
 	}
 	return run;
@@ -28,9 +29,9 @@ static void assert_due(const struct run_side *side, enum evidence evidence, uint
 {
 	for (size_t i = 0; i < EVIDENCE_COUNT; i++) {
 		if (i == evidence)
-			assert_true(seqset_contains(&side->due[i], uid));
+			assert_true(seqset_contains(&side->losses.due[i], uid));
 		else
-			assert_false(seqset_contains(&side->due[i], uid));
+			assert_false(seqset_contains(&side->losses.due[i], uid));
 	}
 }
 
@@ -47,22 +48,22 @@ static void each_evidence(void **state)
 	struct mailbox *box = add_mailbox("box");
 	struct run *run = plan_to_unmap(box, 5);
 
-	(void)seqset_add_range(&run->local.gone, 1, 4);
-	(void)seqset_add_range(&run->local.vanished, 1, 2);
-	(void)seqset_add(&run->removed, 2);
-	(void)seqset_add(&run->local.absent, 3);
-	(void)seqset_add(&run->local.remembered, 4);
-	(void)seqset_add(&run->remote.gone, 105);
-	(void)seqset_add(&run->remote.vanished, 105);
-	run->local.counted = 2; /* as the brake counts: not the one of the client … */
-	run->remote.counted = 1;
+	(void)seqset_add_range(&run->local.losses.gone, 1, 4);
+	(void)seqset_add_range(&run->local.told.vanished, 1, 2);
+	(void)seqset_add(&run->removals.uids, 2);
+	(void)seqset_add(&run->local.losses.absent, 3);
+	(void)seqset_add(&run->local.losses.remembered, 4);
+	(void)seqset_add(&run->remote.losses.gone, 105);
+	(void)seqset_add(&run->remote.told.vanished, 105);
+	run->local.losses.counted = 2; /* as the brake counts: not the one of the client … */
+	run->remote.losses.counted = 1;
 	assert_true(run_expunge_decide(run));
 	assert_due(&run->remote, EVIDENCE_VANISHED, 101);
 	assert_due(&run->remote, EVIDENCE_CLIENT, 102);
 	assert_due(&run->remote, EVIDENCE_ABSENT, 103);
 	assert_due(&run->remote, EVIDENCE_REMEMBERED, 104);
 	assert_due(&run->local, EVIDENCE_VANISHED, 5);
-	assert_true(run->decided);
+	assert_true(run->pass.decided);
 	assert_echoes(box, "local 5=105 remote 101=1 remote 102=2 remote 103=3 remote 104=4");
 	assert_int_equal(losses(box, false), 2);
 	assert_int_equal(losses(box, true), 1);
@@ -76,9 +77,9 @@ static void of_the_other_side(void **state)
 	struct mailbox *box = add_mailbox("box");
 	struct run *run = plan_to_unmap(box, 1);
 
-	(void)seqset_add(&run->remote.gone, 101);
-	(void)seqset_add(&run->remote.vanished, 101);
-	(void)seqset_add(&run->removed, 101);
+	(void)seqset_add(&run->remote.losses.gone, 101);
+	(void)seqset_add(&run->remote.told.vanished, 101);
+	(void)seqset_add(&run->removals.uids, 101);
 	assert_true(run_expunge_decide(run));
 	assert_due(&run->local, EVIDENCE_VANISHED, 1);
 	end_run(run);
@@ -89,9 +90,9 @@ static void gone_on_both_sides(void **state)
 	struct mailbox *box = add_mailbox("box");
 	struct run *run = plan_to_unmap(box, 1);
 
-	(void)seqset_add(&run->local.gone, 1);
-	(void)seqset_add(&run->remote.gone, 101);
-	run->local.counted = 1;
+	(void)seqset_add(&run->local.losses.gone, 1);
+	(void)seqset_add(&run->remote.losses.gone, 101);
+	run->local.losses.counted = 1;
 	assert_true(run_expunge_decide(run));
 	assert_echoes(box, "");
 	assert_int_equal(losses(box, false), 0);
@@ -107,9 +108,9 @@ static void decided_again(void **state)
 	const struct echo echo = {.remote = true, .uid = 101, .other_uid = 1};
 
 	assert_int_equal(echoes_insert(core.db, box->idx, &echo), 1);
-	(void)seqset_add_range(&run->local.gone, 1, 2);
-	(void)seqset_add_range(&run->local.vanished, 1, 2);
-	run->local.counted = 2;
+	(void)seqset_add_range(&run->local.losses.gone, 1, 2);
+	(void)seqset_add_range(&run->local.told.vanished, 1, 2);
+	run->local.losses.counted = 2;
 	assert_true(run_expunge_decide(run));
 	assert_int_equal(losses(box, false), 1);
 	end_run(run);
@@ -124,7 +125,7 @@ static void a_copy_that_was_late(void **state)
 	connect_sides();
 	box = add_mailbox("box");
 	run = plan_to_unmap(box, 0);
-	(void)seqset_add(&run->remote.late, 60);
+	(void)seqset_add(&run->remote.losses.late, 60);
 	assert_true(run_expunge_decide(run));
 	assert_due(&run->remote, EVIDENCE_COPY, 60);
 	assert_echoes(box, "");
@@ -133,8 +134,8 @@ static void a_copy_that_was_late(void **state)
 	will(REMOTE, "UID EXPUNGE 60", "NO not that");
 	assert_true(run_expunge(&run->remote));
 	run_answered(run);
-	assert_true(run->reread); /* it is new again for the next run */
-	assert_int_equal(run->remote.refused_expunges.count, 0);
+	assert_true(run->pass.reread); /* it is new again for the next run */
+	assert_int_equal(run->remote.losses.refused.count, 0);
 	end_run(run);
 }
 

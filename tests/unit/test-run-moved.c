@@ -3,7 +3,10 @@
  * (moved-cases.h); what goes on to the next pass; who is told. */
 #include "tests/unit/moved-cases.h"
 
-#include "sync/run/run-private.h"
+#include "sync/carry/meeting.h"
+#include "sync/carry/moved.h"
+#include "sync/pass/pass-private.h"
+#include "sync/pass/pass.h"
 
 /* Two runs that have met: of the one the messages are gone, to the other they are new. */
 struct met {
@@ -17,13 +20,13 @@ static void meet(struct met *met, bool remote)
 	met->loser = still_run(met->from);
 	met->taker = still_run(met->to);
 	met->side = remote ? &met->taker->remote : &met->taker->local;
-	met->side->other->snapshot = met->to->remote.base;
-	met->side->takes.list = xcalloc(3, sizeof(struct take));
-	met->side->takes.count = 3;
-	met->side->items.list = xcalloc(3, sizeof(struct item));
-	met->side->items.count = met->side->items.size = 3;
+	met->side->other->told.snapshot = met->to->remote.base;
+	met->side->moves.takes.list = xcalloc(3, sizeof(struct take));
+	met->side->moves.takes.count = 3;
+	met->side->arrivals.items.list = xcalloc(3, sizeof(struct item));
+	met->side->arrivals.items.count = met->side->arrivals.items.size = 3;
 	for (uint32_t i = 0; i < 3; i++) {
-		struct item *item = &met->side->items.list[i];
+		struct item *item = &met->side->arrivals.items.list[i];
 		struct offer offer = {.uid = 1 + i, .other_uid = 101 + i};
 
 		if (remote)
@@ -31,7 +34,7 @@ static void meet(struct met *met, bool remote)
 		item->uid = 11 + i;
 		item->flags = offer.flags = flags_empty(core.flags);
 		item->identity.size = offer.identity.size = 100 + i;
-		met->side->takes.list[i] =
+		met->side->moves.takes.list[i] =
 			(struct take){.from = met->loser, .offer = offer, .item = *item};
 	}
 	met->loser->attendance.takers = 1;
@@ -67,12 +70,12 @@ static void one_case(void **state)
 	moved_check(moved, met.from, met.to);
 	moved_check_events(moved, "");
 	assert_false(move(&met));
-	assert_null(met.taker->failure);
-	assert_int_equal(met.taker->doubt, false);
+	assert_null(met.taker->end.failure);
+	assert_int_equal(met.taker->pass.doubt, false);
 	run_moved_done(met.taker);
 	/* What is in doubt is neither copied nor behind UIDNEXT. */
-	assert_int_equal(met.taker->doubt, moved->intents[0] != '\0');
-	assert_int_equal(met.side->lowest_moved,
+	assert_int_equal(met.taker->pass.doubt, moved->intents[0] != '\0');
+	assert_int_equal(met.side->moves.lowest,
 		moved->intents[0] != '\0' ? strtoul(moved->intents + 1, NULL, 10) : 0);
 	end(&met);
 }
@@ -90,19 +93,19 @@ static void what_is_left_to_do(void **state)
 	moved_will(&simple);
 	meet(&met, false);
 	/* Read while it was moved. */
-	met.side->takes.list[1].item.flags =
+	met.side->moves.takes.list[1].item.flags =
 		flags_intern(core.flags, &(struct slice){"\\Seen", 5}, 1);
 	assert_true(move(&met));
-	assert_int_equal(met.side->carried.count, 1);
-	assert_int_equal(met.side->carried.list[0].uid, 12);
-	assert_int_equal(met.side->other->expected.count, 3);
-	assert_int_equal(met.side->other->expected.list[2].uid, 63);
-	assert_int_equal(met.loser->local.moved_away, 0);
+	assert_int_equal(met.side->flags.carried.count, 1);
+	assert_int_equal(met.side->flags.carried.list[0].uid, 12);
+	assert_int_equal(met.side->other->flags.expected.count, 3);
+	assert_int_equal(met.side->other->flags.expected.list[2].uid, 63);
+	assert_int_equal(met.loser->local.losses.moved_away, 0);
 	assert_true(met.loser->attendance.moved && met.taker->attendance.moved);
 	assert_false(move(&met));
 	run_moved_done(met.taker);
-	assert_int_equal(met.side->items.count, 0); /* none is copied */
-	assert_true(met.taker->again);
+	assert_int_equal(met.side->arrivals.items.count, 0); /* none is copied */
+	assert_true(met.taker->pass.again);
 	assert_int_equal(met.loser->attendance.takers, 0);
 	end(&met);
 }
@@ -116,12 +119,12 @@ static void copies_are_moved_away(void **state)
 	moved_will(&copied);
 	meet(&met, false);
 	assert_true(move(&met));
-	assert_int_equal(met.loser->local.moved_away, 3);
-	(void)seqset_add_range(&met.loser->local.gone, 1, 3);
+	assert_int_equal(met.loser->local.losses.moved_away, 3);
+	(void)seqset_add_range(&met.loser->local.losses.gone, 1, 3);
 	run_moved_over(met.loser);
-	assert_true(met.loser->again);
-	assert_int_equal(seqset_count(&met.loser->local.gone), 3);
-	assert_false(met.loser->reread);
+	assert_true(met.loser->pass.again);
+	assert_int_equal(seqset_count(&met.loser->local.losses.gone), 3);
+	assert_false(met.loser->pass.reread);
 	end(&met);
 }
 
@@ -135,10 +138,10 @@ static void the_rest_is_put_off(void **state)
 	add_pair(met.from, 4, 104);
 	meet(&met, false);
 	assert_true(move(&met));
-	(void)seqset_add_range(&met.loser->local.gone, 1, 4);
+	(void)seqset_add_range(&met.loser->local.losses.gone, 1, 4);
 	run_moved_over(met.loser);
-	assert_true(seqset_is_empty(&met.loser->local.gone));
-	assert_true(met.loser->again && met.loser->reread);
+	assert_true(seqset_is_empty(&met.loser->local.losses.gone));
+	assert_true(met.loser->pass.again && met.loser->pass.reread);
 	end(&met);
 }
 
@@ -151,7 +154,7 @@ static void a_refusal_ends_it(void **state)
 	moved_will(&refused);
 	meet(&met, false);
 	assert_true(move(&met));
-	assert_true(met.side->move_refused);
+	assert_true(met.side->moves.refused);
 	assert_false(met.taker->barrier.refused); /* the run goes on */
 	end(&met);
 }
@@ -168,9 +171,9 @@ static void a_client_is_faster(void **state)
 	met.from->disturbed++;
 	assert_false(move(&met));
 	assert_intents(met.to, "");
-	assert_true(met.side->takes.list[2].over);
+	assert_false(met.side->moves.takes.list[2].moved);
 	run_moved_done(met.taker);
-	assert_int_equal(met.side->items.count, 3); /* they are copied */
+	assert_int_equal(met.side->arrivals.items.count, 3); /* they are copied */
 	end(&met);
 }
 

@@ -3,7 +3,8 @@
  * pairs that an interrupted run left; and copies that arrive after they had been given up. */
 #include "tests/unit/engine-fixture.h"
 
-#include "sync/run/run-private.h"
+#include "sync/pass/pass-private.h"
+#include "sync/pass/pass.h"
 #include "sync/state/settled.h"
 
 #define LOOKS "UID FETCH 50:* (UID INTERNALDATE RFC822.SIZE BODY.PEEK*"
@@ -17,14 +18,14 @@ static void begin(void)
 	connect_sides();
 	box = add_mailbox("box");
 	run = still_run(box);
-	run->local.snapshot = box->local.base;
-	run->remote.snapshot = box->remote.base;
-	run->local.uidnext = run->remote.uidnext = 50;
+	run->local.told.snapshot = box->local.base;
+	run->remote.told.snapshot = box->remote.base;
+	run->local.told.uidnext = run->remote.told.uidnext = 50;
 }
 
 static void end(void)
 {
-	assert_null(run->failure);
+	assert_null(run->end.failure);
 	end_run(run);
 }
 
@@ -54,8 +55,8 @@ static bool look(const char *said_there)
 	assert_true(run_settle_look(run));
 	run_answered(run);
 	again = run_settle_looked(run);
-	assert_int_equal(ev_is_active(&run->pause) != 0, again);
-	ev_timer_stop(loop.ev, &run->pause);
+	assert_int_equal(ev_is_active(&run->settling.pause) != 0, again);
+	ev_timer_stop(loop.ev, &run->settling.pause);
 	return again;
 }
 
@@ -268,7 +269,7 @@ static void taken_and_not_recognised(void **state)
 	assert_false(look(OK));
 	assert_intents(box, "");
 	assert_late(""); /* it is not copied anew */
-	assert_true(seqset_contains(&run->local.left, 11));
+	assert_true(seqset_contains(&run->local.left_out.alone, 11));
 	assert_true(said("the server took the message with UID 11 of the local side"));
 	end();
 }
@@ -300,7 +301,7 @@ static void pairs_beyond_uidnext(void **state)
 	add_pair(box, 53, 13);
 	run->mailbox->local.base.uidnext = 52;
 	seen = flags_intern(core.flags, &(struct slice){"\\Seen", 5}, 1);
-	assert_true(changes_add(&run->local.changes, 52, seen)); /* OPEN has told */
+	assert_true(changes_add(&run->local.told.changes, 52, seen)); /* OPEN has told */
 	will(LOCAL, "SELECT box", SELECTED(7, 54, 50, 3));
 	will(LOCAL, "UID FETCH 11,53 (UID FLAGS)", UNTAGGED("1 FETCH (UID 11 FLAGS (\\Seen))") OK);
 	will(REMOTE, "SELECT box", SELECTED(7, 52, 50, 3));
@@ -310,13 +311,13 @@ static void pairs_beyond_uidnext(void **state)
 	assert_true(run_dangling_ask(run));
 	run_answered(run);
 	run_dangling_asked(run);
-	assert_ptr_equal(changes_find(&run->local.changes, 11), seen);
-	assert_non_null(changes_find(&run->remote.changes, 13));
+	assert_ptr_equal(changes_find(&run->local.told.changes, 11), seen);
+	assert_non_null(changes_find(&run->remote.told.changes, 13));
 	/* What did not answer is gone, as far as is known. */
-	assert_true(seqset_contains(&run->local.gone, 53));
-	assert_true(seqset_contains(&run->local.absent, 53));
-	assert_int_equal(seqset_count(&run->local.gone), 1);
-	assert_true(seqset_is_empty(&run->remote.gone));
+	assert_true(seqset_contains(&run->local.losses.gone, 53));
+	assert_true(seqset_contains(&run->local.losses.absent, 53));
+	assert_int_equal(seqset_count(&run->local.losses.gone), 1);
+	assert_true(seqset_is_empty(&run->remote.losses.gone));
 	assert_true(said("Resuming interrupted sync for box"));
 	end();
 }
@@ -358,7 +359,7 @@ static void settled_pairs(void **state)
 /* A message that is new on the remote side, in this pass. */
 static void arrive(uint32_t uid, const char *id)
 {
-	struct items *items = &run->remote.items;
+	struct items *items = &run->remote.arrivals.items;
 
 	items->list = xreallocarray(items->list, items->count + 1, sizeof(*items->list));
 	items->size = items->count + 1;
@@ -378,21 +379,21 @@ static void late_copies(void **state)
 	add_pair(box, 11, 51); /* copied anew */
 	give_up(11, "a");
 	give_up(12, "b"); /* about to be */
-	run->local.items.list = xcalloc(1, sizeof(struct item));
-	run->local.items.count = run->local.items.size = 1;
-	run->local.items.list[0] = (struct item){.uid = 12, .identity = identity_of("b")};
+	run->local.arrivals.items.list = xcalloc(1, sizeof(struct item));
+	run->local.arrivals.items.count = run->local.arrivals.items.size = 1;
+	run->local.arrivals.items.list[0] = (struct item){.uid = 12, .identity = identity_of("b")};
 	arrive(52, "new");
 	arrive(53, "b");
 	arrive(54, "a");
 	arrive(55, "a"); /* of each at most one */
 	run_late_find(run);
-	assert_int_equal(run->remote.items.count, 2);
-	assert_int_equal(run->remote.items.list[0].uid, 52);
-	assert_int_equal(run->remote.items.list[1].uid, 55);
-	assert_int_equal(run->local.items.count, 1);
-	assert_int_equal(seqset_count(&run->remote.late), 2);
-	assert_true(seqset_contains(&run->remote.late, 53));
-	assert_true(seqset_contains(&run->remote.late, 54));
+	assert_int_equal(run->remote.arrivals.items.count, 2);
+	assert_int_equal(run->remote.arrivals.items.list[0].uid, 52);
+	assert_int_equal(run->remote.arrivals.items.list[1].uid, 55);
+	assert_int_equal(run->local.arrivals.items.count, 1);
+	assert_int_equal(seqset_count(&run->remote.losses.late), 2);
+	assert_true(seqset_contains(&run->remote.losses.late, 53));
+	assert_true(seqset_contains(&run->remote.losses.late, 54));
 	assert_true(said("2 message(s) of an interrupted copy arrived after"));
 	assert_late(">11 >12");
 	assert_int_equal(run_late_write(run), 0);
@@ -410,7 +411,8 @@ static void not_late(void **state)
 	give_up(11, "a");
 	add_pair(box, 12, 61);
 	give_up(12, "gone");
-	(void)seqset_add(&run->remote.gone, 61); /* moved away and back: the only one, perhaps */
+	(void)seqset_add(
+		&run->remote.losses.gone, 61); /* moved away and back: the only one, perhaps */
 	give_up(13, "nowhere"); /* neither paired nor about to be copied */
 	add_pair(box, 14, 62);
 	other = doubt(true, 14, "void");
@@ -423,20 +425,20 @@ static void not_late(void **state)
 	arrive(53, "nowhere");
 	arrive(54, "void");
 	arrive(55, "a");
-	run->remote.items.list[4].identity.size++;
+	run->remote.arrivals.items.list[4].identity.size++;
 	run_late_find(run);
-	assert_int_equal(run->remote.items.count, 5);
-	assert_true(seqset_is_empty(&run->remote.late));
+	assert_int_equal(run->remote.arrivals.items.count, 5);
+	assert_true(seqset_is_empty(&run->remote.losses.late));
 	assert_int_equal(run_late_write(run), 0);
 	assert_late(">11 >12 >13 >14");
 	/* Where a side went back, nobody knows which message a UID was. */
 	arrive(56, "a");
-	run->local.went_back = true;
+	run->local.told.went_back = true;
 	run_late_find(run);
-	assert_int_equal(run->remote.items.count, 6);
-	run->local.went_back = false;
+	assert_int_equal(run->remote.arrivals.items.count, 6);
+	run->local.told.went_back = false;
 	run_late_find(run);
-	assert_int_equal(run->remote.items.count, 5);
+	assert_int_equal(run->remote.arrivals.items.count, 5);
 	end();
 }
 
