@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a server answers to MOVE and COPY, and what is to come of it: the same whether a run found
- * out that messages were moved (run/moved.c), or a mail client was seen to move them
+ * out that messages were moved (carry/moved.c), or a mail client was seen to move them
  * (replay/messages.c).
  *
  * On the local side the messages 1 to 3 of "from" became 11 to 13 of "to".  On the remote side they
@@ -89,7 +89,7 @@ static const struct moved_case moved_cases[] = {
 		.from = "",
 		.to = "9=62 11=61 13=63",
 		.intents = "",
-		.news = " message(s) to to"},
+		.news = " 2 message(s) to to"},
 	{.name = "refused: some may have been moved",
 		.answer = "NO not today",
 		.from = MOVED_NONE,
@@ -140,7 +140,7 @@ static const struct moved_case moved_cases[] = {
 static inline void moved_prepare(
 	const struct moved_case *moved, struct mailbox **ret_from, struct mailbox **ret_to)
 {
-	capabilities[REMOTE] = moved->copies ? NULL : "MOVE";
+	capabilities[REMOTE] = moved->copies ? "OBJECTID" : "MOVE OBJECTID";
 	connect_sides();
 	*ret_from = add_mailbox("from");
 	*ret_to = add_mailbox("to");

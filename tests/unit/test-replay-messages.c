@@ -102,6 +102,29 @@ static void a_copy(void **state)
 	assert_true(said("Copied 3 message(s) to to"));
 }
 
+/* A message is called the same wherever the remote server has it (RFC 8474 section 5.1).  What a
+ * client moved lost that name, since only runs kept it. */
+static void emailids_go_along(void **state)
+{
+	struct mailbox *from, *to;
+	struct email email = {.id = "M6d99ac"};
+
+	moved_prepare(&simple, &from, &to);
+	assert_int_equal(emails_insert(core.db, from->idx, 102, &email), 0);
+	act(ACTION_MOVE, 1, 3);
+	will_ask_first();
+	moved_will(&simple);
+	begin();
+	expect_events("over");
+	assert_pairs(to, MOVED_ALL);
+	assert_int_equal(emails_find(core.db, to->idx, 62, &email), 0);
+	assert_string_equal(email.id, "M6d99ac");
+	assert_int_equal(emails_find(core.db, to->idx, 61, &email), 0);
+	assert_string_equal(email.id, "");
+	assert_int_equal(emails_find(core.db, from->idx, 102, &email), 0);
+	assert_string_equal(email.id, "");
+}
+
 /* What the local store does not have any more is asked of the other side. */
 static void some_are_identified_there(void **state)
 {
@@ -251,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(a_copy),
+		BOTH(emailids_go_along),
 		BOTH(some_are_identified_there),
 		BOTH(a_move_again),
 		BOTH(a_copy_not_again),
