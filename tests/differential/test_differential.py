@@ -1,5 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Every scenario with the Perl interimap, with ours, and with each going on after the other."""
+"""Every scenario with the Perl interimap, with ours, and with each going on after the other.
+
+What the Perl program came to is kept in records/ (see record.py), and `tests/run` compares ours with
+that: to start Perl takes most of the time.  `tests/run full differential` has the Perl program do
+everything, compares, and says which records are no longer true; with DIFFERENTIAL_RECORD=1 it writes
+them instead.
+"""
 
 import collections
 import concurrent.futures
@@ -11,16 +17,25 @@ import pytest
 
 from integration.interimap import program, release
 
-from . import scenarios
+from . import record, scenarios
+from .record import PERL
 from .scenarios import SIDES
 from .stage import Servers, Stage
 
-PERL = "/usr/bin/interimap"
 ALL = scenarios.load()
 # Parts of an Outcome that are compared, besides the exit statuses.
 PARTS = "local", "remote", "order", "subscribed", "rows", "cached", "mapping", "files"
 
-pytestmark = pytest.mark.skipif(not os.path.exists(PERL), reason=f"{PERL} is not installed")
+# Of each module one that is crossed, and some in which ours differs: `tests/run` has the Perl program
+# do these.
+SAMPLE = {"first-run-of-two-full-accounts", "same-messages-with-other-flags", "parent-becomes-a-mailbox",
+          "reference-local", "delete-inbox-from-the-database", "repair-a-missing-row",
+          "version-0-with-levels", "notify-remote", "server-refuses-select", "imap-with-starttls",
+          "name-wildcards", "uids-beyond-the-signed"}
+assert SAMPLE <= set(ALL)
+RECORDING = "DIFFERENTIAL_RECORD" in os.environ
+
+needs_perl = pytest.mark.skipif(not os.path.exists(PERL), reason=f"{PERL} is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -115,20 +130,23 @@ def expected(scenario, outcome, stage, name):
             yield f"run {number} is not silent but says {said!r}"
 
 
+def alike(scenario):
+    """The parts in which ours comes to what the Perl program comes to."""
+    ours = scenario.ours
+    if ours is None:
+        return PARTS
+    free = set(ours.free)
+    free |= {*SIDES, "order", "mapping"} if ours.expect else set()
+    free |= {"subscribed"} if "subscribed" in ours.expect else set()
+    free |= {"rows", "cached"} if ours.rows is not None else set()
+    return [one for one in PARTS if one not in free]
+
+
 def compared(scenario, outcomes, name):
     """Differences of an outcome from that of the Perl program."""
-    ours = scenario.ours
     found = outcomes[name]
-    if ours is None:
-        yield from differences(outcomes["perl"], found)
-        return
-    if name == "ours":
-        free = set(ours.free)
-        free |= {*SIDES, "order", "mapping"} if ours.expect else set()
-        free |= {"subscribed"} if "subscribed" in ours.expect else set()
-        free |= {"rows", "cached"} if ours.rows is not None else set()
-        parts = [one for one in PARTS if one not in free]
-        yield from differences(outcomes["perl"], found, parts)
+    if scenario.ours is None or name == "ours":
+        yield from differences(outcomes["perl"], found, alike(scenario))
         return
     # Begun by one and ended by the other: the result of either.
     like = [list(differences(outcomes[one], found)) for one in ("perl", "ours")]
@@ -136,25 +154,90 @@ def compared(scenario, outcomes, name):
         yield from min(like, key=len)
 
 
-@pytest.mark.parametrize("scenario", ALL.values(), ids=ALL.keys())
-def test_scenario(scenario, servers, folder):
-    number = list(ALL).index(scenario.name)
-    jobs = variants(scenario)
+def account(scenario, at):
+    """The user of a variant; no two are of one name."""
+    return f"u{list(ALL).index(scenario.name)}.{at}"
+
+
+def perform_all(scenario, servers, folder, jobs, label=""):
+    """name -> (Outcome, Stage) of each variant."""
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        futures = {name: pool.submit(perform, scenario, servers, os.path.join(folder, str(at)),
-                                     f"u{number}.{at}", binaries)
+        futures = {name: pool.submit(perform, scenario, servers, os.path.join(folder, f"{label}{at}"),
+                                     account(scenario, f"{label}{at}"), binaries)
                    for at, (name, binaries) in enumerate(jobs.items())}
-    done = {name: future.result() for name, future in futures.items()}
+    return {name: future.result() for name, future in futures.items()}
+
+
+def wrong(scenario, done):
+    """What is wrong with what the variants came to, by themselves and next to the Perl program."""
     outcomes = {name: outcome for name, (outcome, _) in done.items()}
-    wrong = []
+    found = []
     for name, (outcome, stage) in done.items():
-        wrong += [f"{name}: {line}" for line in expected(scenario, outcome, stage, name)]
+        found += [f"{name}: {line}" for line in expected(scenario, outcome, stage, name)]
         if name != "perl":
-            wrong += [f"perl against {name}: {line}"
+            found += [f"perl against {name}: {line}"
                       for line in compared(scenario, outcomes, name)]
-    if wrong:
+    if found:
         for name, outcome in outcomes.items():
             print(f"--- {name} said:")
             for said in outcome.said:
                 print(said)
-    assert not wrong, "\n".join(wrong)
+    return found
+
+
+def outdated(scenario, outcome):
+    """Where a record is not what the Perl program came to now; with other versions it may differ."""
+    kept, now = record.read(scenario), record.make(scenario, outcome, PARTS, part)
+    if kept["of steps"] != now["of steps"]:
+        return ["the record is of other steps"]
+    if kept["made with"] != now["made with"]:
+        return []
+    found = list(record.differences(kept, now, PARTS))
+    if kept["exits"] != now["exits"]:
+        found.append(f"exit statuses {kept['exits']} against {now['exits']}")
+    return [f"the record is not what the Perl program comes to: {line}" for line in found]
+
+
+@pytest.mark.skipif(RECORDING, reason="the records are being written")
+@pytest.mark.parametrize("scenario", [
+    pytest.param(one, id=name, marks=pytest.mark.quick if name in SAMPLE else ())
+    for name, one in ALL.items()])
+def test_recorded(scenario, servers, folder):
+    """Ours, next to what is recorded of the Perl program."""
+    kept, at = record.read(scenario), "recorded"
+    jobs = {"ours": (program(), program())}
+    outcome, stage = perform(scenario, servers, os.path.join(folder, at), account(scenario, at),
+                             jobs["ours"])
+    found = [f"ours: {line}" for line in expected(scenario, outcome, stage, "ours")]
+    assert not found, "\n".join([*found, *outcome.said])
+    assert kept["of steps"] == record.steps(scenario), "the record is of other steps"
+    parts = alike(scenario)
+    found = list(record.differences(kept, record.parts_of(outcome, parts, part), parts))
+    if not found:
+        return
+    # The Perl program may come to something else with another server: let it say so itself.
+    assert os.path.exists(PERL), "\n".join(found)
+    done = perform_all(scenario, servers, folder, {"perl": (PERL, PERL), **jobs}, "again")
+    found = wrong(scenario, done) or outdated(scenario, done["perl"][0])
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.skipif(RECORDING, reason="the records are being written")
+def test_records_are_of_scenarios():
+    assert record.names() == set(ALL)
+
+
+@needs_perl
+@pytest.mark.parametrize("scenario", [
+    pytest.param(one, id=name, marks=() if name in SAMPLE else pytest.mark.full)
+    for name, one in ALL.items()])
+def test_scenario(scenario, servers, folder):
+    """All variants, with the Perl program as it is installed."""
+    jobs = {"perl": (PERL, PERL)} if RECORDING else variants(scenario)
+    done = perform_all(scenario, servers, folder, jobs)
+    found = wrong(scenario, done)
+    if RECORDING and not found:
+        record.write(scenario, record.make(scenario, done["perl"][0], PARTS, part))
+    else:
+        found += outdated(scenario, done["perl"][0])
+    assert not found, "\n".join(found)
