@@ -29,13 +29,14 @@ def meson(folder):
     """The verdicts of a meson run.
 
     testlog.json says how each program ended, the JUnit file what was inside.  A program that
-    crashed after its last good subtest has none that failed, and is one failure more.
+    crashed after its last good subtest has none that failed, and is one failure more.  Either file
+    may have the suite before the name, "p:unit / tap".
     """
     inside = {}
     for case in cases(os.path.join(folder, "testlog.junit.xml")):
         _, _, name = case.get("classname", "").partition(".")
         if name:
-            inside.setdefault(name, []).append(verdict(case))
+            inside.setdefault(name.rsplit(" / ", 1)[-1], []).append(verdict(case))
     path = os.path.join(folder, "testlog.json")
     if not os.path.exists(path):
         return
@@ -54,7 +55,7 @@ def meson(folder):
 
 def main():
     build, broken = sys.argv[1], int(sys.argv[2])
-    found = [verdict(case) for name in ("pytest.xml", "pytest-beside.xml")
+    found = [verdict(case) for name in ("pytest.xml", "pytest-apart.xml", "pytest-beside.xml")
              for case in cases(os.path.join(build, name))]
     found += meson(os.path.join(build, "meson-logs"))
     passed, failed, skipped = (found.count(word) for word in ("passed", "failed", "skipped"))

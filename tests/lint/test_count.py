@@ -30,6 +30,11 @@ def test_subtests_and_programs(tmp_path):
                      "3 passed, 0 failed, 1 skipped", 0)
 
 
+def test_suites_are_no_part_of_a_name(tmp_path):
+    assert count(tmp_path, {"p:unit / tap": "OK"}, case("1", classname="p.p:unit / tap")
+                 + case("2", classname="p.p:unit / tap")) == ("2 passed, 0 failed", 0)
+
+
 def test_failures_are_counted_once(tmp_path):
     assert count(tmp_path, {"tap": "FAIL", "lint": "TIMEOUT"}, case("1", "<failure/>") + case("2")
                  + case("lint", classname="p")) == ("1 passed, 2 failed", 1)
