@@ -17,6 +17,8 @@ import threading
 import time
 from collections import Counter
 
+import pytest
+
 from .dovecot import Owner, libexec
 from .imap import Imap, quote, split_name, text
 from .interimap import connect, imap, imaps, proxy_section
@@ -27,6 +29,17 @@ from .turns import CuttingRelay
 # When the remote server is there: all the time; only after the client is done; likewise, and the
 # program is killed before that.
 WHEN = ("online", "offline", "killed")
+
+
+def at_any_time(left_to_full):
+    """The mark of a test that is made each time; `tests/run` leaves one of them out."""
+    return pytest.mark.parametrize("when", [
+        pytest.param(when, marks=pytest.mark.full if when == left_to_full else ())
+        for when in WHEN])
+
+
+# Who is killed has been away.
+online_or_killed = pytest.mark.parametrize("when", WHEN[::2])
 # What a connection may carry besides what is asked about: a login, a list, and some commands.
 OVERHEAD = 20_000
 # A service that says nothing for so many seconds has nothing more to do.
@@ -261,7 +274,7 @@ class Service:
             # Longer than it takes to try again after half a second, a second, and so on.
             assert now - since < REST, f"at rest, and not equal:\n{why()}"
             assert self.running.poll() is None, self.running.err()
-            time.sleep(0.02)
+            time.sleep(0.1)     # to look takes two processes, and the time of those that work
         self.quiet()
         carried = self.relay.bytes()
         self.stop()

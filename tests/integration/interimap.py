@@ -146,7 +146,7 @@ class Running:
             if ended or time.monotonic() > limit:
                 how = f"ended with {ended.code}" if ended else f"{timeout} s passed"
                 raise AssertionError(f"{how}, and no {pattern!r} in:\n{self.err()}")
-            time.sleep(0.002)
+            time.sleep(0.01)
 
     def stop(self, number=signal.SIGTERM, timeout=20):
         if self.poll() is None:

@@ -4,7 +4,7 @@
 A message that is moved is moved there, and a mailbox that is renamed is renamed there.  Nothing is
 transferred again: the commands and the bytes on the connection show it.  Most tests are made three
 times: with the remote server there, with it away meanwhile, and with the program killed before it
-is back.
+is back.  `tests/run` takes two of these, each pair for as many tests; `tests/run full` all.
 """
 
 import os
@@ -13,12 +13,9 @@ import re
 import pytest
 
 from .imap import Literal, quote
-from .inline import OVERHEAD, WHEN, Service, Tap, body, counts, digests, eventually, fill, numbered
+from .inline import (OVERHEAD, WHEN, Service, Tap, at_any_time, body, counts, digests, eventually, fill,
+                     numbered, online_or_killed)
 from .interimap import release
-
-at_any_time = pytest.mark.parametrize("when", WHEN)
-# Who is killed has been away.
-online_or_killed = pytest.mark.parametrize("when", WHEN[::2])
 
 
 def message(name):
@@ -38,8 +35,10 @@ def assert_nothing_downloaded(service):
 
 # Messages.
 
-@at_any_time
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("tls, when", [
+    pytest.param(way == "tls", when, id=f"{way}-{when}",
+                 marks=() if (way, when) in (("plain", "online"), ("tls", "killed")) else pytest.mark.full)
+    for way in ("plain", "tls") for when in WHEN])
 def test_move_of_5000(make, when, tls):
     service = make({"from": 5000, "to": 10}, tls, binary=release())
     with service.acting(when) as client:
@@ -60,7 +59,7 @@ def test_move_of_5000(make, when, tls):
         assert_nothing_transferred(service)
 
 
-@at_any_time
+@at_any_time("online")
 def test_copy_of_500(make, when):
     service = make({"from": 600, "to": 10})
     with service.acting(when) as client:
@@ -89,6 +88,7 @@ def test_move_by_sequence_numbers(make, when):
     assert_nothing_transferred(service)
 
 
+@pytest.mark.quick
 @online_or_killed
 def test_move_to_a_new_mailbox(make, when):
     service = make({"from": 50})
@@ -226,7 +226,7 @@ def test_two_clients(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@at_any_time("offline")
 def test_remote_without_move(make, when):
     """UID COPY, UID STORE and UID EXPUNGE of exactly these messages."""
     service = make({"from": 60, "to": 5}, hidden=("MOVE",))
@@ -253,7 +253,7 @@ def uids_there(service, name):
         return there.status(service.name(name))["UIDVALIDITY"], there.uids(service.name(name))
 
 
-@at_any_time
+@at_any_time("killed")
 def test_rename_of_a_tree(make, when):
     names = ["tree", *(f"tree/{n // 7}" for n in range(0, 49, 7)),
              *(f"tree/{n // 7}/{n}" for n in range(42))]
@@ -288,7 +288,7 @@ def test_rename_and_subscriptions(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@at_any_time("online")
 def test_create_delete_subscribe(make, when):
     service = make({"gone": 300, "kept": 5, "kept/below": 5})
     with service.acting(when) as client:
@@ -307,7 +307,7 @@ def test_create_delete_subscribe(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@at_any_time("offline")
 def test_chain(make, when):
     """Each action means what it meant when it was done."""
     service = make({"a": 20, "c": 5})
@@ -363,7 +363,7 @@ def test_names_of_any_form(make, when):
     assert_nothing_transferred(service)
 
 
-@at_any_time
+@at_any_time("killed")
 def test_new_mail_in_a_mailbox_that_was_deleted(make, when):
     """It came after the client had seen the mailbox for the last time: it must not be lost."""
     if when == "online":
@@ -448,7 +448,7 @@ def sockets(pid):
     return sum(os.readlink(file).startswith("socket:") for file in files)
 
 
-@at_any_time
+@at_any_time("online")
 @pytest.mark.parametrize("act", [move, copy], ids=lambda f: f.__name__)
 def test_refused_messages(make, act, when):
     """The ordinary sync does it: both sides end equal, with every message once."""

@@ -105,12 +105,12 @@ def test_remote_mailboxes_and_flags_arrive(service):
 
 
 def test_remote_away(service):
-    """The remote is stopped for 10 s while the client works on; all is replicated afterwards."""
+    """The remote is stopped while the client works on; all is replicated afterwards."""
     service.remote.stop()
     stopped = time.monotonic()
     with service.client() as mine:
         slowest, count = 0.0, 0
-        while time.monotonic() - stopped < 10:
+        while time.monotonic() - stopped < 6:   # longer than from one try to the next
             begin = time.monotonic()
             mine.select("INBOX")
             uid = mine.uids()[count % 5]

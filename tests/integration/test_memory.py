@@ -12,7 +12,6 @@ from .interimap import connect, imaps, release, state
 
 MOST = 24 << 10     # KiB resident at any time
 ALIKE = 1.2         # largest over smallest
-HUGE = 100 << 20    # bytes of one message
 MANY = 20_000       # messages
 
 # What the tests have measured, to be compared in the last of them.
@@ -47,11 +46,13 @@ def small(number):
             ("\\Seen",) if number % 3 else (), messages.PRESENT - number)
 
 
-def test_a_huge_message_each_way(pair, one):
+@pytest.mark.parametrize("size", [40, pytest.param(100, marks=pytest.mark.full)])
+def test_a_huge_message_each_way(size, pair, one):
+    """Of so many MiB: more than MOST."""
     for seed, dovecot in enumerate(pair):
         with connect(dovecot) as client:
-            client.append("INBOX", messages.of_size(seed, HUGE))
-    _peaks["huge"] = peak("a message of 100 MB each way", one.sync())
+            client.append("INBOX", messages.of_size(seed, size << 20))
+    _peaks["huge"] = peak(f"a message of {size} MiB each way", one.sync())
     local, remote = map(state, pair)
     assert local.count() == remote.count() == 2
     assert not differences(local, remote)

@@ -22,6 +22,7 @@ def fill(dovecot, seed, mailboxes, count):
             client.append_all(name, messages.mix(seed * 1000 + number, per))
 
 
+@pytest.mark.quick
 def test_first_messages(pair, interimap):
     local, remote = pair
     one = interimap(local, remote)
@@ -32,19 +33,21 @@ def test_first_messages(pair, interimap):
     one.assert_noop(local, remote)
 
 
-def test_everything_crosses(pair, interimap):
-    """30 mailboxes, 5,000 messages of all kinds, one of 60 MB; a second run opens no mailbox."""
+@pytest.mark.parametrize("count, size", [(1000, 10), pytest.param(5000, 60, marks=pytest.mark.full)])
+def test_everything_crosses(pair, interimap, count, size):
+    """30 mailboxes, so many messages of all kinds, one of so many MiB; a second run opens no mailbox."""
     local, remote = pair
     one = interimap(local, imaps(remote), default={"max-deletions": "NO"})
-    fill(remote, 3, ["INBOX"] + [f"box {i}/sub{i % 3}" for i in range(16)], 2600)
-    fill(local, 4, ["INBOX"] + [f"Lists.l{i}" for i in range(13)], 2400)
+    fill(remote, 3, ["INBOX"] + [f"box {i}/sub{i % 3}" for i in range(16)], count * 52 // 100)
+    fill(local, 4, ["INBOX"] + [f"Lists.l{i}" for i in range(13)], count * 48 // 100)
     with connect(remote) as client:
-        client.append("INBOX", messages.of_size(7, 60 << 20))
+        client.append("INBOX", messages.of_size(7, size << 20))
     one.sync(timeout=400)
     one.assert_equal(local, remote)
     one.assert_noop(local, remote)
 
 
+@pytest.mark.quick
 def test_changes_cross(pair, interimap):
     """New mail, flags, keywords, conflicts and expunges, both ways in one run."""
     local, remote = pair

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Rounds of random edits on both sides, with a run of the program between them.
 
-Environment: MODEL_ROUNDS (150), MODEL_SEED (a number, or "random"); tests/model/run sets them.
+Environment: MODEL_ROUNDS, MODEL_SEED (a number, or "random"); tests/model/run sets them.  Without
+a seed: the first rounds of one history.
 """
 
 import os
@@ -15,7 +16,7 @@ from .accidents import AccidentHistory
 from .histories import History
 from .seeds import seed
 
-ROUNDS = int(os.environ.get("MODEL_ROUNDS", "150"))
+ROUNDS = int(os.environ.get("MODEL_ROUNDS", "150" if "MODEL_SEED" in os.environ else "60"))
 SEED = seed(384049856)
 # What is done in a hundred rounds is more than the brake lets pass in an hour.
 UNBRAKED = {"max-deletions": "NO"}
@@ -40,7 +41,7 @@ def test_histories(interimap, pair):
 @pytest.mark.timeout(60 + 3 * ROUNDS)
 def test_crashes(interimap, pair):
     """Every other run dies at one of its commits: the next one must make up for it."""
-    rounds = ROUNDS if "MODEL_SEED" in os.environ else max(1, ROUNDS // 3)
+    rounds = ROUNDS if "MODEL_SEED" in os.environ else max(1, ROUNDS // 2)
     play(interimap, pair, rounds, crashes=0.5, test="test_crashes")
 
 
@@ -48,7 +49,7 @@ def test_crashes(interimap, pair):
 def test_accidents(interimap, pair):
     """Every other run is killed, loses a connection, finds the disk full, or meets with messages that
     a side refuses or does not give; now and then a side is restored from a backup."""
-    rounds = ROUNDS if "MODEL_SEED" in os.environ else max(1, ROUNDS // 5)
+    rounds = ROUNDS if "MODEL_SEED" in os.environ else max(1, ROUNDS // 3)
     local, remote = pair
     with Meddler(local.port) as here, Meddler(remote.port) as there:
         one = interimap({**imap(local, port=here.port), "compress": "NO"},

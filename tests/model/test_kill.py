@@ -20,16 +20,16 @@ from integration.interimap import connect, imaps
 from .seeds import seed
 from .world import open_intents
 
-MESSAGES = int(os.environ.get("MODEL_KILL_MESSAGES", "2000"))     # in each direction
-KILLS = int(os.environ.get("MODEL_KILLS", "50"))
+# How many messages in each direction, and how many kills; `tests/run full` does the second, too.
+SIZES = [(600, 20), pytest.param(2000, 50, marks=pytest.mark.full)]
 PRESENT = 1614859200
 FLAGS = ((), ("\\Seen",), ("\\Seen", "\\Answered"), ("$Forwarded",))
 
 
-def fill(side, mailbox, rng):
+def fill(side, mailbox, rng, count):
     """Different messages, but for a twin now and then; some without or with equal Message-IDs."""
     batch = []
-    for number in range(MESSAGES):
+    for number in range(count):
         if batch and number % 50 == 0:
             batch.append(batch[-1])
             continue
@@ -51,8 +51,9 @@ def contents(batch):
 class Copying:
     """A pair of accounts, and one mailbox after the other to be copied both ways."""
 
-    def __init__(self, one, local, remote, number):
+    def __init__(self, one, local, remote, number, messages):
         self.one = one
+        self.messages = messages
         self.rng = random.Random(number)
         self.clients = connect(local), connect(remote)
         self.count = 0
@@ -68,7 +69,7 @@ class Copying:
         self.mailbox = f"copy{self.count}"
         self.expected = collections.Counter()
         for side, client in zip(("local", "remote"), self.clients):
-            batch = fill(side, self.mailbox, self.rng)
+            batch = fill(side, self.mailbox, self.rng, self.messages)
             client.cmd("CREATE", self.mailbox)
             client.append_all(self.mailbox, batch, 500)
             self.expected += contents(batch)
@@ -110,20 +111,21 @@ class Copying:
 
 
 @pytest.mark.timeout(900)
-def test_killed_copies(interimap, pair):
+@pytest.mark.parametrize("messages, kill_count", SIZES)
+def test_killed_copies(messages, kill_count, interimap, pair):
     local, remote = pair
     number = seed("random")
     print(f"MODEL_SEED={number} (the moments are those of a clock: a seed only gives the delays)")
     one = interimap(local, imaps(remote))
-    copying = Copying(one, local, remote, number)
+    copying = Copying(one, local, remote, number, messages)
     try:
         copying.begin()
         duration = one.sync().seconds       # undisturbed
         copying.check()
         kills = 0
-        while kills < KILLS:
+        while kills < kill_count:
             copying.begin()
-            while kills < KILLS and copying.kill_after(copying.rng.uniform(0, duration / 2)):
+            while kills < kill_count and copying.kill_after(copying.rng.uniform(0, duration / 2)):
                 kills += 1
             one.sync()
             copying.check()

@@ -7,6 +7,8 @@ import pytest
 
 from .world import Account, Check, Seen, World, expected_subscriptions, merged_flags
 
+pytestmark = pytest.mark.quick
+
 INBOX, WORK = ("INBOX",), ("Work",)
 
 
