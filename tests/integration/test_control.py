@@ -231,6 +231,7 @@ def test_the_manual_names_every_member():
         SIDE | MEMBERS | MAILBOX | WAIT | LEFT_OUT)
 
 
+@pytest.mark.quick
 def test_status(world):
     it = world()
     it.serve("--proxy")

@@ -346,9 +346,10 @@ class TestCutting:
     def test_refuse_hang_and_go_on(self, cutter, dovecot):
         server = dovecot()
         relay = cutter(server.port)
-        with Imap(port=relay.port, timeout=0.3) as client:
+        with Imap(port=relay.port) as client:
             client.login()
             relay.hang()
+            client.socket.settimeout(0.3)
             with pytest.raises(TimeoutError):
                 client.cmd("NOOP")
         relay.go_on()

@@ -112,6 +112,7 @@ SIDES = pytest.mark.parametrize("side", ["remote", "local"])
 
 # One run.
 
+@pytest.mark.quick
 @SIDES
 def test_move(watched, side):
     """Some of one mailbox, and all of another."""

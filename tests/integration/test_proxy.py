@@ -49,6 +49,7 @@ def stores(proxy):
 PLAIN = base64.b64encode(b"\0me\0local secret").decode()
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("login", [
     'a LOGIN me "local secret"\r\n',
     'a login "me" {12+}\r\nlocal secret\r\n',
@@ -217,6 +218,7 @@ def test_twenty_clients(proxy):
         client.logout()
 
 
+@pytest.mark.quick
 def test_idle_is_told_at_once(proxy):
     """Dovecot takes half a second to tell others; through the proxy it is a matter of round trips."""
     with proxy.client() as idler, proxy.client() as other:

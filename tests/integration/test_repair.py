@@ -95,6 +95,7 @@ def test_first_run(pair, interimap):
     assert_mended(program, pair, 6)
 
 
+@pytest.mark.quick
 def test_lost_pairs_are_found_by_content(pair, filled):
     change_database(filled, "DELETE FROM mapping WHERE lUID IN (3, 4, 17)")
     before = state(pair[0]), state(pair[1])

@@ -70,6 +70,7 @@ def test_changes_cross(live, args):
     assert "WARNING" not in running.err() and "ERROR" not in running.err(), running.err()
 
 
+@pytest.mark.quick
 def test_notified_at_once(live):
     """A flag, a message and an expunge on either side are on the other within a second."""
     local, remote, _, running = live(*PUSHED)
