@@ -147,8 +147,9 @@ static void note_renamed(struct side *side, const struct response_list *list)
 {
 	struct mailbox_name from = {0}, to = {0};
 
+	/* What became another account's is gone from here; on the other side that name is nobody's. */
 	if (read_told_name(side, list->old_name, &from) && read_told_name(side, list->name, &to) &&
-		subtree_is_known(side->core, &from))
+		subtree_is_known(side->core, &from) && !tree_is_foreign(side->core->tree, &to))
 		journal_note(side->core->journal, ACTION_RENAME, side->remote, &from, &to);
 	free(from.data);
 	free(to.data);

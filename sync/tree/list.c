@@ -287,7 +287,7 @@ static void leave_to_others(struct tree *tree)
 	}
 }
 
-static bool is_foreign(const struct tree *tree, const struct mailbox_name *name)
+bool tree_is_foreign(const struct tree *tree, const struct mailbox_name *name)
 {
 	struct mailbox_name prefix;
 	bool foreign = false;
@@ -320,7 +320,7 @@ bool tree_is_in_scope(const struct tree *tree, const struct mailbox_name *name)
 	       (account->list_select_opts == NULL || account->list_select_opts[0] == NULL) &&
 	       (account->ignore_mailbox == NULL ||
 		       !listing_is_ignored(account->ignore_mailbox, name->data, name->len)) &&
-	       !is_foreign(tree, name);
+	       !tree_is_foreign(tree, name);
 }
 
 static bool prepare_schema(struct tree *tree)

@@ -75,6 +75,8 @@ bool tree_prepare(struct tree *tree);
 /* Whether a new mailbox of that name is among those that are synchronised, without asking.  False
  * if it is for the server's LIST to say. */
 bool tree_is_in_scope(const struct tree *tree, const struct mailbox_name *name);
+/* Whether such a name belongs to another account of the same local store. */
+bool tree_is_foreign(const struct tree *tree, const struct mailbox_name *name);
 
 /* absence.c: a known mailbox is now only a level of the hierarchy: notes its deletion. */
 void absence_note_levels(struct tree *tree);
