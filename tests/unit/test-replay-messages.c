@@ -3,62 +3,26 @@
  * answers come to (moved-cases.h); what is asked before; and when it is left to the ordinary sync. */
 #include "tests/unit/moved-cases.h"
 
-#include "sync/replay/replay.h"
+#include "tests/unit/replay-fixture.h"
 
-#define STATUS_ITEMS " (MESSAGES UIDVALIDITY UIDNEXT HIGHESTMODSEQ)"
-#define STATUS_OF(name, uidvalidity, uidnext) \
-	UNTAGGED("STATUS " name " (MESSAGES 3 UIDVALIDITY " #uidvalidity " UIDNEXT " #uidnext \
-		 " HIGHESTMODSEQ 50)") \
-	OK
 #define IDENTITIES "UID FETCH * (UID INTERNALDATE RFC822.SIZE BODY.PEEK*"
 
-static const char *const ends[] = {
-	[REPLAY_DONE] = "over",
-	[REPLAY_REFUSED] = "refused",
-	[REPLAY_LOST] = "lost",
-	[REPLAY_BROKEN] = "broken",
-};
-
-static struct replay *replay;
-
-static void on_over(struct core *core_, struct deed *deed, enum replay_end end)
+/* 1 to 3 of "from" became 11 to 13 of "to". */
+static void act_on_messages(enum action_kind kind)
 {
-	note("%s", ends[end]);
-	if (end == REPLAY_DONE)
-		journal_settle(&journal, deed);
-	replay = NULL;
-}
+	static const uint32_t source[] = {1, 2, 3}, target[] = {11, 12, 13};
 
-/* A client of the local store has done it. */
-static void act(enum action_kind kind, uint32_t first, uint32_t count)
-{
-	const struct client_action action = {.kind = kind, .mailbox = "from", .target = "to"};
-	uint32_t source[8], target[8];
-	const struct copied_uids uids = {
-		.uidvalidity = 7, .source = source, .target = target, .count = count};
-
-	for (uint32_t i = 0; i < count; i++) {
-		source[i] = first + i;
-		target[i] = 10 + first + i;
-	}
-	journal.receiver.announce(&journal.receiver, 1, &action);
-	journal.receiver.outcome(&journal.receiver, 1, &action, ACTION_DONE, &uids);
-}
-
-static void begin(void)
-{
-	struct deed *deed = journal_next(&journal, false);
-
-	assert_non_null(deed);
-	replay = replay_new(&core, deed, on_over);
+	act(kind, "from", "to",
+		&(struct copied_uids){
+			.uidvalidity = 7, .source = source, .target = target, .count = 3});
 }
 
 /* What is asked before anything is done: whether the mailboxes are those of the database, and what
  * the messages are. */
 static void will_ask_first(void)
 {
-	will(REMOTE, "STATUS to" STATUS_ITEMS, STATUS_OF("to", 7, 50));
-	will(LOCAL, "STATUS from" STATUS_ITEMS, STATUS_OF("from", 7, 4));
+	will(REMOTE, "STATUS to" STATUS_ITEMS, STATUS_OF("to", 3, 7, 50));
+	will(LOCAL, "STATUS from" STATUS_ITEMS, STATUS_OF("from", 3, 7, 4));
 	will(LOCAL, "SELECT to", SELECTED(7, 14, 50, 3));
 	will(LOCAL, IDENTITIES, MESSAGE(11, a, "") MESSAGE(12, b, "") MESSAGE(13, c, "") OK);
 }
@@ -69,11 +33,11 @@ static void one_case(void **state)
 	struct mailbox *from, *to;
 
 	moved_prepare(moved, &from, &to);
-	act(ACTION_MOVE, 1, 3);
+	act_on_messages(ACTION_MOVE);
 	assert_deeds("MOVE from to 1:3 11:13");
 	will_ask_first();
 	moved_will(moved);
-	begin();
+	replay = replay_new(&core, journal_next(&journal, false), on_over);
 	RUN_UNTIL(replay == NULL);
 	moved_check_events(moved, "over ");
 	moved_check(moved, from, to);
@@ -91,12 +55,11 @@ static void a_copy(void **state)
 	struct mailbox *from, *to;
 
 	moved_prepare(&simple, &from, &to);
-	act(ACTION_COPY, 1, 3);
+	act_on_messages(ACTION_COPY);
 	will_ask_first();
 	will(REMOTE, "SELECT from", SELECTED(7, 104, 50, 3));
 	will(REMOTE, "UID COPY 101:103 to", "OK [COPYUID 7 101:103 61:63] copied");
-	begin();
-	expect_events("over");
+	replay_next_deed("over");
 	assert_pairs(from, MOVED_NONE);
 	assert_pairs(to, MOVED_ALL);
 	assert_true(said("Copied 3 message(s) to to"));
@@ -131,16 +94,15 @@ static void some_are_identified_there(void **state)
 	struct mailbox *from, *to;
 
 	moved_prepare(&simple, &from, &to);
-	act(ACTION_MOVE, 1, 3);
-	will(REMOTE, "STATUS to" STATUS_ITEMS, STATUS_OF("to", 7, 50));
-	will(LOCAL, "STATUS from" STATUS_ITEMS, STATUS_OF("from", 7, 4));
+	act_on_messages(ACTION_MOVE);
+	will(REMOTE, "STATUS to" STATUS_ITEMS, STATUS_OF("to", 3, 7, 50));
+	will(LOCAL, "STATUS from" STATUS_ITEMS, STATUS_OF("from", 3, 7, 4));
 	will(LOCAL, "SELECT to", SELECTED(7, 14, 50, 1));
 	will(LOCAL, IDENTITIES, MESSAGE(12, b, "") OK);
 	will(REMOTE, "SELECT from", SELECTED(7, 104, 50, 2));
 	will(REMOTE, "UID FETCH 101,103 *", MESSAGE(103, c, "") OK);
 	will(REMOTE, "UID MOVE 102:103 to", UNTAGGED("OK [COPYUID 7 102:103 61:62] moved") OK);
-	begin();
-	expect_events("over");
+	replay_next_deed("over");
 	assert_pairs(from, "1=101");
 	assert_pairs(to, "12=61 13=62");
 	assert_intents(to, "");
@@ -164,11 +126,10 @@ static void a_move_again(void **state)
 
 	moved_prepare(&simple, &from, &to);
 	in_doubt_already(to);
-	act(ACTION_MOVE, 1, 3);
+	act_on_messages(ACTION_MOVE);
 	will_ask_first();
 	moved_will(&simple);
-	begin();
-	expect_events("over");
+	replay_next_deed("over");
 	assert_pairs(from, "");
 	assert_pairs(to, MOVED_ALL);
 	assert_intents(to, "");
@@ -180,12 +141,11 @@ static void a_copy_not_again(void **state)
 
 	moved_prepare(&simple, &from, &to);
 	in_doubt_already(to);
-	act(ACTION_COPY, 1, 3);
+	act_on_messages(ACTION_COPY);
 	will_ask_first();
 	will(REMOTE, "SELECT from", SELECTED(7, 104, 50, 3));
 	will(REMOTE, "UID COPY 101,103 to", "OK [COPYUID 7 101,103 61:62] copied");
-	begin();
-	expect_events("over");
+	replay_next_deed("over");
 	assert_pairs(to, "11=61 13=62");
 	assert_intents(to, ">12");
 }
@@ -196,11 +156,10 @@ static void the_connection_is_lost(void **state)
 	struct mailbox *from, *to;
 
 	moved_prepare(&lost, &from, &to);
-	act(ACTION_MOVE, 1, 3);
+	act_on_messages(ACTION_MOVE);
 	will_ask_first();
 	moved_will(&lost);
-	begin();
-	expect_events("accused:5:remote lost:remote lost");
+	replay_next_deed("accused:5:remote lost:remote lost");
 	assert_pairs(from, MOVED_NONE);
 	assert_intents(to, MOVED_DOUBT);
 	assert_deeds("MOVE from to 1:3 11:13"); /* it is done on the next connection */
@@ -212,13 +171,12 @@ static void is_left(const char *target_status, const char *source_status)
 	struct mailbox *from, *to;
 
 	moved_prepare(&simple, &from, &to);
-	act(ACTION_MOVE, 1, 3);
+	act_on_messages(ACTION_MOVE);
 	if (target_status != NULL) {
 		will(REMOTE, "STATUS to" STATUS_ITEMS, target_status);
 		will(LOCAL, "STATUS from" STATUS_ITEMS, source_status);
 	}
-	begin();
-	expect_events("over");
+	replay_next_deed("over");
 	assert_pairs(from, MOVED_NONE);
 	assert_pairs(to, "");
 	assert_intents(to, "");
@@ -227,17 +185,17 @@ static void is_left(const char *target_status, const char *source_status)
 
 static void the_target_is_another(void **state)
 {
-	is_left(STATUS_OF("to", 8, 50), STATUS_OF("from", 7, 4));
+	is_left(STATUS_OF("to", 3, 8, 50), STATUS_OF("from", 3, 7, 4));
 }
 
 static void the_target_is_gone(void **state)
 {
-	is_left("NO [NONEXISTENT] where?", STATUS_OF("from", 7, 4));
+	is_left("NO [NONEXISTENT] where?", STATUS_OF("from", 3, 7, 4));
 }
 
 static void the_source_is_another(void **state)
 {
-	is_left(STATUS_OF("to", 7, 50), STATUS_OF("from", 8, 4));
+	is_left(STATUS_OF("to", 3, 7, 50), STATUS_OF("from", 3, 8, 4));
 }
 
 /* Then nobody else can have its name. */
@@ -246,14 +204,13 @@ static void the_source_is_gone(void **state)
 	struct mailbox *from, *to;
 
 	moved_prepare(&simple, &from, &to);
-	act(ACTION_MOVE, 1, 3);
-	will(REMOTE, "STATUS to" STATUS_ITEMS, STATUS_OF("to", 7, 50));
+	act_on_messages(ACTION_MOVE);
+	will(REMOTE, "STATUS to" STATUS_ITEMS, STATUS_OF("to", 3, 7, 50));
 	will(LOCAL, "STATUS from" STATUS_ITEMS, "NO [NONEXISTENT] where?");
 	will(LOCAL, "SELECT to", SELECTED(7, 14, 50, 3));
 	will(LOCAL, IDENTITIES, MESSAGE(11, a, "") MESSAGE(12, b, "") MESSAGE(13, c, "") OK);
 	moved_will(&simple);
-	begin();
-	expect_events("over");
+	replay_next_deed("over");
 	assert_pairs(to, MOVED_ALL);
 }
 
@@ -263,9 +220,8 @@ static void a_mailbox_is_not_known(void **state)
 
 	moved_prepare(&simple, &from, &to);
 	core_forget_mailbox(&core, to);
-	act(ACTION_MOVE, 1, 3);
-	begin();
-	expect_events("over");
+	act_on_messages(ACTION_MOVE);
+	replay_next_deed("over");
 	assert_deeds("");
 	assert_pairs(from, MOVED_NONE);
 }
