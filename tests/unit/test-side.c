@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* core/side.c and subtree.c: what a side knows of its server, how mailboxes are selected, where the
+ * bodies of messages go; and names below another one. */
+#include "tests/unit/engine-fixture.h"
+
+#include "sync/base/limits.h"
+#include "sync/base/spool.h"
+#include "sync/core/subtree.h"
+
+static void what_it_offers(void **state)
+{
+	capabilities[REMOTE] = "NOTIFY APPENDLIMIT=5000";
+	assert_false(side_has(&core.remote, "QRESYNC")); /* before there is a connection */
+	connect_sides();
+	assert_true(side_has(&core.remote, "qresync"));
+	assert_true(side_can_notify(&core.remote));
+	core.remote.overflowed = true;
+	assert_false(side_can_notify(&core.remote));
+	assert_true(side_append_limit(&core.remote) == 5000);
+	assert_true(side_append_limit(&core.local) == UINT64_MAX);
+}
+
+/* All its time for a server that is silent for once, and now and then for one that is silent. */
+static void patience(void **state)
+{
+	static const unsigned seconds[] = {LIMIT_SILENCE_SECONDS, LIMIT_SILENCE_SECONDS, 30, 30, 30,
+		LIMIT_SILENCE_SECONDS, 30, 30, 30, LIMIT_SILENCE_SECONDS};
+
+	for (unsigned i = 0; i < ARRAY_LEN(seconds); i++) {
+		core.remote.silences = i;
+		assert_int_equal(side_patience(&core.remote), seconds[i]);
+	}
+}
+
+static void lost(void **state)
+{
+	connect_sides();
+	will(REMOTE, "SELECT box", HANG_UP);
+	side_select(&core.remote, &barrier, &core.remote.idle_view, "box");
+	RUN_UNTIL(barrier.waiting == 0);
+	expect_events("accused:0:remote lost:remote");
+	assert_false(core.remote.ready);
+	assert_true(core.local.ready);
+}
+
+/* A mailbox that is selected is not selected again; another one is left before. */
+static void selecting(void **state)
+{
+	struct side_view one = {0}, two = {0};
+
+	connect_sides();
+	side_unselect(&core.remote, &barrier); /* nothing is selected */
+	assert_int_equal(barrier.waiting, 0);
+	will(REMOTE, "SELECT one", SELECTED(7, 5, 9, 3));
+	side_select(&core.remote, &barrier, &one, "one");
+	side_select(&core.remote, &barrier, &one, "one");
+	RUN_UNTIL(barrier.waiting == 0);
+	assert_int_equal(one.view.uidnext, 5);
+	assert_int_equal(one.view.highestmodseq, 9);
+	will(REMOTE, "UNSELECT", OK);
+	will(REMOTE, "SELECT \"the other\"", "NO no such mailbox");
+	side_select(&core.remote, &barrier, &two, "the other");
+	RUN_UNTIL(barrier.waiting == 0);
+	assert_true(barrier.refused);
+	will(REMOTE, "SELECT one", SELECTED(7, 6, 9, 3));
+	side_select(&core.remote, &barrier, &one, "one");
+	RUN_UNTIL(barrier.waiting == 0);
+	assert_int_equal(one.view.uidnext, 6);
+	side_forget_view(&core.remote, &one);
+	side_forget_view(&core.remote, &two);
+	view_done(&one.view);
+	view_done(&two.view);
+}
+
+/* What nobody had asked for. */
+static void told(void **state)
+{
+	connect_sides();
+	will(REMOTE, "SELECT box",
+		UNTAGGED("STATUS other (UIDNEXT 5)") UNTAGGED("LIST () \"/\" new")
+			SELECTED(7, 5, 9, 3));
+	side_select(&core.remote, &barrier, &core.remote.idle_view, "box");
+	RUN_UNTIL(barrier.waiting == 0);
+	expect_events("told:remote told:remote");
+}
+
+static void names(void **state)
+{
+	_cleanup_free_ char *levels = side_wire_name(&core.local, "a\0b", 3), *flat = NULL;
+	struct mailbox_name name;
+
+	assert_string_equal(levels, "a/b");
+	core.remote.delimiter = '\0';
+	core.remote.reference = "mine.";
+	assert_null(side_wire_name(&core.remote, "a\0b", 3));
+	flat = side_wire_name(&core.remote, "a", 1);
+	assert_string_equal(flat, "mine.a");
+	assert_false(side_read_name(&core.remote, (struct slice){"theirs", 6}, &name));
+	assert_true(side_read_name(&core.remote, (struct slice){"mine.b", 6}, &name));
+	assert_true(mailbox_name_equal(name.data, name.len, "b", 1));
+	free(name.data);
+}
+
+/* Once for each mailbox and side. */
+static void dropped_flags(void **state)
+{
+	struct mailbox *box = add_mailbox("box");
+	const struct flags *flags = flags_intern(core.flags, &(struct slice){"odd", 3}, 1);
+
+	side_warn_dropped(&core.remote, box, flags);
+	assert_true(said("remote(box): WARNING: the server cannot store these flags: odd"));
+	free(log_text);
+	log_text = xstrdup("");
+	side_warn_dropped(&core.remote, box, flags);
+	assert_string_equal(log_text, "");
+	side_warn_dropped(&core.local, box, flags);
+	assert_true(said("local(box)"));
+}
+
+/* --- Bodies --- */
+
+static struct spool *spool;
+static uint32_t begun;
+static bool ended;
+
+static struct spool *on_begun(struct side_view *view, uint32_t uid, uint64_t size)
+{
+	begun = uid;
+	assert_int_equal(size, 6);
+	return uid == 5 ? spool : NULL;
+}
+
+static void on_ended(struct side_view *view, struct spool *own)
+{
+	assert_ptr_equal(own, begun == 5 ? spool : NULL);
+	ended = true;
+}
+
+static void bodies(void **state)
+{
+	struct side_view view = {.body_begun = on_begun, .body_ended = on_ended};
+	char text[8] = "";
+
+	connect_sides();
+	begun = 0;
+	ended = false;
+	spool = spool_new(6);
+	will(REMOTE, "SELECT box", SELECTED(7, 5, 9, 3));
+	side_select(&core.remote, &barrier, &view, "box");
+	RUN_UNTIL(barrier.waiting == 0);
+	will(REMOTE, "UNSELECT",
+		"* 1 FETCH (UID 5 BODY[] {6}\n|text\n|)\n"
+		"* 2 FETCH (UID 6 BODY[] {6}\n|more\n|)\n" OK);
+	side_unselect(&core.remote, &barrier);
+	RUN_UNTIL(barrier.waiting == 0);
+	assert_int_equal(begun, 6);
+	assert_true(ended);
+	assert_int_equal(spool_read(spool, 0, text, sizeof(text)), 6);
+	assert_string_equal(text, "text\r\n");
+	side_forget_view(&core.remote, &view);
+	view_done(&view.view);
+	spool = spool_free(spool);
+}
+
+/* --- subtree.c --- */
+
+static void below(void **state)
+{
+	struct mailbox_name a = name_of("a"), b = name_of("b/c"), inbox = name_of("INBOX");
+	struct buf name;
+
+	assert_true(subtree_has(&a, "a", 1));
+	assert_true(subtree_has(&a, "a\0x", 3));
+	assert_false(subtree_has(&a, "ab", 2));
+	assert_false(subtree_has(&a, "b", 1));
+	assert_true(subtree_has(&inbox, "INBOX", 5));
+	assert_false(subtree_has(&inbox, "INBOX\0x", 7)); /* they stay where they are */
+	assert_false(subtree_renamed(&a, &b, "ab", 2, &name));
+	assert_true(subtree_renamed(&a, &b, "a\0x", 3, &name));
+	assert_int_equal(buf_len(&name), 5);
+	assert_memory_equal(buf_data(&name), "b\0c\0x", 5);
+	buf_done(&name);
+	assert_false(subtree_is_known(&core, &a));
+	(void)add_mailbox("a/x");
+	assert_true(subtree_is_known(&core, &a));
+	free(a.data);
+	free(b.data);
+	free(inbox.data);
+}
+
+/* To a place below itself: the longest names first. */
+static void renamed_below_itself(void **state)
+{
+	struct mailbox_name a = name_of("a"), below_a = name_of("a/b"), taken = name_of("c");
+	struct mailbox *top = add_mailbox("a"), *child = add_mailbox("a/b");
+	struct buf name;
+
+	assert_int_equal(subtree_rename_rows(&core, &a, &below_a, &name), 2);
+	assert_ptr_equal(find_mailbox("a/b"), child); /* in memory, not yet */
+	subtree_rename_known(&core, &a, &below_a);
+	assert_ptr_equal(find_mailbox("a/b"), top);
+	assert_ptr_equal(find_mailbox("a/b/b"), child);
+	assert_string_equal(child->display, "a/b/b");
+	(void)add_mailbox("c/b");
+	assert_int_equal(db_begin(core.db), 0);
+	assert_int_equal(subtree_rename_rows(&core, &below_a, &taken, &name), -EEXIST);
+	assert_int_equal(buf_len(&name), 3);
+	assert_memory_equal(buf_data(&name), "c\0b", 3);
+	buf_done(&name);
+	db_rollback(core.db);
+	free(a.data);
+	free(below_a.data);
+	free(taken.data);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(what_it_offers),
+		BOTH(patience),
+		BOTH(lost),
+		BOTH(selecting),
+		BOTH(told),
+		BOTH(names),
+		BOTH(dropped_flags),
+		BOTH(bodies),
+		BOTH(below),
+		BOTH(renamed_below_itself),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
