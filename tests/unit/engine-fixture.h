@@ -244,11 +244,17 @@ static inline void on_may_say(struct ev_loop *ev, ev_idle *watcher, int revents)
 	if (buf_len(&server->out) > 0)
 		return;
 	ev_idle_stop(ev, watcher);
-	if (!server->hangs_up)
+	if (!server->hangs_up || server->fd < 0)
 		return;
 	ev_io_stop(ev, &server->reads);
 	(void)close(server->fd);
 	server->fd = -1;
+}
+
+/* What was just noted is looked at now, and not when the next event comes. */
+static inline void look_now(void)
+{
+	ev_idle_start(loop.ev, &servers[LOCAL].writes);
 }
 
 static inline void on_called(struct ev_loop *ev, ev_io *watcher, int revents)
@@ -397,6 +403,7 @@ static inline bool said(const char *words)
 static inline enum step on_turn(struct task *task_)
 {
 	turns_taken++;
+	look_now();
 	return STEP_WAIT;
 }
 
@@ -415,6 +422,7 @@ static inline void on_run_over(struct run *run, enum run_end end, const char *re
 		: end == RUN_LOST		       ? "cut"
 						       : "done",
 		run->mailbox->display);
+	look_now();
 }
 
 static inline struct run *begin_run(struct mailbox *mailbox)

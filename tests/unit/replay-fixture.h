@@ -28,6 +28,7 @@ static inline void on_over(struct core *core_, struct deed *deed, enum replay_en
 	if (end == REPLAY_DONE)
 		journal_settle(&journal, deed);
 	replay = NULL;
+	look_now();
 }
 
 /* A client of the local store has done it. */

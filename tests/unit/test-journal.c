@@ -180,11 +180,11 @@ static void what_is_held(void **state)
 static void patience(void **state)
 {
 	announce_as(1, ACTION_DELETE, "a", NULL);
-	pass_seconds(29);
+	pass_seconds(20);
 	run_ready();
 	assert_int_equal(journal_hold(&journal, a), HOLD_ANNOUNCED);
 	turns_taken = 0;
-	pass_seconds(2);
+	pass_seconds(11);
 	RUN_UNTIL(turns_taken > 0);
 	assert_int_equal(journal_hold(&journal, a), HOLD_NONE);
 	assert_false(journal_holds_tree(&journal));

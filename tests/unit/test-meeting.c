@@ -124,11 +124,10 @@ static void patience(void **state)
 	meeting_expect(taker);
 	lose(loser, 1, 1);
 	meeting_attend(loser);
-	pass_seconds(1);
 	run_ready();
 	meeting_look(&runs.meeting);
 	assert_int_equal(loser->attendance.state, ATTENDANCE_WAITING);
-	pass_seconds(2);
+	pass_seconds(3);
 	RUN_UNTIL(loser->attendance.state == ATTENDANCE_OVER);
 }
 
