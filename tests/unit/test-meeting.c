@@ -3,7 +3,10 @@
  * to another. */
 #include "tests/unit/engine-fixture.h"
 
-#include "sync/run/run-private.h"
+#include "sync/carry/meeting.h"
+#include "sync/carry/moved.h"
+#include "sync/pass/pass-private.h"
+#include "sync/pass/pass.h"
 
 static struct mailbox *from, *to;
 static struct run *loser, *taker;
@@ -16,9 +19,9 @@ static int begin(void **state)
 	to = add_mailbox("to");
 	loser = still_run(from);
 	taker = still_run(to);
-	loser->local.snapshot = taker->local.snapshot = from->local.base;
-	loser->remote.snapshot = taker->remote.snapshot = from->remote.base;
-	loser->first = taker->first = false;
+	loser->local.told.snapshot = taker->local.told.snapshot = from->local.base;
+	loser->remote.told.snapshot = taker->remote.told.snapshot = from->remote.base;
+	loser->pass.first = taker->pass.first = false;
 	return r;
 }
 
@@ -32,27 +35,27 @@ static int end(void **state)
 /* OPEN has told that these are gone from the local side … */
 static void lose(struct run *run, uint32_t first, uint32_t last)
 {
-	(void)seqset_add_range(&run->local.gone, first, last);
+	(void)seqset_add_range(&run->local.losses.gone, first, last);
 	meeting_expect(run);
 }
 
 /* … and this is new there. */
 static void gain(struct run *run, uint32_t uid, const char *id)
 {
-	struct items *items = &run->local.items;
+	struct items *items = &run->local.arrivals.items;
 
 	items->list = xreallocarray(items->list, items->count + 1, sizeof(*items->list));
 	items->size = items->count + 1;
 	items->list[items->count++] = (struct item){
 		.uid = uid, .identity = identity_of(id), .flags = flags_empty(core.flags)};
-	run->local.exists = 1;
-	run->local.snapshot.uidnext = uid + 1;
+	run->local.told.exists = 1;
+	run->local.told.snapshot.uidnext = uid + 1;
 }
 
 /* The pair of what is gone. */
 static void offer(struct run *run, uint32_t uid, const char *id)
 {
-	struct offers *offers = &run->local.offers;
+	struct offers *offers = &run->local.moves.offers;
 
 	offers->list = xreallocarray(offers->list, offers->count + 1, sizeof(*offers->list));
 	offers->list[offers->count++] = (struct offer){.uid = uid,
@@ -87,11 +90,11 @@ static void they_meet(void **state)
 	assert_int_equal(loser->attendance.state, ATTENDANCE_ASKED); /* until all have heard */
 	meeting_asked(taker);
 	assert_int_equal(taker->attendance.state, ATTENDANCE_MOVING);
-	assert_int_equal(taker->local.takes.count, 1);
-	assert_ptr_equal(taker->local.takes.list[0].from, loser);
-	assert_int_equal(taker->local.takes.list[0].offer.other_uid, 101);
-	assert_int_equal(taker->local.takes.list[0].item.uid, 60);
-	assert_int_equal(loser->local.takes.count, 0);
+	assert_int_equal(taker->local.moves.takes.count, 1);
+	assert_ptr_equal(taker->local.moves.takes.list[0].from, loser);
+	assert_int_equal(taker->local.moves.takes.list[0].offer.other_uid, 101);
+	assert_int_equal(taker->local.moves.takes.list[0].item.uid, 60);
+	assert_int_equal(loser->local.moves.takes.count, 0);
 	assert_int_equal(loser->attendance.takers, 1);
 	/* What is left is for each to decide, once nothing is taken any more. */
 	meeting_moved(loser);
@@ -110,10 +113,10 @@ static void not_the_same(void **state)
 	meeting_attend(taker);
 	offer(loser, 1, "other");
 	offer(loser, 2, "a");
-	loser->local.offers.list[1].identified = false; /* nothing was told of it */
+	loser->local.moves.offers.list[1].identified = false; /* nothing was told of it */
 	meeting_asked(loser);
 	meeting_asked(taker);
-	assert_int_equal(taker->local.takes.count, 0);
+	assert_int_equal(taker->local.moves.takes.count, 0);
 	assert_int_equal(loser->attendance.takers, 0);
 }
 
@@ -136,7 +139,7 @@ static void of_the_other_side(void **state)
 {
 	gain(taker, 60, "a");
 	meeting_expect(taker);
-	(void)seqset_add(&loser->remote.gone, 101);
+	(void)seqset_add(&loser->remote.losses.gone, 101);
 	meeting_expect(loser);
 	meeting_attend(loser);
 	assert_int_equal(loser->attendance.state, ATTENDANCE_OVER);
@@ -147,7 +150,7 @@ static void a_moment(void **state)
 {
 	options.stay = true;
 	core.remote.notified = true;
-	(void)seqset_add(&loser->remote.gone, 101);
+	(void)seqset_add(&loser->remote.losses.gone, 101);
 	meeting_expect(loser);
 	meeting_expect(taker);
 	meeting_attend(loser);
@@ -167,7 +170,7 @@ static void one_ends(void **state)
 	meeting_asked(loser);
 	meeting_asked(taker);
 	meeting_leave(loser);
-	assert_null(taker->local.takes.list[0].from); /* it is copied */
+	assert_null(taker->local.moves.takes.list[0].from); /* it is copied */
 	assert_false(run_moved_send(taker));
 	meeting_moved(taker);
 	assert_int_equal(taker->attendance.state, ATTENDANCE_OVER);
@@ -189,7 +192,7 @@ static void one_ends_early(void **state)
 
 static void a_repair(void **state)
 {
-	loser->repair = loser->first = true;
+	loser->repair = loser->pass.first = true;
 	lose(loser, 1, 1);
 	assert_int_equal(loser->attendance.state, ATTENDANCE_OVER);
 }
@@ -204,7 +207,7 @@ static void a_batch(void **state)
 	assert_int_equal(meeting_batch(taker, true), COPY_BATCH);
 	/* It has not been heard of yet, and may have lost some. */
 	loser->attendance.state = ATTENDANCE_AWAY;
-	loser->first = true;
+	loser->pass.first = true;
 	from->local.seen.highestmodseq = 60;
 	assert_int_equal(meeting_batch(taker, false), 0);
 	assert_true(taker->attendance.wants_losses);

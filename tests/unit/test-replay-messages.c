@@ -74,11 +74,10 @@ static void emailids_go_along(void **state)
 
 	moved_prepare(&simple, &from, &to);
 	assert_int_equal(emails_insert(core.db, from->idx, 102, &email), 0);
-	act(ACTION_MOVE, 1, 3);
+	act_on_messages(ACTION_MOVE);
 	will_ask_first();
 	moved_will(&simple);
-	begin();
-	expect_events("over");
+	replay_next_deed("over");
 	assert_pairs(to, MOVED_ALL);
 	assert_int_equal(emails_find(core.db, to->idx, 62, &email), 0);
 	assert_string_equal(email.id, "M6d99ac");

@@ -3,7 +3,10 @@
  * store; and echo.c: what this program has expunged is no reason to expunge its pair. */
 #include "tests/unit/engine-fixture.h"
 
-#include "sync/run/run-private.h"
+#include "sync/carry/meeting.h"
+#include "sync/carry/moved.h"
+#include "sync/pass/pass-private.h"
+#include "sync/pass/pass.h"
 #include "sync/state/emails.h"
 
 static struct mailbox *from, *box;
@@ -23,15 +26,15 @@ static void begin(void)
 	assert_int_equal(emails_insert(core.db, from->idx, 101, &email_a), 0);
 	assert_int_equal(emails_insert(core.db, from->idx, 102, &email_b), 0);
 	run = still_run(box);
-	run->local.snapshot = box->local.base;
-	run->remote.snapshot = box->remote.base;
-	run->remote.items.list = xcalloc(2, sizeof(struct item));
-	run->remote.items.count = run->remote.items.size = 2;
-	run->remote.items.list[0] = (struct item){.uid = 60,
+	run->local.told.snapshot = box->local.base;
+	run->remote.told.snapshot = box->remote.base;
+	run->remote.arrivals.items.list = xcalloc(2, sizeof(struct item));
+	run->remote.arrivals.items.count = run->remote.arrivals.items.size = 2;
+	run->remote.arrivals.items.list[0] = (struct item){.uid = 60,
 		.identity = identity_of("a"),
 		.email = email_a,
 		.flags = flags_empty(core.flags)};
-	run->remote.items.list[1] = (struct item){.uid = 61,
+	run->remote.arrivals.items.list[1] = (struct item){.uid = 61,
 		.identity = identity_of("b"),
 		.email = email_b,
 		.flags = flags_empty(core.flags)};
@@ -68,7 +71,7 @@ static void copied(void **state)
 	assert_intents(box, "");
 	assert_false(run_moved_send(run));
 	run_moved_done(run);
-	assert_int_equal(run->remote.items.count, 0);
+	assert_int_equal(run->remote.arrivals.items.count, 0);
 	end_run(run);
 }
 
@@ -77,10 +80,10 @@ static void not_the_same(void **state)
 {
 	begin();
 	ask(7, MESSAGE(1, other, "") OK);
-	assert_int_equal(run->remote.takes.count, 0);
+	assert_int_equal(run->remote.moves.takes.count, 0);
 	assert_false(run_moved_send(run));
 	run_moved_done(run);
-	assert_int_equal(run->remote.items.count, 2);
+	assert_int_equal(run->remote.arrivals.items.count, 2);
 	end_run(run);
 }
 
@@ -88,7 +91,7 @@ static void another_uidvalidity(void **state)
 {
 	begin();
 	ask(8, MESSAGE(1, a, "") MESSAGE(2, b, "") OK);
-	assert_int_equal(run->remote.takes.count, 0);
+	assert_int_equal(run->remote.moves.takes.count, 0);
 	end_run(run);
 }
 
@@ -96,13 +99,13 @@ static void another_uidvalidity(void **state)
 static void twice(void **state)
 {
 	begin();
-	run->remote.items.list[1].email = email_a;
+	run->remote.arrivals.items.list[1].email = email_a;
 	will(LOCAL, "SELECT from", SELECTED(7, 50, 50, 3));
 	will(LOCAL, "UID FETCH 1 (UID FLAGS *)", MESSAGE(1, a, "") OK);
 	assert_true(run_copied_ask(run));
 	run_answered(run);
 	run_copied_asked(run);
-	assert_int_equal(run->remote.takes.count, 1);
+	assert_int_equal(run->remote.moves.takes.count, 1);
 	end_run(run);
 }
 
@@ -111,16 +114,16 @@ static void nothing_to_ask(void **state)
 	const struct client_action action = {.kind = ACTION_DELETE, .mailbox = "from"};
 
 	begin();
-	run->remote.items.list[0].email = run->remote.items.list[1].email =
+	run->remote.arrivals.items.list[0].email = run->remote.arrivals.items.list[1].email =
 		(struct email){.id = "unknown"};
 	assert_false(run_copied_ask(run));
-	run->sought = false;
-	run->remote.items.list[0].email = email_a;
+	run->pass.sought = false;
+	run->remote.arrivals.items.list[0].email = email_a;
 	journal.receiver.announce(&journal.receiver, 1, &action); /* a client is at it */
 	assert_false(run_copied_ask(run));
-	assert_int_equal(run->remote.takes.count, 0);
+	assert_int_equal(run->remote.moves.takes.count, 0);
 	from->listed = false;
-	run->sought = false;
+	run->pass.sought = false;
 	assert_false(run_copied_ask(run));
 	end_run(run);
 }
@@ -136,9 +139,9 @@ static void refused(void **state)
 	run_moved_sent(run);
 	assert_pairs(box, "");
 	assert_intents(box, ""); /* nothing was copied */
-	assert_true(run->remote.move_refused);
+	assert_true(run->remote.moves.refused);
 	run_moved_done(run);
-	assert_int_equal(run->remote.items.count, 2);
+	assert_int_equal(run->remote.arrivals.items.count, 2);
 	expect_no_events();
 	end_run(run);
 }
@@ -157,8 +160,8 @@ static void begin_echoes(void)
 	connect_sides();
 	box = add_mailbox("box");
 	run = still_run(box);
-	run->local.snapshot = box->local.base;
-	run->remote.snapshot = box->remote.base;
+	run->local.told.snapshot = box->local.base;
+	run->remote.told.snapshot = box->remote.base;
 }
 
 /* The pair is out of the database, and is looked for once more. */
@@ -175,8 +178,8 @@ static void it_is_gone(void **state)
 	assert_true(run_echoes_any(run));
 	assert_int_equal(run_echoes_write(run), 0);
 	assert_echoes(box, "");
-	assert_int_equal(run->local.snapshot.uidnext, 50);
-	assert_false(run->again);
+	assert_int_equal(run->local.told.snapshot.uidnext, 50);
+	assert_false(run->pass.again);
 	end_run(run);
 }
 
@@ -190,8 +193,8 @@ static void it_is_there_after_all(void **state)
 	run_echoes_ask(&run->local);
 	run_answered(run);
 	run_echoes_judge(run);
-	assert_int_equal(run->local.snapshot.uidnext, 10); /* it is new again */
-	assert_true(run->again);
+	assert_int_equal(run->local.told.snapshot.uidnext, 10); /* it is new again */
+	assert_true(run->pass.again);
 	assert_true(
 		said("local(box): WARNING: the server had reported 1 message(s) as gone that are "
 		     "there after all: they are copied again"));
@@ -213,12 +216,13 @@ static void still_a_pair(void **state)
 	run_echoes_load(run);
 	run_echoes_ask(&run->local); /* nothing: they are a pair */
 	assert_int_equal(run->barrier.waiting, 0);
-	(void)seqset_add_range(&run->remote.gone, 20, 21);
-	(void)seqset_add(&run->local.gone, 11);
+	(void)seqset_add_range(&run->remote.losses.gone, 20, 21);
+	(void)seqset_add(&run->local.losses.gone, 11);
 	run_echoes_judge(run);
-	assert_false(seqset_contains(&run->remote.gone, 20));
-	assert_true(seqset_contains(&run->remote.gone, 21)); /* both are gone: that is over */
-	assert_int_equal(run->local.snapshot.uidnext, 10);
+	assert_false(seqset_contains(&run->remote.losses.gone, 20));
+	assert_true(
+		seqset_contains(&run->remote.losses.gone, 21)); /* both are gone: that is over */
+	assert_int_equal(run->local.told.snapshot.uidnext, 10);
 	assert_int_equal(run_echoes_write(run), 0);
 	assert_pairs(box, "11=21 12=22");
 	assert_echoes(box, "remote 21=11 remote 22=12");
@@ -232,11 +236,11 @@ static void by_a_client_too(void **state)
 	add_pair(box, 10, 20);
 	note_echo(false, 10, 20);
 	run_echoes_load(run);
-	(void)seqset_add(&run->local.gone, 10);
-	(void)seqset_add(&run->removed, 10);
+	(void)seqset_add(&run->local.losses.gone, 10);
+	(void)seqset_add(&run->removals.uids, 10);
 	run_echoes_judge(run);
-	assert_true(seqset_contains(&run->local.gone, 10));
-	assert_int_equal(run->remote.snapshot.uidnext, 50);
+	assert_true(seqset_contains(&run->local.losses.gone, 10));
+	assert_int_equal(run->remote.told.snapshot.uidnext, 50);
 	end_run(run);
 }
 

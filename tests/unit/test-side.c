@@ -9,6 +9,8 @@
 
 static void what_it_offers(void **state)
 {
+	struct mailbox *mailbox;
+
 	capabilities[REMOTE] = "NOTIFY APPENDLIMIT=5000";
 	assert_false(side_has(&core.remote, "QRESYNC")); /* before there is a connection */
 	connect_sides();
@@ -16,8 +18,13 @@ static void what_it_offers(void **state)
 	assert_true(side_can_notify(&core.remote));
 	core.remote.overflowed = true;
 	assert_false(side_can_notify(&core.remote));
-	assert_true(side_append_limit(&core.remote) == 5000);
-	assert_true(side_append_limit(&core.local) == UINT64_MAX);
+	mailbox = add_mailbox("box");
+	mailbox->local.append_limit = 700; /* as its list says: the server has none for all */
+	mailbox->remote.append_limit = 600;
+	assert_true(side_append_limit(&core.remote, mailbox) == 5000);
+	assert_true(side_append_limit(&core.local, mailbox) == 700);
+	mailbox->local.append_limit = 0;
+	assert_true(side_append_limit(&core.local, mailbox) == UINT64_MAX);
 }
 
 /* All its time for a server that is silent for once, and now and then for one that is silent. */
