@@ -18,14 +18,14 @@ void run_fail_renewed(struct run_side *side);
 /* renew.c */
 /* Lists both sides (run_adopt_refine() goes on); submits requests or none. */
 void run_renew_list(struct run *run);
-/* Pairs them anew: the run begins again.  Or it is over, with a deed noted (run->straddled), or
+/* Pairs them anew: the run begins again.  Or it is over, with a deed noted (RUN_AFTER_CLIENTS), or
  * failed: false. */
 bool run_renew_pair(struct run *run);
 
 /* settle.c */
 /* Looks for messages in doubt; false if there are none. */
 bool run_settle_look(struct run *run);
-/* Evaluates a look; true when another one is due after a pause (run->pause is started then). */
+/* Evaluates a look; true when another one is due after a pause (settling.pause is started then). */
 bool run_settle_looked(struct run *run);
 /* Up to where the flags of pairs are known, from the database. */
 void run_settled_load(struct run *run);

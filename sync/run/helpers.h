@@ -57,7 +57,7 @@ void run_fetch(struct run_side *side, struct barrier *barrier, const struct seqs
 void run_read(struct run_side *side, struct barrier *barrier, const struct seqset *set,
 	const char *items, bool (*untagged)(struct command *, struct response *));
 /* The same, but a refusal that may be about single messages is none: what was not answered for goes
- * to side->untold. */
+ * to arrivals.untold. */
 void run_read_new(struct run_side *side, const struct seqset *set, const char *items,
 	bool (*untagged)(struct command *, struct response *));
 /* The same as run_read() where nothing hangs on the answer. */
