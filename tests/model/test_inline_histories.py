@@ -71,6 +71,10 @@ class Bounds:
         if len(sides) == 2:
             most += min(self.removed["local"][digest] + self.removed["remote"][digest],
                         self.moved["local"][digest] + self.moved["remote"][digest])
+            # What is moved on the one side while it is in doubt whether it has arrived there is
+            # copied anew to where it should be.
+            most += sum(min(self.made[side][digest], self.moved[other][digest])
+                        for side, other in (("local", "remote"), ("remote", "local")))
             # What came into a mailbox on both sides is one message.
             least = min(least, max(1, least - min(
                 self.made[side][digest] + self.moved[side][digest] for side in sides)))
