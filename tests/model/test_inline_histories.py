@@ -433,6 +433,11 @@ class History:
                               r"it is meant to be gone, run `([^`]*)`", mailbox["reason"] or "")
             if meant and tuple(mailbox["name"].split("/")) not in conflicts:
                 command = meant[1]
+            # Of one in whose place Dovecot leaves a folder, since it had mailboxes below it once, nobody
+            # is told that it was deleted: it has disappeared.
+            if mailbox["state"] == "missing" and tuple(mailbox["name"].split("/")) in (
+                    self.shaken - conflicts):
+                command = f"interimap --delete {shlex.quote(mailbox['name'])}"
             if command:
                 self.log.append(command)
                 result = one.run(*shlex.split(command)[1:])
