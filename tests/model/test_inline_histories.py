@@ -435,8 +435,8 @@ class History:
                 command = meant[1]
             # Of one in whose place Dovecot leaves a folder, since it had mailboxes below it once, nobody
             # is told that it was deleted: it has disappeared.
-            if mailbox["state"] == "missing" and tuple(mailbox["name"].split("/")) in (
-                    self.shaken - conflicts):
+            if self.bounds.deleted_a_mailbox["remote"] and mailbox["state"] == "missing" and tuple(
+                    mailbox["name"].split("/")) in self.shaken - conflicts:
                 command = f"interimap --delete {shlex.quote(mailbox['name'])}"
             if command:
                 self.log.append(command)
