@@ -294,7 +294,7 @@ static void reserved(void **state)
 
 static void of_other_accounts(void **state)
 {
-	static const char *const foreign[] = {"work/", "mine/lists/", NULL};
+	static const char *const foreign[] = {"jobs/", "mine/lists/", NULL};
 
 	options.foreign = foreign;
 	account.local.list_reference = core.local.reference = "mine/";
@@ -302,14 +302,14 @@ static void of_other_accounts(void **state)
 	will(LOCAL, "LIST mine/ \"\"", UNTAGGED("LIST (\\Noselect) \"/\" mine/") OK);
 	will(LOCAL, "LIST mine/ (*) RETURN *", LISTED("mine/a", "") LISTED("mine/lists/b", "") OK);
 	will(REMOTE, LIST_DELIMITER, UNTAGGED("LIST (\\Noselect) \"/\" \"\"") OK);
-	will(REMOTE, LIST_PATTERNS("*"), LISTED("lists/c", "") LISTED("work/d", "") OK);
+	will(REMOTE, LIST_PATTERNS("*"), LISTED("lists/c", "") LISTED("jobs/d", "") OK);
 	tree_list(&tree, &core.local);
 	tree_list(&tree, &core.remote);
 	RUN_UNTIL(barrier.waiting == 0);
 	will(REMOTE, "CREATE a", OK);
-	will(LOCAL, "CREATE mine/work/d", OK);
+	will(LOCAL, "CREATE mine/jobs/d", OK);
 	assert_true(reconcile());
-	assert_mailboxes("a- work/d-");
+	assert_mailboxes("a- jobs/d-");
 }
 
 /* --- What is asked --- */
