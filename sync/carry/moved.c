@@ -76,19 +76,13 @@ static void add_offer(struct run_side *side, const struct uid_pair *pair)
 static bool find_offers(struct run_side *side)
 {
 	struct offers *offers = &side->moves.offers;
+	_cleanup_free_ struct uid_pair *pairs = NULL;
+	size_t count = 0;
 
-	for (size_t i = 0; i < side->losses.gone.count; i++) {
-		_cleanup_free_ struct uid_pair *pairs = NULL;
-		size_t count = 0;
-
-		if (run_database_failed(side->run,
-			    mapping_in_range(side->run->core->db, side->run->mailbox->idx,
-				    side->side->remote, side->losses.gone.ranges[i].first,
-				    side->losses.gone.ranges[i].last, &pairs, &count)))
-			return false;
-		for (size_t j = 0; j < count; j++)
-			add_offer(side, &pairs[j]);
-	}
+	if (!run_pairs_of(side, &side->losses.gone, &pairs, &count))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		add_offer(side, &pairs[i]);
 	for (size_t i = 0; i < offers->count && side->side->remote; i++)
 		if (run_database_failed(
 			    side->run, emails_find(side->run->core->db, side->run->mailbox->idx,
@@ -449,19 +443,10 @@ void run_moved_done(struct run *run)
 
 static bool any_mapped(struct run_side *side)
 {
-	bool any = false;
+	_cleanup_free_ struct uid_pair *pairs = NULL;
+	size_t count = 0;
 
-	for (size_t i = 0; i < side->losses.gone.count && !any; i++) {
-		_cleanup_free_ struct uid_pair *pairs = NULL;
-		size_t count = 0;
-
-		any = !run_database_failed(side->run,
-			      mapping_in_range(side->run->core->db, side->run->mailbox->idx,
-				      side->side->remote, side->losses.gone.ranges[i].first,
-				      side->losses.gone.ranges[i].last, &pairs, &count)) &&
-		      count > 0;
-	}
-	return any;
+	return run_pairs_of(side, &side->losses.gone, &pairs, &count) && count > 0;
 }
 
 static void put_off(struct run_side *side)

@@ -10,6 +10,7 @@
 #include "sync/core/copyuid.h"
 #include "sync/core/core.h"
 #include "sync/imap/command.h"
+#include "sync/imap/seqset.h"
 
 bool transfer_moves(const struct transfer *transfer)
 {
@@ -127,20 +128,15 @@ bool transfer_any(const struct transfer *transfer)
 	return false;
 }
 
-void transfer_collect(const struct transfer *transfer, struct seqset *ret_set)
-{
-	seqset_init(ret_set);
-	for (size_t i = 0; i < transfer->count; i++)
-		if (transfer->list[i].state == TRANSFER_WANTED)
-			(void)seqset_add(ret_set, transfer->list[i].uid);
-}
-
 void transfer_put(const struct transfer *transfer, struct command *command, const char *target_wire)
 {
 	struct seqset set;
 	size_t index = 0;
 
-	transfer_collect(transfer, &set);
+	seqset_init(&set);
+	for (size_t i = 0; i < transfer->count; i++)
+		if (transfer->list[i].state == TRANSFER_WANTED)
+			(void)seqset_add(&set, transfer->list[i].uid);
 	command_printf(command, "UID %s ", transfer_moves(transfer) ? "MOVE" : "COPY");
 	command_set(command, &set, &index);
 	command_puts(command, " ");

@@ -17,7 +17,6 @@
 #include <stdint.h>
 
 #include "sync/imap/response.h"
-#include "sync/imap/seqset.h"
 #include "sync/state/emails.h"
 #include "sync/state/intents.h"
 
@@ -74,9 +73,8 @@ bool transfer_moves(const struct transfer *transfer);
 
 /* Within a transaction: the intents.  What is not to be sent becomes LEFT.  0, or -errno. */
 int transfer_intend(struct transfer *transfer);
-/* Whether anything is to be sent; which. */
+/* Whether anything is to be sent. */
 bool transfer_any(const struct transfer *transfer);
-void transfer_collect(const struct transfer *transfer, struct seqset *ret_set);
 /* "UID MOVE 1:3 target"; the source is selected there. */
 void transfer_put(
 	const struct transfer *transfer, struct command *command, const char *target_wire);

@@ -76,10 +76,8 @@ static bool pairs_of_side(struct run_side *side, struct pair_list *pairs)
 {
 	const struct plan_change *changes = side->told.changes.list;
 
-	for (size_t i = 0; i < side->losses.gone.count; i++)
-		if (!add_pairs(side, side->losses.gone.ranges[i].first,
-			    side->losses.gone.ranges[i].last, pairs))
-			return false;
+	if (!run_pairs_of(side, &side->losses.gone, &pairs->list, &pairs->count))
+		return false;
 	for (size_t i = 0; i < side->told.changes.count;) {
 		size_t end = i + 1;
 

@@ -257,19 +257,14 @@ static bool remember_side(struct run_side *side)
 /* What vanished and is mapped: the rest concerns nobody. */
 static bool find_gone(struct run_side *side)
 {
-	for (size_t i = 0; i < side->told.vanished.count; i++) {
-		_cleanup_free_ struct uid_pair *pairs = NULL;
-		size_t count = 0;
+	_cleanup_free_ struct uid_pair *pairs = NULL;
+	size_t count = 0;
 
-		if (run_database_failed(side->run,
-			    mapping_in_range(side->run->core->db, side->run->mailbox->idx,
-				    side->side->remote, side->told.vanished.ranges[i].first,
-				    side->told.vanished.ranges[i].last, &pairs, &count)))
-			return false;
-		for (size_t j = 0; j < count; j++)
-			(void)seqset_add(&side->losses.gone,
-				side->side->remote ? pairs[j].remote : pairs[j].local);
-	}
+	if (!run_pairs_of(side, &side->told.vanished, &pairs, &count))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		(void)seqset_add(
+			&side->losses.gone, side->side->remote ? pairs[i].remote : pairs[i].local);
 	return true;
 }
 

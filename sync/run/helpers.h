@@ -42,6 +42,11 @@ bool run_database_failed(struct run *run, int r);
  * the run ends. */
 bool run_transact(struct run *run, int (*write)(void *context), void *context);
 
+/* The pairs of those of the set that have one are put behind those in the array, as in
+ * mapping_in_range(); false: failed. */
+bool run_pairs_of(
+	struct run_side *side, const struct seqset *uids, struct uid_pair **pairs, size_t *count);
+
 static inline struct mailbox_state *run_base(struct run_side *side)
 {
 	return &mailbox_side(side->run->mailbox, side->side->remote)->base;

@@ -111,3 +111,15 @@ bool run_take_flags(struct run_side *side, struct changes *changes, const struct
 		side->told.overflow = true;
 	return true;
 }
+
+bool run_pairs_of(
+	struct run_side *side, const struct seqset *uids, struct uid_pair **pairs, size_t *count)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < uids->count && r >= 0; i++)
+		r = mapping_in_range(side->run->core->db, side->run->mailbox->idx,
+			side->side->remote, uids->ranges[i].first, uids->ranges[i].last, pairs,
+			count);
+	return !run_database_failed(side->run, r);
+}

@@ -47,15 +47,10 @@ struct tree {
 	struct verification *verification; /* --verify, under way; or NULL */
 };
 
-static inline struct listing *tree_listing(struct tree *tree, const struct side *side)
-{
-	return side->remote ? &tree->remote : &tree->local;
-}
-
 /* What that side's list says. */
 static inline struct listing *side_listing(struct side *side)
 {
-	return tree_listing(side->core->tree, side);
+	return side->remote ? &side->core->tree->remote : &side->core->tree->local;
 }
 
 void tree_init(struct tree *tree, struct core *core, struct barrier *barrier);
