@@ -647,21 +647,29 @@ static inline void assert_pairs(const struct mailbox *mailbox, const char *expec
 	assert_string_equal(text, expected);
 }
 
-/* ">11 <12": messages in doubt, by the UID of the source; ">": on their way to the remote side. */
-static inline void assert_intents(const struct mailbox *mailbox, const char *expected)
+/* ">11 <12": by the UID of the source; ">": on their way to the remote side. */
+static inline void assert_intent_list(
+	const struct intent *intents, size_t count, const char *expected)
 {
-	_cleanup_free_ struct intent *intents = NULL;
 	_cleanup_free_ char *text = NULL;
-	size_t count = 0;
 	struct buf out;
 
-	assert_int_equal(intents_load(core.db, mailbox->idx, &intents, &count), 0);
 	buf_init(&out, 1 << 20);
 	for (size_t i = 0; i < count; i++)
 		(void)buf_printf(&out, "%s%c%u", i > 0 ? " " : "", intents[i].to_remote ? '>' : '<',
 			intents[i].source_uid);
 	text = buf_steal(&out);
 	assert_string_equal(text, expected);
+}
+
+/* Messages in doubt. */
+static inline void assert_intents(const struct mailbox *mailbox, const char *expected)
+{
+	_cleanup_free_ struct intent *intents = NULL;
+	size_t count = 0;
+
+	assert_int_equal(intents_load(core.db, mailbox->idx, &intents, &count), 0);
+	assert_intent_list(intents, count, expected);
 }
 
 /* "local 1=101 remote 102=2": what is being expunged, and its pair. */

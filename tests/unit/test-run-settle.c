@@ -64,17 +64,10 @@ static bool look(const char *said_there)
 static void assert_late(const char *expected)
 {
 	_cleanup_free_ struct intent *intents = NULL;
-	_cleanup_free_ char *text = NULL;
 	size_t count = 0;
-	struct buf out;
 
 	assert_int_equal(late_load(core.db, box->idx, &intents, &count), 0);
-	buf_init(&out, 1 << 20);
-	for (size_t i = 0; i < count; i++)
-		(void)buf_printf(&out, "%s%c%u", i > 0 ? " " : "", intents[i].to_remote ? '>' : '<',
-			intents[i].source_uid);
-	text = buf_steal(&out);
-	assert_string_equal(text, expected);
+	assert_intent_list(intents, count, expected);
 }
 
 static void nothing_in_doubt(void **state)
