@@ -73,12 +73,18 @@ static bool is_connected(const struct engine *engine)
 	       engine->core.local.ready && engine->core.remote.ready;
 }
 
+/* The one under way, or NULL; the rooms below are told whether there is one. */
+static void set_order(struct engine *engine, struct engine_order *order)
+{
+	engine->order = order;
+	engine->core.ordered = order != NULL;
+}
+
 static void begin(struct engine *engine, struct engine_order *order)
 {
 	struct mailbox *mailbox, *next;
 
-	engine->order = order;
-	engine->core.ordered = true;
+	set_order(engine, order);
 	engine->core.asked = order->job;
 	engine->incomplete_before = engine->core.incomplete;
 	engine->core.incomplete = false;
@@ -93,11 +99,11 @@ static void begin(struct engine *engine, struct engine_order *order)
 
 static void end(struct engine *engine, bool complete)
 {
-	struct engine_order *order = take(engine->order);
+	struct engine_order *order = engine->order;
 	struct mailbox *mailbox, *next;
 
+	set_order(engine, NULL);
 	log_remove_tap(&engine->order_tap);
-	engine->core.ordered = false;
 	engine->core.incomplete |= engine->incomplete_before;
 	HASH_ITER (hh, engine->core.mailboxes, mailbox, next)
 		mailbox->ordered = mailbox->deletions_ordered = mailbox->repair = false;
@@ -304,8 +310,7 @@ void engine_orders_drop(struct engine *engine)
 
 	ev_timer_stop(engine->core.loop->ev, &engine->patience);
 	log_remove_tap(&engine->order_tap);
-	engine->order = NULL;
-	engine->core.ordered = false;
+	set_order(engine, NULL);
 	DL_FOREACH_SAFE (engine->orders, order, next)
 		DL_DELETE(engine->orders, order);
 }
