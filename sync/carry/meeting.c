@@ -21,6 +21,11 @@ static const double MOVER_SECONDS = 30;
  * new one that has to be created.  What local clients delete is not kept back. */
 static const double GRACE_SECONDS = 0.3;
 
+/* So many new messages at once were moved, more likely than delivered; and to fetch them all costs
+ * more than to keep them back for PATIENCE_SECONDS, in case the mailbox that lost them is told of
+ * later.  (Dovecot tells of the one that gains first, a busy one up to a second before.) */
+static const size_t MANY_ARRIVALS = 50;
+
 static struct run_side *side_of(struct run *run, bool remote)
 {
 	return remote ? &run->remote : &run->local;
@@ -109,17 +114,29 @@ static bool has_partner(struct run *run, const struct census *census)
 	return has_partner_on(run, census, false) || has_partner_on(run, census, true);
 }
 
+/* Whether a mailbox that is not known of yet may have what this one misses, or miss what this one
+ * has got. */
+static bool awaits_news(struct run *run, bool remote)
+{
+	struct run_side *side = side_of(run, remote);
+
+	if (!run->core->options->stay || !side->side->notified || !remote)
+		return false;
+	if (side->told.loses && is_within(run, GRACE_SECONDS))
+		return true;
+	return side->told.gains && side->arrivals.items.count >= MANY_ARRIVALS && run->pass.first &&
+	       run_base(side)->uidnext > 0 && is_within(run, PATIENCE_SECONDS);
+}
+
 static bool must_wait_on(struct run *run, const struct census *census, bool remote)
 {
 	const struct run_side *side = side_of(run, remote);
-	bool at_rest = run->core->options->stay && side->side->notified && remote;
 
 	if (is_within(run, run->attendance.moved_before ? MOVER_SECONDS : PATIENCE_SECONDS) &&
 		((side->told.loses && census[remote].may_gain > 0) ||
 			(side->told.gains && census[remote].may_lose > 0)))
 		return true;
-	return side->told.loses && at_rest && is_within(run, GRACE_SECONDS) &&
-	       !has_partner(run, census);
+	return awaits_news(run, remote) && !has_partner(run, census);
 }
 
 static bool must_wait(struct run *run, const struct census *census)

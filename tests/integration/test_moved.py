@@ -473,7 +473,7 @@ def test_move_of_5000(make):
         with service.store() as here:
             return counts(here)[0] == {("INBOX",): 0, ("a",): 0, ("b",): 5010}
 
-    print("seconds:", eventually(there, 15))
+    print("seconds:", eventually(there, 60))
     carried = service.settle({"a": [], "b": body("a", 5000) + body("b", 10)})
     print("bytes on the connection:", carried)
     assert carried < 400_000

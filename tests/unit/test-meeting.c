@@ -159,6 +159,57 @@ static void a_moment(void **state)
 	RUN_UNTIL(loser->attendance.state == ATTENDANCE_OVER);
 }
 
+/* One to fifty new messages are mail, as far as is known; more were moved, perhaps, from a mailbox
+ * that is told of next. */
+static void many_arrivals(void **state)
+{
+	struct items *items = &taker->remote.arrivals.items;
+
+	options.stay = true;
+	core.remote.notified = true;
+	taker->pass.first = true;
+	taker->remote.told.exists = 1;
+	taker->remote.told.snapshot.uidnext = 200;
+	items->size = items->count = 49;
+	items->list = xcalloc(100, sizeof(*items->list));
+	meeting_expect(taker);
+	meeting_attend(taker);
+	assert_int_equal(taker->attendance.state, ATTENDANCE_OVER);
+	items->size = items->count = 50;
+	meeting_begin_pass(taker);
+	meeting_expect(taker);
+	meeting_attend(taker);
+	assert_int_equal(taker->attendance.state, ATTENDANCE_WAITING);
+	pass_seconds(1);
+	run_ready();
+	meeting_look(&runs.meeting);
+	assert_int_equal(taker->attendance.state, ATTENDANCE_WAITING);
+	(void)seqset_add_range(&loser->remote.losses.gone, 101, 150);
+	meeting_expect(loser);
+	meeting_attend(loser);
+	assert_int_equal(taker->attendance.state, ATTENDANCE_ASKING);
+	assert_int_equal(loser->attendance.state, ATTENDANCE_ASKING);
+}
+
+/* … and are copied when none is. */
+static void many_arrivals_of_mail(void **state)
+{
+	struct items *items = &taker->remote.arrivals.items;
+
+	options.stay = true;
+	core.remote.notified = true;
+	taker->pass.first = true;
+	taker->remote.told.exists = 1;
+	taker->remote.told.snapshot.uidnext = 200;
+	items->size = items->count = 50;
+	items->list = xcalloc(100, sizeof(*items->list));
+	meeting_expect(taker);
+	meeting_attend(taker);
+	assert_int_equal(taker->attendance.state, ATTENDANCE_WAITING);
+	pass_seconds(3);
+	RUN_UNTIL(taker->attendance.state == ATTENDANCE_OVER);
+}
+
 static void one_ends(void **state)
 {
 	gain(taker, 60, "a");
@@ -228,6 +279,8 @@ int main(void)
 		meeting_test(patience),
 		meeting_test(of_the_other_side),
 		meeting_test(a_moment),
+		meeting_test(many_arrivals),
+		meeting_test(many_arrivals_of_mail),
 		meeting_test(one_ends),
 		meeting_test(one_ends_early),
 		meeting_test(a_repair),
