@@ -11,6 +11,10 @@
 #include "sync/plan/mailboxes.h"
 #include "sync/tree/tree-private.h"
 
+/* When a service looks again after a server refused something: 5, 20 and 80 seconds later. */
+#define REFUSED_LOOKS 3
+#define REFUSED_SECONDS 5
+
 /* The plan's input; what a refused deed of a client holds is left out. */
 static struct plan_listed *plan_input(
 	const struct journal *journal, struct listing *listing, size_t *ret_count)
@@ -108,6 +112,7 @@ static bool on_tree(struct request *request)
 		"the server refused %s (%s): it is tried again next time", text, reason);
 	tree->core->incomplete = true;
 	tree->failed[asked->operation - tree->plan] = true;
+	tree->refused = true;
 	return true;
 }
 
@@ -229,7 +234,7 @@ bool tree_begin(struct tree *tree)
 	absence_wait(tree);
 	if (absence_is_doubtful(tree))
 		return false;
-	tree->created = false;
+	tree->created = tree->refused = false;
 	tree->core->local.believed = tree->core->remote.believed = true;
 	forget_missing(tree);
 	free(tree->failed);
@@ -357,10 +362,21 @@ static int write_plan(void *context)
 	return r < 0 ? r : objectid_remember(tree);
 }
 
+/* What a server refuses may be a matter of the moment: Dovecot 2.4 finds no folder for a new mailbox
+ * while another of its processes makes the one above it. */
+static void look_again(struct tree *tree)
+{
+	if (!tree->refused)
+		tree->refused_looks = 0;
+	else if (tree->core->options->stay && tree->refused_looks < REFUSED_LOOKS)
+		core_look_in(tree->core, REFUSED_SECONDS << 2 * tree->refused_looks++);
+}
+
 bool tree_end(struct tree *tree)
 {
 	struct mailbox *mailbox, *next;
 
+	look_again(tree);
 	/* Of the others, a list of named mailboxes says nothing. */
 	HASH_ITER (hh, tree->core->mailboxes, mailbox, next)
 		mailbox->listed &=

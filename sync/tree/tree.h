@@ -42,6 +42,8 @@ struct tree {
 	size_t plan_count;
 	bool *failed; /* by its index */
 	bool created; /* something was, which may have a subscription from an earlier life */
+	bool refused; /* something was, by a server */
+	unsigned refused_looks; /* so many in a row */
 	bool schema_ready;
 	struct edit edit;
 	struct verification *verification; /* --verify, under way; or NULL */

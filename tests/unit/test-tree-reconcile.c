@@ -46,6 +46,28 @@ static void a_refused_creation(void **state)
 	assert_true(said("remote(a): ERROR: the server refused CREATE (NO: not that name)"));
 }
 
+/* By a service soon, and then less and less often: a server may refuse for a moment only. */
+static void a_refused_creation_in_a_service(void **state)
+{
+	const char *looks[] = {"look:5", "look:20", "look:80", NULL};
+
+	options.stay = true;
+	connect_sides();
+	for (size_t i = 0; i < sizeof(looks) / sizeof(*looks); i++) {
+		look_at(NULL, LISTED("a", ""), "");
+		will(REMOTE, "CREATE a", "NO not found");
+		assert_true(reconcile());
+		if (looks[i] != NULL)
+			expect_events(looks[i]);
+		expect_no_events();
+	}
+	look_at(NULL, LISTED("a", ""), "");
+	will(REMOTE, "CREATE a", OK);
+	assert_true(reconcile());
+	expect_no_events();
+	assert_int_equal(tree.refused_looks, 0);
+}
+
 /* Somebody was faster. */
 static void created_meanwhile(void **state)
 {
@@ -376,6 +398,7 @@ int main(void)
 		BOTH(a_new_mailbox),
 		BOTH(new_at_the_remote),
 		BOTH(a_refused_creation),
+		BOTH(a_refused_creation_in_a_service),
 		BOTH(created_meanwhile),
 		BOTH(a_refused_subscription),
 		BOTH(subscriptions_follow),
