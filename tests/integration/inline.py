@@ -125,6 +125,12 @@ class CountingRelay(CuttingRelay):
         self.passed = {"up": 0, "down": 0}
 
 
+# Dovecot's processes wait for each other's locks for up to three minutes, and two that have each what
+# the other one wants do so until one gives up: many clients that change its mailboxes at once are told
+# "Resource deadlock avoided" where the kernel sees it, and nothing where one of the locks is a file.
+LOCK_PATIENCE = 240
+
+
 def eventually(check, seconds, what="it did not happen"):
     """How long it took until check() was true."""
     begin = time.monotonic()
@@ -202,7 +208,8 @@ class Service:
         words = ["env", f"HOME={self.one.folder}/Mail", "USER=user"]
         if Owner.current().switch:
             words += ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
-        return Imap(command=shlex.join([*words, libexec("imap"), "-c", files[0]]))
+        return Imap(command=shlex.join([*words, libexec("imap"), "-c", files[0]]),
+                    timeout=LOCK_PATIENCE)
 
     def name(self, name):
         """A name as on the remote server."""

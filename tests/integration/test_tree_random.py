@@ -118,7 +118,7 @@ def resolve(service):
 
 
 @pytest.mark.parametrize("clients,names,seconds", [
-    (3, 24, 4),
+    pytest.param(3, 24, 4, marks=pytest.mark.timeout(900)),
     pytest.param(10, 400, 60, marks=[pytest.mark.full, pytest.mark.timeout(1800)]),
 ], ids=["sample", "full"])
 def test_trees_changed_on_both_sides(make, clients, names, seconds):
