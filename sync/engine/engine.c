@@ -244,12 +244,18 @@ static bool replay(struct engine *engine)
 
 static enum step begin_tree(struct engine *engine)
 {
-	if (job_is_edit(&engine->core.asked)) {
+	enum tree_begun begun = TREE_BEGUN;
+
+	if (job_is_edit(&engine->core.asked))
 		edit_begin(&engine->tree);
-	} else if (!tree_begin(&engine->tree)) {
+	else
+		begun = tree_begin(&engine->tree);
+	if (begun == TREE_DOUBTS)
 		network_connect_anew(engine, "several mailboxes are not listed any more");
+	if (begun == TREE_ASKS)
+		engine->phase = ENGINE_CONNECT; /* as for the lists themselves */
+	if (begun != TREE_BEGUN)
 		return STEP_WAIT;
-	}
 	engine->phase = ENGINE_TREE;
 	return engine->barrier.waiting > 0 ? STEP_WAIT : STEP_AGAIN;
 }

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/base/xalloc.h"
 #include "sync/core/subtree.h"
-#include "sync/plan/mailboxes.h"
 #include "sync/tree/tree-private.h"
 
 /* Dovecot collects what it reports with NOTIFY for half a second. */
 static const double ABSENCE_SECONDS = 1;
 
-static bool is_absence(const struct plan_mailbox *operation)
+bool is_absence(const struct plan_mailbox *operation)
 {
 	return operation->action == MAILBOX_MISSING_LOCAL ||
 	       operation->action == MAILBOX_MISSING_REMOTE;
 }
 
-static struct side *side_of_absence(struct tree *tree, const struct plan_mailbox *operation)
+struct side *absence_side(struct tree *tree, const struct plan_mailbox *operation)
 {
 	return operation->action == MAILBOX_MISSING_REMOTE ? &tree->core->remote
 							   : &tree->core->local;
@@ -90,7 +89,7 @@ static bool is_new(struct tree *tree, struct side *side, const struct plan_mailb
 /* The side whose list may be about to be explained; NULL if this is nothing to wait for. */
 static struct side *unsure_side(struct tree *tree, const struct plan_mailbox *operation)
 {
-	struct side *side = side_of_absence(tree, operation);
+	struct side *side = absence_side(tree, operation);
 	struct mailbox *mailbox = NULL;
 
 	if (is_absence(operation) && will_tell(tree, side))
@@ -127,7 +126,7 @@ static bool is_unexplained(struct tree *tree, const struct plan_mailbox *operati
 {
 	const struct mailbox *mailbox;
 
-	if (!is_absence(operation) || !side_of_absence(tree, operation)->believed)
+	if (!is_absence(operation) || !absence_side(tree, operation)->believed)
 		return false;
 	mailbox = core_find_mailbox(tree->core, operation->name, operation->len);
 	return mailbox != NULL && mailbox->listed && !mailbox->missing_said;

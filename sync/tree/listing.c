@@ -72,6 +72,23 @@ static void note_again(struct listed *listed, unsigned attributes)
 	listed->attributes |= attributes;
 }
 
+struct listed *listing_add(
+	struct listing *listing, const char *name, size_t len, unsigned attributes)
+{
+	struct listed *listed;
+
+	if (HASH_COUNT(listing->entries) >= LIMIT_MAILBOXES) {
+		listing->overflow = true;
+		return NULL;
+	}
+	listed = xcalloc(1, sizeof(*listed));
+	listed->name = xmemdup0(name, len);
+	listed->len = len;
+	listed->attributes = attributes;
+	HASH_ADD_KEYPTR(hh, listing->entries, listed->name, listed->len, listed);
+	return listed;
+}
+
 static void take_list(struct listing *listing, const struct response *response, char delimiter,
 	const char *reference)
 {
@@ -92,16 +109,8 @@ static void take_list(struct listing *listing, const struct response *response, 
 		free(name.data);
 		return;
 	}
-	if (HASH_COUNT(listing->entries) >= LIMIT_MAILBOXES) {
-		listing->overflow = true;
-		free(name.data);
-		return;
-	}
-	listed = xcalloc(1, sizeof(*listed));
-	listed->name = name.data;
-	listed->len = name.len;
-	listed->attributes = response->list.attributes;
-	HASH_ADD_KEYPTR(hh, listing->entries, listed->name, listed->len, listed);
+	(void)listing_add(listing, name.data, name.len, response->list.attributes);
+	free(name.data);
 }
 
 void listed_take_status(struct listed *listed, const struct response_status *status)

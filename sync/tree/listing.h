@@ -27,6 +27,7 @@ struct listing {
 	bool prepared; /* it is known what of it is of no concern */
 	bool identified; /* MAILBOXIDs were asked for, as far as they are needed */
 	bool doubted; /* what was listed without a STATUS was asked for once more */
+	bool missing_asked; /* what it lacks was asked for by name */
 	bool overflow; /* more than LIMIT_MAILBOXES */
 	size_t unusable; /* names that are too long, hold a NUL, CR or LF, or another delimiter */
 };
@@ -36,6 +37,9 @@ struct listed *listing_find(struct listing *listing, const char *name, size_t le
 /* A LIST or STATUS response; names outside the reference are passed over. */
 void listing_take(struct listing *listing, const struct response *response, char delimiter,
 	const char *reference);
+/* An entry for what the LIST did not say; NULL: there are LIMIT_MAILBOXES. */
+struct listed *listing_add(
+	struct listing *listing, const char *name, size_t len, unsigned attributes);
 /* A STATUS of that mailbox; it counts if it says all that a mailbox_state holds. */
 void listed_take_status(struct listed *listed, const struct response_status *status);
 /* Removes the entries whose name matches the regular expression (PCRE); false when that is not

@@ -11,9 +11,9 @@
 #include "sync/plan/mailboxes.h"
 #include "sync/tree/tree-private.h"
 
-/* When a service looks again after a server refused something: 5, 20 and 80 seconds later. */
-#define REFUSED_LOOKS 3
-#define REFUSED_SECONDS 5
+/* When a service looks again at what was not settled: 5, 20 and 80 seconds later. */
+#define UNSETTLED_LOOKS 3
+#define UNSETTLED_SECONDS 5
 
 /* The plan's input; what a refused deed of a client holds is left out. */
 static struct plan_listed *plan_input(
@@ -112,7 +112,7 @@ static bool on_tree(struct request *request)
 		"the server refused %s (%s): it is tried again next time", text, reason);
 	tree->core->incomplete = true;
 	tree->failed[asked->operation - tree->plan] = true;
-	tree->refused = true;
+	tree->unsettled = true;
 	return true;
 }
 
@@ -228,20 +228,22 @@ static void forget_missing(struct tree *tree)
 			mailbox->missing = NULL;
 }
 
-bool tree_begin(struct tree *tree)
+enum tree_begun tree_begin(struct tree *tree)
 {
 	make_plan(tree);
+	if (missing_ask(tree))
+		return TREE_ASKS;
 	absence_wait(tree);
 	if (absence_is_doubtful(tree))
-		return false;
-	tree->created = tree->refused = false;
+		return TREE_DOUBTS;
+	tree->created = false;
 	tree->core->local.believed = tree->core->remote.believed = true;
 	forget_missing(tree);
 	free(tree->failed);
 	tree->failed = xcalloc(tree->plan_count, sizeof(*tree->failed));
 	for (size_t i = 0; i < tree->plan_count; i++)
 		begin_operation(tree, &tree->plan[i]);
-	return true;
+	return TREE_BEGUN;
 }
 
 static int set_subscribed(struct tree *tree, const struct plan_mailbox *operation)
@@ -366,10 +368,11 @@ static int write_plan(void *context)
  * while another of its processes makes the one above it. */
 static void look_again(struct tree *tree)
 {
-	if (!tree->refused)
-		tree->refused_looks = 0;
-	else if (tree->core->options->stay && tree->refused_looks < REFUSED_LOOKS)
-		core_look_in(tree->core, REFUSED_SECONDS << 2 * tree->refused_looks++);
+	if (!tree->unsettled)
+		tree->unsettled_looks = 0;
+	else if (tree->core->options->stay && tree->unsettled_looks < UNSETTLED_LOOKS)
+		core_look_in(tree->core, UNSETTLED_SECONDS << 2 * tree->unsettled_looks++);
+	tree->unsettled = false;
 }
 
 bool tree_end(struct tree *tree)

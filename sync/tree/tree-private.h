@@ -5,9 +5,13 @@
 
 #include "sync/core/request.h"
 #include "sync/deeds/journal.h"
+#include "sync/plan/mailboxes.h"
 #include "sync/tree/tree.h"
 
 /* absence.c */
+bool is_absence(const struct plan_mailbox *operation);
+/* Whose list lacks it. */
+struct side *absence_side(struct tree *tree, const struct plan_mailbox *operation);
 /*
  * A known mailbox that a list does not have any more was perhaps renamed or deleted a moment ago,
  * and the server is about to say so.  Takes out of the plan for a second what would come of it if
@@ -21,6 +25,10 @@ void absence_wait(struct tree *tree);
  * another process.
  */
 bool absence_is_doubtful(struct tree *tree);
+
+/* missing.c: asks for what a list lacks, once a list; true if there is anything to wait for, after which
+ * the plan is to be made anew. */
+bool missing_ask(struct tree *tree);
 
 /* objectid.c: which identifiers the known mailboxes have; within a transaction. */
 int objectid_remember(struct tree *tree);

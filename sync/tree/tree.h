@@ -42,8 +42,8 @@ struct tree {
 	size_t plan_count;
 	bool *failed; /* by its index */
 	bool created; /* something was, which may have a subscription from an earlier life */
-	bool refused; /* something was, by a server */
-	unsigned refused_looks; /* so many in a row */
+	bool unsettled; /* a server refused something, or did not list what it has */
+	unsigned unsettled_looks; /* so many in a row */
 	bool schema_ready;
 	struct edit edit;
 	struct verification *verification; /* --verify, under way; or NULL */
@@ -87,9 +87,15 @@ void identity_note_renamed(struct tree *tree);
 /* It gave way to another one, and is to be renamed again. */
 bool is_makeshift(const struct mailbox_name *name);
 
+enum tree_begun {
+	TREE_BEGUN,
+	TREE_ASKS, /* what a list lacks, by name: call it again when the barrier is free */
+	TREE_DOUBTS, /* one of the lists: both connections are to be made anew */
+};
+
 /* reconcile.c: both lists are there, and prepared: decides, and submits what is to be created and
- * subscribed.  False: one of them is not believed, and both connections are to be made anew. */
-bool tree_begin(struct tree *tree);
+ * subscribed. */
+enum tree_begun tree_begin(struct tree *tree);
 /* It is done: mailboxes become known, and those that are not up to date are queued; false: the
  * database failed. */
 bool tree_end(struct tree *tree);

@@ -5,6 +5,8 @@
 
 #include "sync/config/values.h"
 
+#define GONE "NO [NONEXISTENT] there is none"
+
 static void a_new_mailbox(void **state)
 {
 	connect_sides();
@@ -65,7 +67,7 @@ static void a_refused_creation_in_a_service(void **state)
 	will(REMOTE, "CREATE a", OK);
 	assert_true(reconcile());
 	expect_no_events();
-	assert_int_equal(tree.refused_looks, 0);
+	assert_int_equal(tree.unsettled_looks, 0);
 }
 
 /* Somebody was faster. */
@@ -190,6 +192,7 @@ static void a_missing_mailbox(void **state)
 	connect_sides();
 	a = add_mailbox("a");
 	look_at(NULL, LISTED("a", "\\Subscribed") LISTED("INBOX", ""), LISTED("INBOX", ""));
+	will(REMOTE, "STATUS a *", GONE);
 	assert_true(reconcile());
 	assert_mailboxes("a+ INBOX-");
 	assert_false(a->listed);
@@ -204,6 +207,31 @@ static void a_missing_mailbox(void **state)
 	assert_false(said("disappeared"));
 }
 
+/* It is not listed, and yet it is there: a list is no evidence. */
+static void missing_in_the_list_alone(void **state)
+{
+	struct mailbox *a, *b;
+
+	options.stay = true;
+	connect_sides();
+	a = add_mailbox("a");
+	b = add_mailbox("b");
+	look_at(NULL, LISTED("a", "\\Subscribed") LISTED("b", "\\Subscribed"), "");
+	will(REMOTE, "STATUS a *",
+		UNTAGGED("STATUS a (UIDVALIDITY 7 UIDNEXT 90 HIGHESTMODSEQ 80)") OK);
+	will(REMOTE, "STATUS b *", /* another one by that name */
+		UNTAGGED("STATUS b (UIDVALIDITY 8 UIDNEXT 90 HIGHESTMODSEQ 80)") OK);
+	assert_true(reconcile());
+	assert_mailboxes("a+ b+");
+	assert_queue("a");
+	assert_true(a->listed);
+	assert_null(a->missing);
+	assert_int_equal(a->remote.seen.uidnext, 90);
+	assert_ptr_equal(b->missing, &core.remote);
+	expect_events("look:5"); /* there may be more that the list does not have */
+	expect_no_events();
+}
+
 /* What the brake held when it went is over. */
 static void it_is_back(void **state)
 {
@@ -212,6 +240,7 @@ static void it_is_back(void **state)
 	connect_sides();
 	a = add_mailbox("a");
 	look_at(NULL, LISTED("a", "\\Subscribed"), "");
+	will(REMOTE, "STATUS a *", GONE);
 	assert_true(reconcile());
 	mailbox_note_held(a);
 	look_at(NULL, LISTED("a", "\\Subscribed"), "");
@@ -232,6 +261,8 @@ static void no_inbox(void **state)
 	(void)add_mailbox("INBOX");
 	(void)add_mailbox("a");
 	look_at(NULL, LISTED("INBOX", "\\Subscribed") LISTED("a", "\\Subscribed"), "");
+	will(REMOTE, "STATUS INBOX *", GONE);
+	will(REMOTE, "STATUS a *", GONE);
 	assert_true(reconcile());
 	assert_true(
 		said("remote(INBOX): ERROR: the server does not list it: is its storage there?"));
@@ -248,6 +279,8 @@ static void several_are_missing(void **state)
 	(void)add_mailbox("b");
 	core.remote.believed = true;
 	look_at(NULL, LISTED("a", "\\Subscribed") LISTED("b", "\\Subscribed"), "");
+	will(REMOTE, "STATUS a *", GONE);
+	will(REMOTE, "STATUS b *", GONE);
 	assert_false(reconcile());
 	assert_false(said("disappeared"));
 	core.remote.believed = false; /* another connection says the same */
@@ -264,6 +297,7 @@ static void it_may_be_told(void **state)
 	core.remote.notified = true;
 	(void)add_mailbox("a");
 	look_at(NULL, LISTED("a", "\\Subscribed"), LISTED("new", ""));
+	will(REMOTE, "STATUS a *", GONE);
 	assert_true(reconcile());
 	expect_events("listed:remote: listed:remote:new look:1");
 	assert_mailboxes("a+");
@@ -272,6 +306,7 @@ static void it_may_be_told(void **state)
 	pass_seconds(2);
 	run_ready();
 	look_at(NULL, LISTED("a", "\\Subscribed"), LISTED("new", ""));
+	will(REMOTE, "STATUS a *", GONE);
 	will(LOCAL, "CREATE new", OK);
 	assert_true(reconcile());
 	assert_mailboxes("a+ new-");
@@ -408,6 +443,7 @@ int main(void)
 		BOTH(something_to_do),
 		BOTH(ordered),
 		BOTH(a_missing_mailbox),
+		BOTH(missing_in_the_list_alone),
 		BOTH(it_is_back),
 		BOTH(no_inbox),
 		BOTH(several_are_missing),

@@ -38,10 +38,17 @@ static inline void look_at(const char *names, const char *local, const char *rem
 /* Decides, and does what follows; false: a list is not believed. */
 static inline bool reconcile(void)
 {
+	enum tree_begun begun;
+
 	if (tree_doubt(&tree))
 		RUN_UNTIL(barrier.waiting == 0);
 	assert_true(tree_prepare(&tree));
-	if (!tree_begin(&tree))
+	begun = tree_begin(&tree);
+	if (begun == TREE_ASKS) {
+		RUN_UNTIL(barrier.waiting == 0);
+		begun = tree_begin(&tree);
+	}
+	if (begun != TREE_BEGUN)
 		return false;
 	RUN_UNTIL(barrier.waiting == 0);
 	assert_true(tree_end(&tree));
