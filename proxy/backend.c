@@ -7,7 +7,7 @@
 #include "sync/base/buf.h"
 #include "sync/base/loop.h"
 #include "sync/base/xalloc.h"
-#include "sync/config/server.h"
+#include "sync/config/endpoint.h"
 #include "sync/imap/session.h"
 #include "sync/net/stream.h"
 
@@ -58,18 +58,18 @@ static void finished(struct task *task, enum step result)
 		backend->handler->failed(backend->handler, backend->reason);
 }
 
-struct backend *backend_new(struct loop *loop, struct worker *worker, const struct server *store,
+struct backend *backend_new(struct loop *loop, struct worker *worker, const struct endpoint *store,
 	struct backend_handler *handler)
 {
 	struct backend *backend = xcalloc(1, sizeof(*backend));
 
-	server_trim_log(store);
+	endpoint_trim_log(store);
 	backend->handler = handler;
 	backend->session_handler.ready = on_ready;
 	backend->session_handler.lost = on_lost;
 	task_init(&backend->task, loop, step, finished);
 	backend->session = session_new(
-		loop, worker, server_session_options(store), &backend->session_handler, NULL);
+		loop, worker, endpoint_session_options(store), &backend->session_handler, NULL);
 	return backend;
 }
 

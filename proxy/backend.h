@@ -8,7 +8,7 @@
 struct backend;
 struct buf;
 struct loop;
-struct server;
+struct endpoint;
 struct stream;
 struct worker;
 
@@ -20,10 +20,10 @@ struct backend_handler {
 };
 
 /*
- * The store (sync/config/server.h) is borrowed, and must outlive it.  Just logged in: it is the
+ * The store (sync/config/endpoint.h) is borrowed, and must outlive it.  Just logged in: it is the
  * client that decides about ENABLE, and the relay must see the bytes uncompressed.
  */
-struct backend *backend_new(struct loop *loop, struct worker *worker, const struct server *store,
+struct backend *backend_new(struct loop *loop, struct worker *worker, const struct endpoint *store,
 	struct backend_handler *handler);
 /* Drops the connection unless its stream was taken.  Accepts NULL. */
 struct backend *backend_free(struct backend *backend);

@@ -7,10 +7,10 @@
 
 struct action_receiver;
 struct auth;
+struct endpoint;
 struct hint_receiver;
 struct loop;
 struct proxy_session;
-struct server;
 struct tls_context;
 struct worker;
 
@@ -19,7 +19,7 @@ struct proxy_context {
 	struct loop *loop;
 	struct worker *worker;
 	struct auth *auth;
-	struct server *store;
+	struct endpoint *store;
 	const struct tls_context *tls; /* NULL: no TLS is offered */
 	struct hint_receiver *receiver; /* this and the next may be NULL */
 	struct action_receiver *actions;

@@ -8,7 +8,7 @@
 #include "sync/base/log.h"
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
-#include "sync/config/server.h"
+#include "sync/config/endpoint.h"
 #include "sync/net/tls.h"
 
 struct terms {
@@ -60,7 +60,7 @@ static bool prepare(struct terms *terms, char **ret_reason)
 	terms->context.tls = terms->tls;
 	if (!prepare_password(terms, ret_reason))
 		return false;
-	terms->context.store = server_new(&terms->account->local, ret_reason);
+	terms->context.store = endpoint_new(&terms->account->local, ret_reason);
 	return terms->context.store != NULL;
 }
 
@@ -91,7 +91,7 @@ struct terms *terms_free(struct terms *terms)
 	if (terms == NULL || --terms->references > 0)
 		return NULL;
 	auth_free(terms->context.auth);
-	server_free(terms->context.store);
+	endpoint_free(terms->context.store);
 	tls_free(terms->tls);
 	account_free(terms->account);
 	wipe(terms->new_password);

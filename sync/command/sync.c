@@ -10,7 +10,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/command/control.h"
 #include "sync/config/account.h"
-#include "sync/config/server.h"
+#include "sync/config/endpoint.h"
 #include "sync/core/core.h"
 #include "sync/engine/engine.h"
 #include "sync/engine/summary.h"
@@ -23,7 +23,7 @@ struct sync {
 	struct sync_owner *owner;
 	struct engine_owner engine_owner;
 	struct core_options options;
-	struct server *local, *remote;
+	struct endpoint *local, *remote;
 	struct session_options local_options, remote_options;
 	struct db *db;
 	struct engine *engine;
@@ -38,22 +38,22 @@ static void on_finished(struct engine_owner *owner, bool complete)
 	sync->owner->finished(sync->owner, complete);
 }
 
-static bool prepare_servers(struct sync *sync, const struct account *account, char **ret_reason)
+static bool prepare_endpoints(struct sync *sync, const struct account *account, char **ret_reason)
 {
 	_cleanup_free_ char *reason = NULL;
 	const char *side = account->local.name;
 
-	sync->local = server_new(&account->local, &reason);
+	sync->local = endpoint_new(&account->local, &reason);
 	if (sync->local != NULL) {
 		side = account->remote.name;
-		sync->remote = server_new(&account->remote, &reason);
+		sync->remote = endpoint_new(&account->remote, &reason);
 	}
 	if (sync->remote == NULL) {
 		*ret_reason = xasprintf("%s: %s", side, reason);
 		return false;
 	}
-	sync->local_options = *server_session_options(sync->local);
-	sync->remote_options = *server_session_options(sync->remote);
+	sync->local_options = *endpoint_session_options(sync->local);
+	sync->remote_options = *endpoint_session_options(sync->remote);
 	sync->local_options.enable_qresync = sync->remote_options.enable_qresync = true;
 	return true;
 }
@@ -107,7 +107,7 @@ struct sync *sync_new(struct loop *loop, struct worker *worker, struct account *
 		.news = options->news,
 		.foreign = options->foreign,
 	};
-	if (!prepare_servers(sync, account, ret_reason) ||
+	if (!prepare_endpoints(sync, account, ret_reason) ||
 		!prepare_database(sync, options, before, ret_reason))
 		return sync_free(sync);
 	return sync;
@@ -135,7 +135,7 @@ void sync_start(struct sync *sync, struct sync *own_before)
 		sync_free(own_before);
 	}
 	sync->options.db = sync->db;
-	sync->options.local_folders = server_folders(sync->local);
+	sync->options.local_folders = endpoint_folders(sync->local);
 	sync->engine = engine_new(sync->loop, sync->worker, &sync->options, &sync->engine_owner);
 	if (sync->options.stay)
 		take_commands(sync);
@@ -148,8 +148,8 @@ struct sync *sync_free(struct sync *sync)
 	engine_free(sync->engine);
 	control_free(sync->control);
 	db_close(sync->db);
-	server_free(sync->local);
-	server_free(sync->remote);
+	endpoint_free(sync->local);
+	endpoint_free(sync->remote);
 	account_free(sync->account);
 	free(sync);
 	return NULL;

@@ -22,7 +22,7 @@
 #include "proxy/backend.h"
 #include "proxy/session.h"
 #include "sync/config/account.h"
-#include "sync/config/server.h"
+#include "sync/config/endpoint.h"
 #include "sync/base/buf.h"
 #include "sync/base/limits.h"
 #include "sync/base/log.h"
@@ -85,7 +85,7 @@ static void start(struct fixture *fixture, const char *store, const char *hash)
 		.loop = &fixture->loop,
 		.worker = fixture->worker,
 		.auth = auth_new(fixture->worker, "joe", hash == NULL ? "secret" : NULL, hash),
-		.store = server_new(&fixture->account->local, &reason),
+		.store = endpoint_new(&fixture->account->local, &reason),
 	};
 	assert_non_null(fixture->context.store);
 }
@@ -127,7 +127,7 @@ static int teardown(void **state)
 		buf_done(&client->in);
 	}
 	auth_free(fixture->context.auth);
-	server_free(fixture->context.store);
+	endpoint_free(fixture->context.store);
 	worker_free(fixture->worker);
 	account_free(fixture->account);
 	loop_done(&fixture->loop);
