@@ -6,12 +6,12 @@
 #include <stdbool.h>
 
 #include "proxy/auth.h"
-#include "proxy/backend.h"
 #include "proxy/login.h"
 #include "proxy/relay.h"
 #include "proxy/session.h"
 #include "sync/base/buf.h"
 #include "sync/base/loop.h"
+#include "sync/imap/session.h"
 #include "sync/net/stream.h"
 
 enum session_state {
@@ -47,8 +47,8 @@ struct proxy_session {
 	bool known; /* what it has said so far was IMAP */
 	struct auth_check *check;
 	struct auth_handler auth_handler;
-	struct backend *backend;
-	struct backend_handler backend_handler;
+	struct session *store; /* the client's own connection, until it is the relay's */
+	struct session_handler store_handler;
 	struct relay *relay;
 	struct relay_handler relay_handler;
 };

@@ -20,6 +20,7 @@
 #include "sync/base/limits.h"
 #include "sync/base/log.h"
 #include "sync/base/xalloc.h"
+#include "sync/config/endpoint.h"
 
 static const char *const state_names[] = {"handshake", "command", "answer", "starttls", "checking",
 	"delayed", "connecting", "relaying", "closing", "ended"};
@@ -193,6 +194,17 @@ static void on_deadline(struct ev_loop *ev, struct ev_timer *timer, int revents)
 	write_output(session);
 }
 
+/* It is just logged in: the client decides about ENABLE, and the relay must see the bytes
+ * uncompressed. */
+static void connect_store(struct proxy_session *session)
+{
+	const struct proxy_context *shared = session->context;
+
+	endpoint_trim_log(shared->store);
+	session->store = session_new(shared->loop, shared->worker,
+		endpoint_session_options(shared->store), &session->store_handler, NULL);
+}
+
 /* The session knows capabilities in upper case; a client may look for them as the RFCs write them.
  */
 static void restore_case(char *list)
@@ -206,7 +218,7 @@ static void restore_case(char *list)
 /* The OK of LOGIN tells what the store can do (RFC 3501 section 7.1, CAPABILITY). */
 static void welcome(struct proxy_session *session)
 {
-	_cleanup_free_ char *list = xstrdup(backend_capabilities(session->backend));
+	_cleanup_free_ char *list = xstrdup(session_capabilities(session->store));
 	struct capability_filter filter = {.len = 0};
 	struct buf shown;
 
@@ -220,35 +232,34 @@ static void welcome(struct proxy_session *session)
 	buf_done(&shown);
 }
 
-static void on_store_ready(struct backend_handler *handler)
+static void on_store_ready(struct session_handler *handler)
 {
-	struct proxy_session *session =
-		container_of(handler, struct proxy_session, backend_handler);
+	struct proxy_session *session = container_of(handler, struct proxy_session, store_handler);
 	struct buf leftover;
 	struct relay_start start = {
 		.from_client = &session->in, .from_store = &leftover, .to_client = &session->out};
 
 	welcome(session);
 	buf_init(&leftover, LIMIT_READ);
-	start.own_store = backend_take_stream(session->backend, &leftover);
+	start.own_store = session_release_stream(session->store, &leftover);
 	start.own_client = take(session->stream);
 	session->relay = relay_new(session->context->loop, &start, session->context->receiver,
 		session->context->actions, &session->relay_handler);
-	session->backend = backend_free(session->backend);
+	session->store = session_free(session->store);
 	proxy_session_enter(session, STATE_RELAYING);
 }
 
-static void on_store_failed(struct backend_handler *handler, const char *reason)
+static void on_store_lost(
+	struct session_handler *handler, enum session_failure failure, const char *reason)
 {
-	struct proxy_session *session =
-		container_of(handler, struct proxy_session, backend_handler);
+	struct proxy_session *session = container_of(handler, struct proxy_session, store_handler);
 	_cleanup_free_ char *text = xasprintf("NO [UNAVAILABLE] The mail store: %s.", reason);
 
 	log_warning(context, "client %s: the local store: %s", session->name, reason);
 	for (char *at = text; *at != '\0'; at++)
 		if ((unsigned char)*at < ' ' || (unsigned char)*at >= 0x7f)
 			*at = '?'; /* resp-text is printable ASCII */
-	session->backend = backend_free(session->backend);
+	session->store = session_free(session->store);
 	proxy_session_reply_tagged(session, text);
 	start_timer(session, &session->deadline, LIMIT_LOGIN_SECONDS);
 	proxy_session_enter(session, STATE_COMMAND);
@@ -272,7 +283,7 @@ static void abandon(struct proxy_session *session)
 {
 	ev_timer_stop(session->context->loop->ev, &session->delay);
 	session->check = auth_check_free(session->check);
-	session->backend = backend_free(session->backend);
+	session->store = session_free(session->store);
 }
 
 void proxy_session_enter(struct proxy_session *session, enum session_state state)
@@ -296,8 +307,7 @@ void proxy_session_enter(struct proxy_session *session, enum session_state state
 	case STATE_CONNECTING:
 		/* The store has its own patience. */
 		ev_timer_stop(shared->loop->ev, &session->deadline);
-		session->backend = backend_new(
-			shared->loop, shared->worker, shared->store, &session->backend_handler);
+		connect_store(session);
 		break;
 	case STATE_RELAYING:
 		log_info(context, "client %s has logged in", session->name);
@@ -345,8 +355,8 @@ struct proxy_session *proxy_session_new(const struct proxy_context *shared,
 	session->is_local = client->is_local;
 	session->events.event = on_event;
 	session->auth_handler.decided = on_decided;
-	session->backend_handler.ready = on_store_ready;
-	session->backend_handler.failed = on_store_failed;
+	session->store_handler.ready = on_store_ready;
+	session->store_handler.lost = on_store_lost;
 	session->relay_handler.ended = on_relay_ended;
 	task_init(&session->task, shared->loop, step, finished);
 	buf_init(&session->in, 2 * LIMIT_LOGIN_LINE);
@@ -386,7 +396,7 @@ bool proxy_session_is_attended(const struct proxy_session *session)
 	case STATE_DELAYED:
 		return ev_is_active(&session->delay);
 	case STATE_CONNECTING:
-		return backend_is_attended(session->backend);
+		return session_is_attended(session->store);
 	case STATE_RELAYING:
 		return relay_is_attended(session->relay);
 	case STATE_CLOSING:

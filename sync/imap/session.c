@@ -2,7 +2,7 @@
 /*
  * The dialogue up to the authenticated state is three functions: on_dialled()/on_untagged() (what
  * happened), the completions (what an answer means in this state), and enter() (what is sent on
- * entering a state).
+ * entering a state).  Its end is a task: whoever is told then may do anything, even free the session.
  */
 #include "sync/imap/session.h"
 
@@ -41,6 +41,7 @@ struct session {
 	struct dial *dial;
 	struct client *client;
 	enum state state;
+	struct task ready; /* enters STATE_READY */
 	ev_timer deadline;
 	bool tls; /* the handshake was begun */
 	bool authenticated; /* by PREAUTH */
@@ -391,12 +392,14 @@ static void enable_complete(struct command *command)
 }
 
 /* ENABLE goes out with the first commands of the owner, in one flight. */
-static void become_ready(struct session *session)
+static enum step become_ready(struct task *task)
 {
+	struct session *session = container_of(task, struct session, ready);
+
 	ev_timer_stop(session->loop->ev, &session->deadline);
 	if (session->options->enable_qresync) {
 		if (!check_extensions(session))
-			return;
+			return STEP_WAIT;
 		command_init(&session->enable, enable_complete);
 		session->enable_used = true;
 		session->enable.untagged = on_enabled;
@@ -404,6 +407,7 @@ static void become_ready(struct session *session)
 		client_submit(session->client, &session->enable);
 	}
 	session->handler->ready(session->handler);
+	return STEP_WAIT;
 }
 
 static void enter(struct session *session, enum state state)
@@ -432,7 +436,7 @@ static void enter(struct session *session, enum state state)
 		authenticate(session);
 		break;
 	case STATE_READY:
-		become_ready(session);
+		task_wake(&session->ready);
 		break;
 	}
 }
@@ -476,6 +480,7 @@ static void on_lost(struct client_owner *owner, const char *reason)
 	struct session *session = container_of(owner, struct session, owner);
 
 	session->state = STATE_LOST;
+	task_cancel(&session->ready);
 	ev_timer_stop(session->loop->ev, &session->deadline);
 	if (client_was_silent(session->client))
 		session->failure = SESSION_FAILURE_SILENT;
@@ -552,6 +557,7 @@ struct session *session_new(struct loop *loop, struct worker *worker,
 		.lost = on_lost};
 	session->dial_handler.dialled = on_dialled;
 	session->client = client_new(loop, options->name, &session->owner, sink);
+	task_init(&session->ready, loop, become_ready, NULL);
 	ev_init(&session->deadline, on_deadline);
 	session->deadline.repeat = LIMIT_GREETING_SECONDS;
 	enter(session, STATE_DIALLING);
@@ -564,6 +570,7 @@ struct session *session_free(struct session *session)
 	if (session == NULL)
 		return NULL;
 	session->state = STATE_LOST;
+	task_cancel(&session->ready);
 	ev_timer_stop(session->loop->ev, &session->deadline);
 	session->dial = dial_free(session->dial);
 	session->client = client_free(session->client);
@@ -586,7 +593,7 @@ bool session_is_attended(const struct session *session)
 {
 	enum client_wait wait = client_waits_for(session->client);
 
-	if (wait == CLIENT_WOKEN)
+	if (wait == CLIENT_WOKEN || session->ready.queued)
 		return true;
 	switch (session->state) {
 	case STATE_DIALLING:

@@ -53,10 +53,11 @@ enum session_failure {
 };
 
 struct session_handler {
-	/* Authenticated; session_client() may be used. */
+	/* Once, from the loop: authenticated; session_client() may be used.  The session may be
+	 * freed from here. */
 	void (*ready)(struct session_handler *handler);
 	/* Once, from the loop; a sentence without a full stop.  All commands have completed LOST
-	 * before. Free the session from here or later. */
+	 * before.  Free the session from here or later. */
 	void (*lost)(
 		struct session_handler *handler, enum session_failure failure, const char *reason);
 	/* Untagged responses that no command and no view took (LIST, STATUS of NOTIFY; BYE text is

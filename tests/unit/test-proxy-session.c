@@ -19,7 +19,6 @@
 #include <cmocka.h>
 
 #include "proxy/auth.h"
-#include "proxy/backend.h"
 #include "proxy/session.h"
 #include "sync/config/account.h"
 #include "sync/config/endpoint.h"
