@@ -202,7 +202,7 @@ static void connect_store(struct proxy_session *session)
 
 	endpoint_trim_log(shared->store);
 	session->store = session_new(shared->loop, shared->worker,
-		endpoint_session_options(shared->store), &session->store_handler, NULL);
+		endpoint_session_options(shared->store), &session->store_handler);
 }
 
 /* The session knows capabilities in upper case; a client may look for them as the RFCs write them.

@@ -154,11 +154,11 @@ static bool accept_body(struct copier *copier, struct item *item, uint64_t size)
 }
 
 /* Of a body that the server does not name before it: it must be one of those asked for. */
-static bool may_be_asked_for(const struct copier *copier, uint64_t size)
+static bool may_be_asked_for(const struct fetch_request *fetch, uint64_t size)
 {
-	const struct items *items = &copier->source->arrivals.items;
+	const struct items *items = &fetch->copier->source->arrivals.items;
 
-	for (size_t i = copier->settled; i < copier->next; i++)
+	for (size_t i = fetch->first; i <= fetch->last; i++)
 		if (!items->list[i].arrived && size <= credit_longest(items->list[i].identity.size))
 			return true;
 	return false;
@@ -181,18 +181,34 @@ static bool reserve(struct copier *copier, struct copy_message *message, uint64_
 	return false;
 }
 
-static struct spool *on_body_begun(struct side_view *view, uint32_t uid, uint64_t size)
+static struct fetch_request *fetch_of(struct command *command)
 {
-	struct run_side *source = container_of(view, struct run_side, view);
-	struct copier *copier = &source->copier;
-	struct item *item = uid > 0 ? items_find(&source->arrivals.items, uid) : NULL;
+	return container_of(container_of(container_of(command, struct request, command),
+				    struct run_request, request),
+		struct fetch_request, run);
+}
+
+/* Only what this very command named. */
+static struct item *find_asked(const struct fetch_request *fetch, uint32_t uid)
+{
+	const struct items *items = &fetch->copier->source->arrivals.items;
+	struct item *item = items_find(items, uid);
+
+	if (item == NULL || item < &items->list[fetch->first] || item > &items->list[fetch->last])
+		return NULL;
+	return item;
+}
+
+static struct spool *on_body(struct command *command, uint32_t uid, uint64_t size)
+{
+	struct fetch_request *fetch = fetch_of(command);
+	struct copier *copier = fetch->copier;
+	struct item *item = uid > 0 ? find_asked(fetch, uid) : NULL;
 
 	drop_arriving(copier);
-	if (copier->fetches == 0)
-		return NULL;
 	if (uid > 0 && (item == NULL || item->arrived || !charge_is_due(&item->charge)))
 		return NULL; /* not asked for, or here already */
-	if (item != NULL ? !accept_body(copier, item, size) : !may_be_asked_for(copier, size))
+	if (item != NULL ? !accept_body(copier, item, size) : !may_be_asked_for(fetch, size))
 		return NULL;
 	copier->spool_error = 0;
 	copier->arriving = message_new(copier, item, size);
@@ -210,17 +226,16 @@ static struct spool *on_body_begun(struct side_view *view, uint32_t uid, uint64_
 	return copier->arriving->spool;
 }
 
-static void on_body_ended(struct side_view *view, struct spool *spool)
+/* The response has come to its end, so what is not here as a whole could not be stored. */
+static void drop_unstored(struct copier *copier)
 {
-	struct run_side *source = container_of(view, struct run_side, view);
-
-	struct copier *copier = &source->copier;
 	struct copy_message *message = copier->arriving;
 
-	/* Stored or not is decided when the response has come to its end. */
 	if (message == NULL || spool_complete(message->spool))
 		return;
 	copier->spool_error = spool_failure(message->spool);
+	log_error(SIDE_CONTEXT(copier->source->side, NULL), "cannot store a message on its way: %s",
+		strerror(-copier->spool_error));
 	if (message->item != NULL && !message->appending)
 		leave_without_room(copier, message->item, copier->spool_error);
 	drop_arriving(copier);
@@ -237,17 +252,6 @@ static void skip_empty(struct copier *copier, struct item *item)
 		"the message with UID %" PRIu32 " is empty: not copied", item->uid);
 }
 
-/* Only what this very command named. */
-static struct item *find_asked(const struct fetch_request *fetch, uint32_t uid)
-{
-	const struct items *items = &fetch->copier->source->arrivals.items;
-	struct item *item = items_find(items, uid);
-
-	if (item == NULL || item < &items->list[fetch->first] || item > &items->list[fetch->last])
-		return NULL;
-	return item;
-}
-
 static int take_error(struct copier *copier)
 {
 	int error = copier->spool_error;
@@ -256,23 +260,23 @@ static int take_error(struct copier *copier)
 	return error;
 }
 
-static bool on_body(struct command *command, struct response *response)
+static bool on_answer(struct command *command, struct response *response)
 {
-	struct fetch_request *fetch =
-		container_of(container_of(container_of(command, struct request, command),
-				     struct run_request, request),
-			struct fetch_request, run);
+	struct fetch_request *fetch = fetch_of(command);
 	struct copier *copier = fetch->copier;
-	struct copy_message *message = copier->arriving;
+	struct copy_message *message;
 	struct item *item;
 
 	if (response->type != RESPONSE_FETCH ||
-		!(response->fetch.items & (FETCH_BODY | FETCH_BODY_EMPTY)) ||
-		!(response->fetch.items & FETCH_UID))
+		!(response->fetch.items & (FETCH_BODY | FETCH_BODY_EMPTY)))
+		return false;
+	drop_unstored(copier);
+	if (!(response->fetch.items & FETCH_UID))
 		return false;
 	item = find_asked(fetch, response->fetch.uid);
 	if (item == NULL)
 		return false;
+	message = copier->arriving;
 	if (message == NULL || (message->item != NULL && message->item != item)) {
 		if (!item->arrived && response->fetch.items & FETCH_BODY_EMPTY)
 			skip_empty(copier, item);
@@ -480,7 +484,8 @@ static bool fetch_group(struct copier *copier)
 	fetch->first = first;
 	fetch->last = copier->next - 1;
 	command = &fetch->run.request.command;
-	command->untagged = on_body;
+	command->body = on_body;
+	command->untagged = on_answer;
 	fetch->run.request.name = name_messages;
 	command_puts(command, "UID FETCH ");
 	command_set(command, &set, &index);
@@ -494,8 +499,6 @@ static bool fetch_group(struct copier *copier)
 void copier_begin(struct copier *copier, struct run_side *source)
 {
 	*copier = (struct copier){.source = source};
-	source->view.body_begun = on_body_begun;
-	source->view.body_ended = on_body_ended;
 }
 
 void copier_done(struct copier *copier)

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "sync/base/limits.h"
-#include "sync/base/spool.h"
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
 #include "sync/core/core.h"
@@ -20,59 +19,6 @@ enum {
 	PATIENCE_LESS = 30, /* … so many seconds, three times of … */
 	PATIENCE_ROUND = 4, /* … as many */
 };
-
-/* Whoever wants the body gives a spool for it. */
-static struct spool *offer_body(struct side *side, const char *head, size_t head_len, uint64_t size)
-{
-	struct view *view = client_current_view(side_client(side));
-	struct side_view *side_view;
-	uint32_t number, uid;
-
-	side->receiving = NULL;
-	if (view == NULL || !response_parse_head(head, head_len, &number, &uid))
-		return NULL;
-	side_view = container_of(view, struct side_view, view);
-	if (side_view->body_begun != NULL)
-		side->receiving = side_view;
-	return side->receiving != NULL ? side_view->body_begun(side_view, uid, size) : NULL;
-}
-
-static bool body_begin(struct input_sink *sink, const char *head, size_t head_len, uint64_t size)
-{
-	struct side *side = container_of(sink, struct side, sink);
-
-	side->spool = offer_body(side, head, head_len, size);
-	if (side->spool == NULL && size > LIMIT_BODY_SKIPPED)
-		client_fail(side_client(side),
-			"the server sends a message of %" PRIu64 " bytes that was not asked for",
-			size);
-	return side->spool != NULL;
-}
-
-static bool body_data(struct input_sink *sink, const char *data, size_t n)
-{
-	struct side *side = container_of(sink, struct side, sink);
-	int r;
-
-	if (side->spool == NULL)
-		return false;
-	r = spool_write(side->spool, data, n);
-	if (r == 0)
-		return true;
-	log_error(SIDE_CONTEXT(side, NULL), "cannot store a message on its way: %s", strerror(-r));
-	spool_abort(side->spool);
-	return false;
-}
-
-static void body_end(struct input_sink *sink)
-{
-	struct side *side = container_of(sink, struct side, sink);
-	struct side_view *view = take(side->receiving);
-	struct spool *spool = take(side->spool);
-
-	if (view != NULL && view->body_ended != NULL)
-		view->body_ended(view, spool);
-}
 
 static void on_ready(struct session_handler *handler)
 {
@@ -112,7 +58,6 @@ void side_init(struct side *side, struct core *core, bool remote,
 		.options = options,
 		.reference = account->list_reference,
 		.handler = {.ready = on_ready, .lost = on_lost, .untagged = on_untagged},
-		.sink = {.begin = body_begin, .data = body_data, .end = body_end},
 		.compress = account->compress,
 	};
 	room_init(&side->room, core, folders);
@@ -134,16 +79,14 @@ void side_connect(struct side *side)
 {
 	side->ready = side->believed = side->idling = side->notified = side->overflowed = false;
 	side->credit = (struct credit){0};
-	side->session = session_new(
-		side->core->loop, side->core->worker, side->options, &side->handler, &side->sink);
+	side->session =
+		session_new(side->core->loop, side->core->worker, side->options, &side->handler);
 	client_set_patience(side_client(side), side_patience(side));
 }
 
 void side_disconnect(struct side *side)
 {
 	side->ready = false;
-	side->receiving = NULL;
-	side->spool = NULL;
 	side->session = session_free(side->session);
 	view_done(&side->idle_view.view);
 }
@@ -249,10 +192,6 @@ void side_select(
 
 void side_forget_view(struct side *side, struct side_view *view)
 {
-	if (side->receiving == view) {
-		side->receiving = NULL;
-		side->spool = NULL;
-	}
 	if (side->session != NULL)
 		client_forget_view(side_client(side), &view->view);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One of the two servers of an account, as the engine uses it: its session, its hierarchy, the
- * selecting of mailboxes, and where message bodies go while they arrive.
+ * One of the two servers of an account, as the engine uses it: its session, its hierarchy, and the
+ * selecting of mailboxes.
  */
 #ifndef INTERIMAP_CORE_SIDE_H
 #define INTERIMAP_CORE_SIDE_H
@@ -24,16 +24,9 @@ struct flags;
 struct mailbox;
 struct side;
 
-/* The view of a mailbox on one side, and where its bodies go. */
+/* The view of a mailbox on one side. */
 struct side_view {
 	struct view view;
-	/*
-	 * The body of a message begins to arrive; uid is 0 when the server did not tell it before.
-	 * The spool that is returned takes it (borrowed until body_ended()); NULL: it is skipped.
-	 */
-	struct spool *(*body_begun)(struct side_view *view, uint32_t uid, uint64_t size);
-	/* It is there as a whole, or (written < size) could not be stored. */
-	void (*body_ended)(struct side_view *view, struct spool *spool);
 };
 
 struct side {
@@ -44,14 +37,11 @@ struct side {
 	const char *reference; /* list-reference, never NULL */
 	struct session *session;
 	struct session_handler handler;
-	struct input_sink sink;
 	bool ready;
 	unsigned silences; /* in a row, over all connections: see side_patience() */
 	char delimiter; /* '\0': flat, or unknown before the first LIST */
 	bool compress; /* configured */
 
-	struct side_view *receiving; /* whose body is arriving */
-	struct spool *spool;
 	struct side_view idle_view; /* INBOX, while it is watched by IDLE */
 	bool believed; /* a list of this connection was */
 	bool idling;

@@ -37,9 +37,9 @@ static enum wait_reason of_barrier(const struct barrier *barrier)
 /* --- Connections --- */
 
 /* What it sends comes from the other server, and goes on coming. */
-static bool is_arriving(const struct side *other, const struct spool *body)
+static bool is_arriving(struct side *other, const struct spool *body)
 {
-	return body != NULL && other->spool == body;
+	return other->session != NULL && client_receives(side_client(other), body);
 }
 
 static enum wait_reason of_server(struct side *side, struct side *other)

@@ -9,6 +9,7 @@
 #include "sync/base/buf.h"
 #include "sync/base/loop.h"
 #include "sync/imap/client.h"
+#include "sync/imap/input.h"
 #include "sync/imap/patience.h"
 #include "sync/imap/response.h"
 
@@ -23,6 +24,8 @@ struct client {
 	struct stream_handler stream_handler;
 	struct stream *stream;
 	struct input *input;
+	struct input_sink sink; /* the input's */
+	struct spool *spool; /* of the body that is arriving; its command's */
 	struct response response;
 	struct buf received; /* read, not yet parsed */
 	struct buf out; /* encoded, not yet accepted by the stream */
@@ -70,6 +73,7 @@ void client_send_more(struct client *client);
 void client_literal_accepted(struct client *client);
 
 /* client-receive.c */
+struct input *client_input_new(struct client *client);
 void client_receive(struct client *client);
 
 #endif

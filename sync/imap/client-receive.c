@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What comes in: responses are cut from the stream, parsed, and given to whom they concern. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -8,6 +9,7 @@
 #include "sync/base/fault.h"
 #include "sync/base/limits.h"
 #include "sync/base/log.h"
+#include "sync/base/spool.h"
 #include "sync/base/xalloc.h"
 #include "sync/imap/client-private.h"
 #include "sync/imap/view.h"
@@ -24,7 +26,8 @@ static struct command *selecting(const struct client *client)
 	return command;
 }
 
-struct view *client_current_view(const struct client *client)
+/* The view that the bytes being read belong to; NULL for none. */
+static struct view *current_view(const struct client *client)
 {
 	const struct command *command = selecting(client);
 
@@ -159,19 +162,76 @@ static void take_continuation(struct client *client, const struct response *resp
 }
 
 /*
- * Offered to the commands in flight, oldest first.  Not only to the oldest: Dovecot holds back the
- * tagged OK of a STORE or EXPUNGE and answers the FETCH behind it meanwhile.  But no server goes
- * past a SELECT before that is done.
+ * What is told is offered to the commands in flight, oldest first: the one behind this one (NULL:
+ * the oldest), or NULL.  Not only to the oldest: Dovecot holds back the tagged OK of a STORE or
+ * EXPUNGE and answers the FETCH behind it meanwhile.  But no server goes past a SELECT before that
+ * is done.
  */
+static struct command *next_in_flight(const struct client *client, const struct command *command)
+{
+	struct command *next = command != NULL ? command->next : client->queue;
+	bool stops = command != NULL &&
+		     (command->kind == COMMAND_SELECT || command->kind == COMMAND_UNSELECT);
+
+	return stops || next == client->sending ? NULL : next;
+}
+
 static bool offer(struct client *client, struct response *response)
 {
-	for (struct command *c = client->queue; c != NULL && c != client->sending; c = c->next) {
+	struct command *c = NULL;
+
+	while ((c = next_in_flight(client, c)) != NULL)
 		if (c->untagged != NULL && c->untagged(c, response))
 			return true;
-		if (c->kind == COMMAND_SELECT || c->kind == COMMAND_UNSELECT)
-			return false;
-	}
 	return false;
+}
+
+/* Where nothing is selected, no body was asked for. */
+static struct spool *offer_body(
+	struct client *client, const char *head, size_t head_len, uint64_t size)
+{
+	struct command *c = NULL;
+	struct spool *spool = NULL;
+	uint32_t uid;
+
+	if (current_view(client) == NULL || !response_parse_head(head, head_len, &uid))
+		return NULL;
+	while (spool == NULL && (c = next_in_flight(client, c)) != NULL)
+		spool = c->body != NULL ? c->body(c, uid, size) : NULL;
+	return spool;
+}
+
+static bool body_begin(struct input_sink *sink, const char *head, size_t head_len, uint64_t size)
+{
+	struct client *client = container_of(sink, struct client, sink);
+
+	client->spool = offer_body(client, head, head_len, size);
+	if (client->spool == NULL && size > LIMIT_BODY_SKIPPED)
+		client_fail(client,
+			"the server sends a message of %" PRIu64 " bytes that was not asked for",
+			size);
+	return client->spool != NULL;
+}
+
+static bool body_data(struct input_sink *sink, const char *data, size_t n)
+{
+	struct client *client = container_of(sink, struct client, sink);
+
+	if (spool_write(client->spool, data, n) == 0)
+		return true;
+	spool_abort(client->spool);
+	return false;
+}
+
+static void body_end(struct input_sink *sink)
+{
+	container_of(sink, struct client, sink)->spool = NULL;
+}
+
+struct input *client_input_new(struct client *client)
+{
+	client->sink = (struct input_sink){.begin = body_begin, .data = body_data, .end = body_end};
+	return input_new(&client->sink);
 }
 
 /* Whether it answers a command in flight, or is about the mailbox that one is about. */
@@ -181,7 +241,7 @@ static bool take_answer(struct client *client, struct response *response)
 
 	if (offer(client, response))
 		return true;
-	view = client_current_view(client);
+	view = current_view(client);
 	return view != NULL && view_take(view, response);
 }
 

@@ -114,6 +114,7 @@ static void lose(struct client *client)
 	client->lost = true;
 	ev_timer_stop(client->loop->ev, &client->silence);
 	client->stream = stream_free(client->stream);
+	client->spool = NULL;
 	client->selected = client->last_view = NULL;
 	mark_oldest(client);
 	complete_all(client);
@@ -197,8 +198,7 @@ static void on_stream(struct stream_handler *handler, enum stream_event event)
 	}
 }
 
-struct client *client_new(
-	struct loop *loop, const char *name, struct client_owner *owner, struct input_sink *sink)
+struct client *client_new(struct loop *loop, const char *name, struct client_owner *owner)
 {
 	struct client *client = xcalloc(1, sizeof(*client));
 
@@ -206,7 +206,7 @@ struct client *client_new(
 	client->name = name;
 	client->owner = owner;
 	client->stream_handler.event = on_stream;
-	client->input = input_new(sink);
+	client->input = client_input_new(client);
 	response_init(&client->response);
 	buf_init(&client->received, LIMIT_READ);
 	buf_init(&client->out, LIMIT_OUTPUT);
@@ -368,6 +368,11 @@ const struct spool *client_awaited_body(const struct client *client)
 		command->pieces[command->piece].type != PIECE_SPOOL)
 		return NULL;
 	return command->pieces[command->piece].spool;
+}
+
+bool client_receives(const struct client *client, const struct spool *body)
+{
+	return body != NULL && client->spool == body;
 }
 
 /* It is connected, and nothing of what it does is due at once. */

@@ -8,8 +8,9 @@
  * order: with the server's answer, with LOST when the connection goes, or with CANCELLED.
  *
  * Untagged responses go, in this order, to: the commands in flight (command.untagged), the
- * view of the selected mailbox (view.h), the owner's untagged().  Message bodies go to the owner's
- * sink.
+ * view of the selected mailbox (view.h), the owner's untagged().  A message body goes to the command
+ * in flight that asked for it (command.body), and is skipped if none did; the connection is dropped
+ * if it is longer than LIMIT_BODY_SKIPPED.
  */
 #ifndef INTERIMAP_IMAP_CLIENT_H
 #define INTERIMAP_IMAP_CLIENT_H
@@ -19,7 +20,6 @@
 #include <stdint.h>
 
 #include "sync/imap/command.h"
-#include "sync/imap/input.h"
 #include "sync/net/stream.h"
 
 struct client;
@@ -41,8 +41,7 @@ struct client_owner {
 };
 
 /* name: "local", "remote", for the log.  Nothing is sent before client_attach(). */
-struct client *client_new(
-	struct loop *loop, const char *name, struct client_owner *owner, struct input_sink *sink);
+struct client *client_new(struct loop *loop, const char *name, struct client_owner *owner);
 /* Commands still queued complete CANCELLED or LOST first, from here. */
 struct client *client_free(struct client *client);
 
@@ -83,6 +82,8 @@ enum client_wait {
 enum client_wait client_waits_for(const struct client *client);
 /* The message that the command being sent needs more of; NULL for none. */
 const struct spool *client_awaited_body(const struct client *client);
+/* Whether that message is arriving here. */
+bool client_receives(const struct client *client, const struct spool *body);
 /* All that have not completed, oldest first; `sent`: to its end. */
 void client_each_command(const struct client *client,
 	void (*visit)(const struct command *command, bool sent, void *context), void *context);
@@ -91,8 +92,6 @@ void client_each_command(const struct client *client,
 bool client_is_idle(const struct client *client);
 /* All that was submitted has left for the kernel (an answer may be missing). */
 bool client_is_flushed(const struct client *client);
-/* The view that the bytes being read belong to: for the sink.  NULL for none. */
-struct view *client_current_view(const struct client *client);
 
 /* How long answers are waited for (patience.h), from the next command on; LIMIT_SILENCE_SECONDS if
  * this is never called. */

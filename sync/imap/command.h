@@ -56,6 +56,14 @@ struct command {
 	 * ahead of a tagged OK that they hold back.  May be NULL.
 	 */
 	bool (*untagged)(struct command *command, struct response *response);
+	/*
+	 * The body of a message begins to arrive, while a mailbox is selected, and no older command
+	 * took it; uid is 0 when the server did not tell it before.  The spool that is returned takes
+	 * it, and must live until the response has been offered; NULL: it is none of this command's,
+	 * or not wanted.  A spool that cannot take all of it is aborted (spool_failure()).  May be
+	 * NULL.
+	 */
+	struct spool *(*body)(struct command *command, uint32_t uid, uint64_t size);
 
 	enum outcome outcome;
 	bool was_oldest; /* LOST, and the server was at it, or was being sent it, when that happened

@@ -174,7 +174,7 @@ static bool parse_head_items(struct response *response, struct lexer *lexer)
 	return false;
 }
 
-bool response_parse_head(const char *head, size_t len, uint32_t *ret_number, uint32_t *ret_uid)
+bool response_parse_head(const char *head, size_t len, uint32_t *ret_uid)
 {
 	_cleanup_free_ char *copy = xmemdup0(head, len);
 	struct response response;
@@ -187,10 +187,8 @@ bool response_parse_head(const char *head, size_t len, uint32_t *ret_number, uin
 	ok = lex_char(&lexer, '*') && lex_space(&lexer) && lex_expect_uid(&lexer, &number) &&
 	     lex_space(&lexer) && lex_keyword(&lexer, "FETCH") && lex_space(&lexer) &&
 	     lex_char(&lexer, '(') && parse_head_items(&response, &lexer);
-	if (ok) {
-		*ret_number = number;
+	if (ok)
 		*ret_uid = response.fetch.uid;
-	}
 	response_done(&response);
 	return ok;
 }

@@ -194,7 +194,7 @@ bool response_parse(struct response *response, char *text, size_t len);
  * What the head of a streamed body (input.h) says of its message.  *ret_uid is 0 when no UID came
  * before the body.  False when the head is malformed.
  */
-bool response_parse_head(const char *head, size_t len, uint32_t *ret_number, uint32_t *ret_uid);
+bool response_parse_head(const char *head, size_t len, uint32_t *ret_uid);
 
 /*
  * RFC 3501 date-time without its quotes, e.g. " 7-Feb-1994 21:52:25 -0800", to UTC; false if

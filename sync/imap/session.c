@@ -543,8 +543,7 @@ static void on_deadline(struct ev_loop *ev, ev_timer *timer, int revents)
 }
 
 struct session *session_new(struct loop *loop, struct worker *worker,
-	const struct session_options *options, struct session_handler *handler,
-	struct input_sink *sink)
+	const struct session_options *options, struct session_handler *handler)
 {
 	struct session *session = xcalloc(1, sizeof(*session));
 
@@ -556,7 +555,7 @@ struct session *session_new(struct loop *loop, struct worker *worker,
 		.untagged = on_untagged,
 		.lost = on_lost};
 	session->dial_handler.dialled = on_dialled;
-	session->client = client_new(loop, options->name, &session->owner, sink);
+	session->client = client_new(loop, options->name, &session->owner);
 	task_init(&session->ready, loop, become_ready, NULL);
 	ev_init(&session->deadline, on_deadline);
 	session->deadline.repeat = LIMIT_GREETING_SECONDS;

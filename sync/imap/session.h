@@ -10,7 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sync/imap/input.h"
 #include "sync/net/dial.h"
 
 struct buf;
@@ -65,10 +64,9 @@ struct session_handler {
 	void (*untagged)(struct session_handler *handler, struct response *response);
 };
 
-/* Starts at once; never calls back before it returns.  sink: where message bodies go, or NULL. */
+/* Starts at once; never calls back before it returns. */
 struct session *session_new(struct loop *loop, struct worker *worker,
-	const struct session_options *options, struct session_handler *handler,
-	struct input_sink *sink);
+	const struct session_options *options, struct session_handler *handler);
 /* Drops the connection without ceremony.  Accepts NULL. */
 struct session *session_free(struct session *session);
 

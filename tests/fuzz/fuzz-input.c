@@ -17,12 +17,11 @@ struct recorder {
 static bool on_begin(struct input_sink *sink, const char *head, size_t head_len, uint64_t size)
 {
 	struct recorder *recorder = container_of(sink, struct recorder, sink);
-	uint32_t number = 0, uid = 0;
+	uint32_t uid = 0;
+	bool parsed = response_parse_head(head, head_len, &uid);
 
 	CHECK(!recorder->open);
-	if (response_parse_head(head, head_len, &number, &uid))
-		CHECK(number > 0);
-	buf_printf(&recorder->log, "begin %u %u %" PRIu64 " ", number, uid, size);
+	buf_printf(&recorder->log, "begin %d %u %" PRIu64 " ", parsed, uid, size);
 	buf_append(&recorder->log, head, head_len);
 	recorder->open = size % 3 != 2;
 	recorder->left = size;

@@ -17,7 +17,7 @@ static void parse(struct response *response, const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct response response;
-	uint32_t number = 0, uid = 0;
+	uint32_t uid = 0;
 	time_t date;
 
 	response_init(&response);
@@ -25,8 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* The same struct again: what was left in it must not matter. */
 	parse(&response, data, size);
 	response_done(&response);
-	if (response_parse_head((const char *)data, size, &number, &uid))
-		CHECK(number > 0);
+	(void)response_parse_head((const char *)data, size, &uid);
 	(void)response_parse_date((struct slice){(const char *)data, size}, &date);
 	return 0;
 }

@@ -29,6 +29,7 @@ struct probe {
 	unsigned completions;
 	void (*completed)(struct probe *probe); /* more to do then, or NULL */
 	bool takes; /* FETCH responses */
+	struct spool *spool; /* of the body that it was given last */
 	bool submitting; /* the call of client_submit() has not returned yet */
 	struct probe *prev, *next;
 };
@@ -62,8 +63,19 @@ static bool probe_untagged(struct command *command, struct response *response)
 
 	if (!probe->takes || response->type != RESPONSE_FETCH)
 		return false;
+	if (probe->spool != NULL && spool_complete(probe->spool))
+		note("body");
 	note("%s<%u", probe->name, response->fetch.uid);
 	return true;
+}
+
+static struct spool *probe_body(struct command *command, uint32_t uid, uint64_t size)
+{
+	struct probe *probe = container_of(command, struct probe, command);
+
+	spool_free(probe->spool);
+	probe->spool = spool_new(size);
+	return probe->spool;
 }
 
 /* A command with this text, not yet submitted. */
@@ -90,6 +102,16 @@ static inline struct probe *submit(struct probe *probe)
 static inline struct probe *give(const char *name, const char *text)
 {
 	return submit(prepare(name, text));
+}
+
+/* Likewise, which asks for messages. */
+static inline struct probe *give_fetch(const char *name, const char *text)
+{
+	struct probe *probe = prepare(name, text);
+
+	probe->takes = true;
+	probe->command.body = probe_body;
+	return submit(probe);
 }
 
 static inline struct probe *give_kind(const char *name, const char *text, enum command_kind kind)
@@ -145,7 +167,7 @@ static inline void expect_lost(const char *events, const char *reason)
 	assert_string_equal(lost_reason, reason);
 }
 
-static int set_up_client(bool slow, struct input_sink *sink)
+static int set_up_client(bool slow)
 {
 	int fds[2];
 
@@ -153,7 +175,7 @@ static int set_up_client(bool slow, struct input_sink *sink)
 	wire_init(slow);
 	make_pair(fds);
 	wire_open(fds[0]);
-	client = client_new(&loop, "remote", &owner, sink);
+	client = client_new(&loop, "remote", &owner);
 	client_attach(client, fds[1]);
 	lost_reason = NULL;
 	free_when_lost = false;
@@ -163,12 +185,12 @@ static int set_up_client(bool slow, struct input_sink *sink)
 
 static inline int setup(void **state)
 {
-	return set_up_client(false, NULL);
+	return set_up_client(false);
 }
 
 static inline int setup_slow(void **state)
 {
-	return set_up_client(true, NULL);
+	return set_up_client(true);
 }
 
 static inline int teardown(void **state)
@@ -179,6 +201,7 @@ static inline int teardown(void **state)
 	DL_FOREACH_SAFE (probes, probe, next) {
 		assert_int_equal(probe->completions, 1);
 		command_done(&probe->command);
+		spool_free(probe->spool);
 		free(probe);
 	}
 	free(lost_reason);

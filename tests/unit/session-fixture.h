@@ -148,7 +148,7 @@ static inline void start(void)
 {
 	int fd = -1;
 
-	session = session_new(&loop, worker, &options, &handler, NULL);
+	session = session_new(&loop, worker, &options, &handler);
 	RUN_UNTIL((fd = accept_one()) >= 0);
 	wire_open(fd);
 	if (options.security == SESSION_TLS)

@@ -64,7 +64,7 @@ static void test_less_patience(void **state)
 	wire_init(false);
 	make_pair(fds);
 	wire_open(fds[0]);
-	client = client_new(&loop, "remote", &owner, NULL);
+	client = client_new(&loop, "remote", &owner);
 	client_set_patience(client, 30);
 	client_attach(client, fds[1]);
 	give("a", "LIST \"\" *");
@@ -203,28 +203,6 @@ static void test_slow_lines(void **state)
 
 /* --- Messages --- */
 
-static bool body_begin(struct input_sink *sink, const char *head, size_t head_len, uint64_t size)
-{
-	return true;
-}
-
-static bool body_data(struct input_sink *sink, const char *data, size_t n)
-{
-	return true;
-}
-
-static void body_end(struct input_sink *sink)
-{
-	note("body");
-}
-
-static struct input_sink bodies = {.begin = body_begin, .data = body_data, .end = body_end};
-
-static int setup_bodies(void **state)
-{
-	return set_up_client(false, &bodies);
-}
-
 /* Sends `size` bytes of a message and runs until they have been read. */
 static void say_body(size_t size)
 {
@@ -237,29 +215,39 @@ static void say_body(size_t size)
 		  stream_bytes_received(client_stream(client)) >= before + size);
 }
 
+static void fetch_message(struct view *view)
+{
+	give_select("s", "INBOX", view);
+	expect("1 SELECT INBOX");
+	say("1 OK done");
+	expect_events("s:OK");
+	give_fetch("a", "UID FETCH 1 BODY.PEEK[]");
+	expect("2 UID FETCH 1 BODY.PEEK[]");
+}
+
 /* 2 KB/s: a message of 8 MiB takes an hour. */
 static void test_slow_body(void **state)
 {
 	enum { SIZE = 8 << 20, PIECE = 4096 };
+	struct view view = {0};
 
-	give("a", "UID FETCH 1 BODY.PEEK[]")->takes = true;
-	expect("1 UID FETCH 1 BODY.PEEK[]");
+	fetch_message(&view);
 	say("* 1 FETCH (UID 1 BODY[] {8388608}");
 	for (int i = 0; i < SIZE / PIECE; i++) {
 		pass_seconds(2);
 		say_body(PIECE);
 	}
 	say(")");
-	say("1 OK done");
+	say("2 OK done");
 	expect_events("body a<1 a:OK");
 }
 
 static void test_drip_of_bytes(void **state)
 {
+	struct view view = {0};
 	int bytes = 0;
 
-	give("a", "UID FETCH 1 BODY.PEEK[]")->takes = true;
-	expect("1 UID FETCH 1 BODY.PEEK[]");
+	fetch_message(&view);
 	say("* 1 FETCH (UID 1 BODY[] {1000}");
 	while (lost_reason == NULL && bytes < 100) {
 		bytes++;
@@ -356,8 +344,8 @@ int main(void)
 		BOTH(test_lines_of_nobody),
 		BOTH(test_drip_of_lines),
 		BOTH(test_slow_lines),
-		cmocka_unit_test_setup_teardown(test_slow_body, setup_bodies, teardown),
-		cmocka_unit_test_setup_teardown(test_drip_of_bytes, setup_bodies, teardown),
+		cmocka_unit_test_setup_teardown(test_slow_body, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_drip_of_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_body_of_nobody, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_endless_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_slow_upload, setup, teardown),

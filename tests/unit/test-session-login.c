@@ -138,7 +138,7 @@ static void test_tls_to_a_server_without(void **state)
 
 	options.security = SESSION_TLS;
 	prepare_tls(&certificate);
-	session = session_new(&loop, worker, &options, &handler, NULL);
+	session = session_new(&loop, worker, &options, &handler);
 	RUN_UNTIL((fd = accept_one()) >= 0);
 	wire_open(fd);
 	say("* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello");

@@ -138,7 +138,7 @@ static void test_hang_up_while_logging_in(void **state)
 static void test_nobody_listens(void **state)
 {
 	(void)close(listener);
-	session = session_new(&loop, worker, &options, &handler, NULL);
+	session = session_new(&loop, worker, &options, &handler);
 	assert_int_equal(buf_len(&wire.events), 0); /* from the loop, not from the call */
 	expect_events("lost");
 	assert_int_equal(lost_failure, SESSION_FAILURE_UNREACHABLE);
@@ -211,7 +211,7 @@ static void test_capability_without_any(void **state)
 
 static void test_freed_while_dialling(void **state)
 {
-	session = session_new(&loop, worker, &options, &handler, NULL);
+	session = session_new(&loop, worker, &options, &handler);
 	session = session_free(session);
 	expect_nothing();
 	assert_null(session_free(NULL));

@@ -4,7 +4,6 @@
 #include "tests/unit/engine-fixture.h"
 
 #include "sync/base/limits.h"
-#include "sync/base/spool.h"
 #include "sync/core/subtree.h"
 
 static void what_it_offers(void **state)
@@ -124,51 +123,6 @@ static void dropped_flags(void **state)
 	assert_true(said("local(box)"));
 }
 
-/* --- Bodies --- */
-
-static struct spool *spool;
-static uint32_t begun;
-static bool ended;
-
-static struct spool *on_begun(struct side_view *view, uint32_t uid, uint64_t size)
-{
-	begun = uid;
-	assert_int_equal(size, 6);
-	return uid == 5 ? spool : NULL;
-}
-
-static void on_ended(struct side_view *view, struct spool *own)
-{
-	assert_ptr_equal(own, begun == 5 ? spool : NULL);
-	ended = true;
-}
-
-static void bodies(void **state)
-{
-	struct side_view view = {.body_begun = on_begun, .body_ended = on_ended};
-	char text[8] = "";
-
-	connect_sides();
-	begun = 0;
-	ended = false;
-	spool = spool_new(6);
-	will(REMOTE, "SELECT box", SELECTED(7, 5, 9, 3));
-	side_select(&core.remote, &barrier, &view, "box");
-	RUN_UNTIL(barrier.waiting == 0);
-	will(REMOTE, "UNSELECT",
-		"* 1 FETCH (UID 5 BODY[] {6}\n|text\n|)\n"
-		"* 2 FETCH (UID 6 BODY[] {6}\n|more\n|)\n" OK);
-	side_unselect(&core.remote, &barrier);
-	RUN_UNTIL(barrier.waiting == 0);
-	assert_int_equal(begun, 6);
-	assert_true(ended);
-	assert_int_equal(spool_read(spool, 0, text, sizeof(text)), 6);
-	assert_string_equal(text, "text\r\n");
-	side_forget_view(&core.remote, &view);
-	view_done(&view.view);
-	spool = spool_free(spool);
-}
-
 /* --- subtree.c --- */
 
 static void below(void **state)
@@ -230,7 +184,6 @@ int main(void)
 		BOTH(told),
 		BOTH(names),
 		BOTH(dropped_flags),
-		BOTH(bodies),
 		BOTH(below),
 		BOTH(renamed_below_itself),
 	};

@@ -29,28 +29,6 @@ static void on_changed(struct view *view)
 	note("%s=%u", container_of(view, struct seen, view)->name, view->exists);
 }
 
-/* Where the bodies go. */
-static bool body_begin(struct input_sink *sink, const char *head, size_t head_len, uint64_t size)
-{
-	struct view *view = client_current_view(client);
-
-	note("body(%s)", view != NULL ? container_of(view, struct seen, view)->name : "none");
-	return false;
-}
-
-static bool body_data(struct input_sink *sink, const char *data, size_t n)
-{
-	fail_msg("the body was not wanted");
-	return false;
-}
-
-static void body_end(struct input_sink *sink)
-{
-	fail_msg("the body was not wanted");
-}
-
-static struct input_sink sink = {.begin = body_begin, .data = body_data, .end = body_end};
-
 static void init_view(struct seen *seen, const char *name)
 {
 	*seen = (struct seen){
@@ -63,7 +41,7 @@ static int set_up_views(bool slow)
 {
 	init_view(&one, "one");
 	init_view(&two, "two");
-	return set_up_client(slow, &sink);
+	return set_up_client(slow);
 }
 
 static int setup_views(void **state)
@@ -145,27 +123,27 @@ static void test_uid_not_sticky(void **state)
 /* What belongs to the mailbox before the [CLOSED], and what behind. */
 static void test_pipelined_selects(void **state)
 {
-	struct probe *fetch = prepare("fetch", "UID FETCH 1:* UID");
+	struct probe *fetch;
 
-	fetch->takes = true;
 	give_select("first", "A", &one.view);
 	give_select("second", "B", &two.view);
 	assert_ptr_equal(client_last_view(client), &two.view);
-	submit(fetch);
+	fetch = give_fetch("fetch", "UID FETCH 1:* UID");
 	expect("1 SELECT A\r\n2 SELECT B\r\n3 UID FETCH 1:* UID");
 	say("* 1 EXISTS\r\n1 OK [READ-WRITE] x");
 	expect_events("one=1 first:OK");
 	say("* VANISHED 3\r\n* 1 FETCH (UID 4 BODY[] {2}\r\nhi)");
-	expect_events("one-3 body(one) one<4");
+	expect_events("one-3 one<4");
 	say("* OK [CLOSED] x\r\n* VANISHED (EARLIER) 5\r\n* 2 EXISTS\r\n* 1 FETCH (UID 6 BODY[] "
 	    "{2}\r\nhi)");
-	expect_events("two-5e two=2 body(two) two<6");
+	expect_events("two-5e two=2 two<6");
 	say("2 OK [READ-ONLY] x");
 	expect_events("second:OK");
 	assert_true(two.view.read_only);
 	assert_false(one.view.read_only);
+	assert_null(fetch->spool); /* what came so far was not for what it asked */
 	say("* 1 FETCH (UID 7 BODY[] {2}\r\nhi)\r\n* VANISHED 8\r\n3 OK x");
-	expect_events("body(two) fetch<7 two-8 fetch:OK");
+	expect_events("body fetch<7 two-8 fetch:OK");
 }
 
 static void test_unselect_between(void **state)
@@ -185,9 +163,10 @@ static void test_nothing_selected_after_unselect(void **state)
 {
 	give_select("first", "A", &one.view);
 	give_kind("unselect", "UNSELECT", COMMAND_UNSELECT);
-	expect("1 SELECT A\r\n2 UNSELECT");
-	say("1 OK x\r\n2 OK x\r\n* VANISHED 1\r\n* 1 FETCH (UID 4 BODY[] {2}\r\nhi)");
-	expect_events("first:OK unselect:OK owner<type13 body(none) owner<4");
+	give_fetch("fetch", "UID FETCH 1:* UID");
+	expect("1 SELECT A\r\n2 UNSELECT\r\n3 UID FETCH 1:* UID");
+	say("1 OK x\r\n2 OK x\r\n* VANISHED 1\r\n* 1 FETCH (UID 4 BODY[] {2}\r\nhi)\r\n3 BAD x");
+	expect_events("first:OK unselect:OK owner<type13 fetch<4 fetch:BAD"); /* without a body */
 }
 
 /* A refused UNSELECT leaves the mailbox selected; the SELECT behind it closes it. */
@@ -329,6 +308,34 @@ static void test_answers_ahead_of_a_tagged_ok(void **state)
 	expect_events("a:OK fetch<2 one-1 expunge:OK fetch:OK");
 }
 
+/* Who asked for it gets it, and as much as it is; nobody who did not. */
+static void test_body_for_who_asked(void **state)
+{
+	struct probe *first, *second;
+	char text[8] = "";
+
+	give_select("a", "A", &one.view);
+	give("noop", "NOOP");
+	first = give_fetch("first", "UID FETCH 1 BODY.PEEK[]");
+	second = give_fetch("second", "UID FETCH 2 BODY.PEEK[]");
+	expect("1 SELECT A\r\n2 NOOP\r\n3 UID FETCH 1 BODY.PEEK[]\r\n4 UID FETCH 2 BODY.PEEK[]");
+	say("1 OK x\r\n2 OK x\r\n* 1 FETCH (UID 1 BODY[] {5}\r\nhello)");
+	expect_events("a:OK noop:OK body first<1");
+	assert_null(second->spool);
+	assert_int_equal(spool_read(first->spool, 0, text, sizeof(text)), 5);
+	assert_string_equal(text, "hello");
+	say("3 OK x\r\n* 2 FETCH (UID 2 BODY[] {3}\r\nyou)\r\n4 OK x");
+	expect_events("first:OK body second<2 second:OK");
+	assert_int_equal(spool_size(second->spool), 3);
+	give("last", "NOOP");
+	expect("5 NOOP");
+	say("* 1 FETCH (UID 1 BODY[] {3}\r\nhey)");
+	expect_events("one<1");
+	say("* 1 FETCH (UID 1 BODY[] {1000000000}");
+	expect_lost("last:LOST lost",
+		"the server sends a message of 1000000000 bytes that was not asked for");
+}
+
 #undef BOTH
 #define BOTH(test) \
 	cmocka_unit_test_setup_teardown(test, setup_views, teardown_views), \
@@ -355,6 +362,7 @@ int main(void)
 		BOTH(test_forgotten_view),
 		BOTH(test_commands_before_the_view),
 		BOTH(test_answers_ahead_of_a_tagged_ok),
+		BOTH(test_body_for_who_asked),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
