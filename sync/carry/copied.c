@@ -137,7 +137,7 @@ void run_copied_asked(struct run *run)
 
 	/* The UIDs are those of a certain UIDVALIDITY. */
 	bool known = mailbox != NULL &&
-		     mailbox->local.base.uidvalidity == side->moves.source_view.view.uidvalidity;
+		     mailbox->local.base.uidvalidity == side->moves.source_view.uidvalidity;
 
 	for (size_t i = 0; i < takes->count; i++)
 		if (known && is_usable(&takes->list[i]))

@@ -88,7 +88,7 @@ void side_disconnect(struct side *side)
 {
 	side->ready = false;
 	side->session = session_free(side->session);
-	view_done(&side->idle_view.view);
+	view_done(&side->idle_view);
 }
 
 /* "810", "9.77K": as the original has it. */
@@ -175,23 +175,23 @@ void side_unselect(struct side *side, struct barrier *barrier)
 }
 
 void side_select(
-	struct side *side, struct barrier *barrier, struct side_view *view, const char *wire_name)
+	struct side *side, struct barrier *barrier, struct view *view, const char *wire_name)
 {
 	struct request *request;
 
-	if (client_last_view(side_client(side)) == &view->view)
+	if (client_last_view(side_client(side)) == view)
 		return;
 	side_unselect(side, barrier);
 	request = request_new(barrier, side, sizeof(*request), NULL);
 	request->command.kind = COMMAND_SELECT;
-	request->command.view = &view->view;
+	request->command.view = view;
 	command_puts(&request->command, "SELECT ");
 	command_mailbox(&request->command, wire_name);
 	request_submit(request);
 }
 
-void side_forget_view(struct side *side, struct side_view *view)
+void side_forget_view(struct side *side, struct view *view)
 {
 	if (side->session != NULL)
-		client_forget_view(side_client(side), &view->view);
+		client_forget_view(side_client(side), view);
 }

@@ -24,11 +24,6 @@ struct flags;
 struct mailbox;
 struct side;
 
-/* The view of a mailbox on one side. */
-struct side_view {
-	struct view view;
-};
-
 struct side {
 	struct core *core;
 	const char *name; /* for log lines, as in config/account.h */
@@ -42,7 +37,7 @@ struct side {
 	char delimiter; /* '\0': flat, or unknown before the first LIST */
 	bool compress; /* configured */
 
-	struct side_view idle_view; /* INBOX, while it is watched by IDLE */
+	struct view idle_view; /* INBOX, while it is watched by IDLE */
 	bool believed; /* a list of this connection was */
 	bool idling;
 	bool notified; /* NOTIFY was set on this connection */
@@ -82,7 +77,7 @@ bool side_read_name(const struct side *side, struct slice wire, struct mailbox_n
 
 /* Makes sure that the mailbox is selected by the commands that follow. */
 void side_select(
-	struct side *side, struct barrier *barrier, struct side_view *view, const char *wire_name);
+	struct side *side, struct barrier *barrier, struct view *view, const char *wire_name);
 /*
  * Leaves the mailbox selected before, if any, in a command of its own.  If the SELECT that follows
  * is refused, the commands pipelined behind it then find no mailbox at all, whatever the server
@@ -94,7 +89,7 @@ void side_unselect(struct side *side, struct barrier *barrier);
 void side_say_traffic(const struct side *side);
 
 /* The view is no longer used. */
-void side_forget_view(struct side *side, struct side_view *view);
+void side_forget_view(struct side *side, struct view *view);
 
 /* For a person: side and mailbox. */
 #define SIDE_CONTEXT(side_, mailbox_) \

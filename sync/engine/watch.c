@@ -223,7 +223,7 @@ void watch_notified(struct engine *engine, struct side *side, struct response *r
 
 static struct side *idling_side(struct view *view)
 {
-	return container_of(container_of(view, struct side_view, view), struct side, idle_view);
+	return container_of(view, struct side, idle_view);
 }
 
 static void inbox_changed(struct view *view)
@@ -266,7 +266,7 @@ static bool on_inbox_selected(struct request *request)
 {
 	struct side *side = request->side;
 	struct mailbox *inbox = core_find_mailbox(side->core, "INBOX", 5);
-	const struct view *view = &side->idle_view.view;
+	const struct view *view = &side->idle_view;
 	const struct response_status status = {
 		.items = (view->uidvalidity != 0 ? STATUS_UIDVALIDITY : 0) |
 			 (view->uidnext != 0 ? STATUS_UIDNEXT : 0) |
@@ -291,14 +291,14 @@ static void begin_idle(struct side *side)
 	if (wire == NULL || !side_has(side, "IDLE") ||
 		core_find_mailbox(side->core, "INBOX", 5) == NULL)
 		return;
-	side->idle_view.view.fetched = inbox_fetched;
-	side->idle_view.view.vanished = inbox_vanished;
-	side->idle_view.view.changed = inbox_changed;
-	view_reset(&side->idle_view.view);
+	side->idle_view.fetched = inbox_fetched;
+	side->idle_view.vanished = inbox_vanished;
+	side->idle_view.changed = inbox_changed;
+	view_reset(&side->idle_view);
 	request = request_new(
 		&engine_of(side->core)->barrier, side, sizeof(*request), on_inbox_selected);
 	request->command.kind = COMMAND_SELECT;
-	request->command.view = &side->idle_view.view;
+	request->command.view = &side->idle_view;
 	command_puts(&request->command, "SELECT ");
 	command_mailbox(&request->command, wire);
 	request_submit(request);

@@ -14,7 +14,7 @@
 
 static struct run_side *side_of(struct view *view)
 {
-	return container_of(container_of(view, struct side_view, view), struct run_side, view);
+	return container_of(view, struct run_side, view);
 }
 
 static void on_fetched(struct view *view, struct response *response)
@@ -45,7 +45,7 @@ static void on_vanished(struct view *view, const struct seqset *uids, bool earli
 static bool on_selected(struct request *request)
 {
 	struct run_side *side = container_of(request, struct run_request, request)->side;
-	const struct view *view = &side->view.view;
+	const struct view *view = &side->view;
 
 	side->told.reading = false;
 	side->told.snapshot = (struct mailbox_state){
@@ -117,15 +117,15 @@ static void open_side(struct run_side *side)
 	const struct mailbox_state *base = run_base(side);
 	struct run_request *request;
 
-	side->view.view.fetched = on_fetched;
-	side->view.view.vanished = on_vanished;
+	side->view.fetched = on_fetched;
+	side->view.vanished = on_vanished;
 	side->told.reading = true;
 	side->told.overflow = false;
 	side_unselect(side->side, &side->run->barrier);
 	request = request_new(&side->run->barrier, side->side, sizeof(*request), on_selected);
 	request->side = side;
 	request->request.command.kind = COMMAND_SELECT;
-	request->request.command.view = &side->view.view;
+	request->request.command.view = &side->view;
 	command_puts(&request->request.command, "SELECT ");
 	command_mailbox(&request->request.command, side->wire_name);
 	if (base->uidvalidity > 0 && base->highestmodseq > 0)
@@ -199,13 +199,13 @@ static bool check_side(struct run_side *side)
 {
 	const char *name = side->side->name;
 
-	if (side->view.view.uids_not_sticky)
+	if (side->view.uids_not_sticky)
 		(void)run_fail(side->run,
 			"the %s server gives its messages new UIDs each time (UIDNOTSTICKY): it "
 			"cannot be "
 			"synchronized",
 			name);
-	else if (side->view.view.no_modseq || side->told.snapshot.highestmodseq == 0)
+	else if (side->view.no_modseq || side->told.snapshot.highestmodseq == 0)
 		(void)run_fail(side->run, "the %s server keeps no mod-sequences for it", name);
 	else if (side->told.snapshot.uidvalidity == 0 || side->told.snapshot.uidnext == 0)
 		(void)run_fail(
@@ -287,7 +287,7 @@ static void add_carried(struct run_side *side)
 
 static const struct flags *permanent_flags(const struct run_side *side)
 {
-	const struct view *view = &side->view.view;
+	const struct view *view = &side->view;
 	struct flag_pool *pool = side->run->core->flags;
 
 	return view->has_permanent ? flags_intern(pool, view->permanent, view->permanent_count)

@@ -516,7 +516,7 @@ static enum step run_step(struct task *task)
 static void done_side(struct run_side *side)
 {
 	side_forget_view(side->side, &side->view);
-	view_done(&side->view.view);
+	view_done(&side->view);
 	copier_done(&side->copier);
 	free(side->wire_name);
 	seqset_done(&side->told.vanished);
@@ -549,7 +549,7 @@ static void done_side(struct run_side *side)
 	changes_done(&side->flags.carried);
 	run_moved_clear(side);
 	side_forget_view(side->other->side, &side->moves.source_view);
-	view_done(&side->moves.source_view.view);
+	view_done(&side->moves.source_view);
 }
 
 static void run_free(struct run *run)

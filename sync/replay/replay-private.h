@@ -54,7 +54,7 @@ struct replay {
 	enum replay_end end;
 	struct side *origin; /* where it was done */
 	struct side *side; /* where it is to be done */
-	struct side_view origin_view, view;
+	struct view origin_view, view;
 	struct messages messages;
 	struct replay_tree tree;
 	enum step (*step)(struct replay *replay);

@@ -208,8 +208,8 @@ static void replay_free(struct replay *replay)
 	task_cancel(&replay->task);
 	side_forget_view(replay->origin, &replay->origin_view);
 	side_forget_view(replay->side, &replay->view);
-	view_done(&replay->origin_view.view);
-	view_done(&replay->view.view);
+	view_done(&replay->origin_view);
+	view_done(&replay->view);
 	replay_messages_done(replay);
 	replay_tree_done(replay);
 	barrier_done(&replay->barrier);

@@ -129,13 +129,13 @@ struct moving {
 	struct takes takes; /* what is new here, and was moved from elsewhere … */
 	struct transfer transfer; /* … and those of them that are under way */
 	int64_t copied_idx; /* the mailbox that copies are taken from */
-	struct side_view source_view; /* of the mailbox that messages are moved from */
+	struct view source_view; /* of the mailbox that messages are moved from */
 	bool refused; /* such a command was refused: no more of them in this run */
 	uint32_t lowest; /* the lowest UID of which it is in doubt whether it was moved, or 0 */
 };
 
 struct run_side {
-	struct side_view view;
+	struct view view;
 	struct run *run;
 	struct side *side;
 	struct run_side *other;

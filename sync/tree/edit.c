@@ -238,7 +238,7 @@ void edit_done(struct tree *tree)
 	for (size_t i = 0; i < ARRAY_LEN(tree->edit.views); i++) {
 		side_forget_view(
 			i == 0 ? &tree->core->local : &tree->core->remote, &tree->edit.views[i]);
-		view_done(&tree->edit.views[i].view);
+		view_done(&tree->edit.views[i]);
 	}
 	verify_done(tree);
 }

@@ -29,7 +29,7 @@ struct edit {
 	bool *failed; /* by the index of the name */
 	bool *done; /* likewise: anywhere */
 	struct edit_loss *losses; /* likewise, local and remote */
-	struct side_view views[2]; /* local, remote: of what is counted */
+	struct view views[2]; /* local, remote: of what is counted */
 	bool local_renamed, remote_renamed;
 	bool local_was_renamed, remote_was_renamed; /* before */
 };

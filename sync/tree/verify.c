@@ -32,7 +32,7 @@ struct target {
 struct verified_side {
 	struct verification *verification;
 	struct side *side;
-	struct side_view view;
+	struct view view;
 	bool used; /* it was opened, for this mailbox */
 	bool here; /* … with success */
 };
@@ -149,10 +149,10 @@ static void examine(struct verified_side *side)
 	if (wire == NULL)
 		return;
 	side_unselect(side->side, side->verification->tree->barrier);
-	view_reset(&side->view.view);
+	view_reset(&side->view);
 	command = new_command(side);
 	command->kind = COMMAND_SELECT;
-	command->view = &side->view.view;
+	command->view = &side->view;
 	command_puts(command, "EXAMINE ");
 	command_mailbox(command, wire);
 	submit(command);
@@ -184,7 +184,7 @@ static void list(struct verified_side *side)
 	struct command *command;
 
 	/* "1:*" names a message that does not exist in an empty mailbox: some servers refuse it. */
-	if (!side->here || side->view.view.exists == 0)
+	if (!side->here || side->view.exists == 0)
 		return;
 	command = new_command(side);
 	command->untagged = on_message;
@@ -414,8 +414,8 @@ void verify_done(struct tree *tree)
 		return;
 	forget(&verification->local);
 	forget(&verification->remote);
-	view_done(&verification->local.view.view);
-	view_done(&verification->remote.view.view);
+	view_done(&verification->local.view);
+	view_done(&verification->remote.view);
 	for (size_t i = 0; i < verification->count; i++) {
 		free(verification->targets[i].name);
 		free(verification->targets[i].display);

@@ -52,7 +52,7 @@ static void lost(void **state)
 /* A mailbox that is selected is not selected again; another one is left before. */
 static void selecting(void **state)
 {
-	struct side_view one = {0}, two = {0};
+	struct view one = {0}, two = {0};
 
 	connect_sides();
 	side_unselect(&core.remote, &barrier); /* nothing is selected */
@@ -61,8 +61,8 @@ static void selecting(void **state)
 	side_select(&core.remote, &barrier, &one, "one");
 	side_select(&core.remote, &barrier, &one, "one");
 	RUN_UNTIL(barrier.waiting == 0);
-	assert_int_equal(one.view.uidnext, 5);
-	assert_int_equal(one.view.highestmodseq, 9);
+	assert_int_equal(one.uidnext, 5);
+	assert_int_equal(one.highestmodseq, 9);
 	will(REMOTE, "UNSELECT", OK);
 	will(REMOTE, "SELECT \"the other\"", "NO no such mailbox");
 	side_select(&core.remote, &barrier, &two, "the other");
@@ -71,11 +71,11 @@ static void selecting(void **state)
 	will(REMOTE, "SELECT one", SELECTED(7, 6, 9, 3));
 	side_select(&core.remote, &barrier, &one, "one");
 	RUN_UNTIL(barrier.waiting == 0);
-	assert_int_equal(one.view.uidnext, 6);
+	assert_int_equal(one.uidnext, 6);
 	side_forget_view(&core.remote, &one);
 	side_forget_view(&core.remote, &two);
-	view_done(&one.view);
-	view_done(&two.view);
+	view_done(&one);
+	view_done(&two);
 }
 
 /* What nobody had asked for. */
