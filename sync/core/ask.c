@@ -52,8 +52,7 @@ struct status_request *status_request_new(struct barrier *barrier, struct side *
 	status->got = got;
 	status->request.release = release_name;
 	status->request.command.untagged = on_status;
-	command_puts(&status->request.command, "STATUS ");
-	command_mailbox(&status->request.command, wire);
+	command_about(&status->request.command, "STATUS", wire, NULL);
 	command_printf(&status->request.command, " (%s)", items);
 	return status;
 }

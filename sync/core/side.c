@@ -183,10 +183,7 @@ void side_select(
 		return;
 	side_unselect(side, barrier);
 	request = request_new(barrier, side, sizeof(*request), NULL);
-	request->command.kind = COMMAND_SELECT;
-	request->command.view = view;
-	command_puts(&request->command, "SELECT ");
-	command_mailbox(&request->command, wire_name);
+	command_select(&request->command, "SELECT", wire_name, view);
 	request_submit(request);
 }
 

@@ -294,13 +294,9 @@ static void begin_idle(struct side *side)
 	side->idle_view.fetched = inbox_fetched;
 	side->idle_view.vanished = inbox_vanished;
 	side->idle_view.changed = inbox_changed;
-	view_reset(&side->idle_view);
 	request = request_new(
 		&engine_of(side->core)->barrier, side, sizeof(*request), on_inbox_selected);
-	request->command.kind = COMMAND_SELECT;
-	request->command.view = &side->idle_view;
-	command_puts(&request->command, "SELECT ");
-	command_mailbox(&request->command, wire);
+	command_select(&request->command, "SELECT", wire, &side->idle_view);
 	request_submit(request);
 	request =
 		request_new(&engine_of(side->core)->barrier, side, sizeof(*request), on_idle_over);

@@ -129,6 +129,25 @@ void command_mailbox(struct command *command, const char *wire_name)
 	command_astring(command, wire_name, strlen(wire_name));
 }
 
+void command_about(
+	struct command *command, const char *verb, const char *wire_name, const char *other)
+{
+	command_printf(command, "%s ", verb);
+	command_mailbox(command, wire_name);
+	if (other == NULL)
+		return;
+	command_puts(command, " ");
+	command_mailbox(command, other);
+}
+
+void command_select(
+	struct command *command, const char *verb, const char *wire_name, struct view *view)
+{
+	command->kind = COMMAND_SELECT;
+	command->view = view;
+	command_about(command, verb, wire_name, NULL);
+}
+
 void command_set(struct command *command, const struct seqset *set, size_t *index)
 {
 	enum { WORDS = 200 };

@@ -18,6 +18,7 @@
 #include "sync/imap/response.h"
 
 struct spool;
+struct view;
 
 enum outcome {
 	OUTCOME_PENDING,
@@ -103,6 +104,12 @@ void command_printf(struct command *command, const char *fmt, ...)
 /* As an atom where it is one, else quoted, else as a literal. */
 void command_astring(struct command *command, const char *data, size_t len);
 void command_mailbox(struct command *command, const char *wire_name);
+/* "VERB mailbox", or "VERB mailbox other" unless that is NULL. */
+void command_about(
+	struct command *command, const char *verb, const char *wire_name, const char *other);
+/* "SELECT mailbox" or "EXAMINE mailbox"; the view is of that mailbox. */
+void command_select(
+	struct command *command, const char *verb, const char *wire_name, struct view *view);
 /* Ranges from *index on, as many as fit a line with a few words around them; advances *index as
  * seqset_format() does. */
 void command_set(struct command *command, const struct seqset *set, size_t *index);

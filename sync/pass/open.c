@@ -124,10 +124,7 @@ static void open_side(struct run_side *side)
 	side_unselect(side->side, &side->run->barrier);
 	request = request_new(&side->run->barrier, side->side, sizeof(*request), on_selected);
 	request->side = side;
-	request->request.command.kind = COMMAND_SELECT;
-	request->request.command.view = &side->view;
-	command_puts(&request->request.command, "SELECT ");
-	command_mailbox(&request->request.command, side->wire_name);
+	command_select(&request->request.command, "SELECT", side->wire_name, &side->view);
 	if (base->uidvalidity > 0 && base->highestmodseq > 0)
 		command_printf(&request->request.command, " (QRESYNC (%" PRIu32 " %" PRIu64 "))",
 			base->uidvalidity, base->highestmodseq);

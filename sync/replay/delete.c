@@ -232,8 +232,7 @@ static enum step send_deletion(struct replay *replay)
 	if (!replay->deed->certain && replay_known(replay)->subscribed &&
 		!replay->tree.origin_subscribed && wire != NULL) {
 		request = replay_request(replay, replay->side, request_ignore_refusal);
-		command_puts(&request->request.command, "UNSUBSCRIBE ");
-		command_mailbox(&request->request.command, wire);
+		command_about(&request->request.command, "UNSUBSCRIBE", wire, NULL);
 		request_submit(&request->request);
 	}
 	return replay_send(replay, "DELETE");

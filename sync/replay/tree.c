@@ -56,12 +56,7 @@ enum step replay_send(struct replay *replay, const char *verb)
 	/* It must not be selected by ourselves. */
 	side_unselect(replay->side, &replay->barrier);
 	request = replay_request(replay, replay->side, on_answer);
-	command_printf(&request->request.command, "%s ", verb);
-	command_mailbox(&request->request.command, from);
-	if (to != NULL) {
-		command_puts(&request->request.command, " ");
-		command_mailbox(&request->request.command, to);
-	}
+	command_about(&request->request.command, verb, from, to);
 	request_submit(&request->request);
 	return replay_next(replay, REPLAY_SENT);
 }

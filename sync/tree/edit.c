@@ -40,12 +40,7 @@ void change_submit(struct side *side, size_t index, const char *verb, const char
 		request_new(side->core->tree->barrier, side, sizeof(*change), completed);
 
 	change->index = index;
-	command_printf(&change->request.command, "%s ", verb);
-	command_mailbox(&change->request.command, wire);
-	if (to_wire != NULL) {
-		command_puts(&change->request.command, " ");
-		command_mailbox(&change->request.command, to_wire);
-	}
+	command_about(&change->request.command, verb, wire, to_wire);
 	request_submit(&change->request);
 }
 

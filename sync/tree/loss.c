@@ -53,16 +53,12 @@ static bool on_search(struct command *command, struct response *response)
 void loss_ask(struct side *side, size_t index, const char *wire)
 {
 	struct tree *tree = side->core->tree;
-	struct view *view = &tree->edit.views[side->remote];
 	struct change_request *search;
 	struct request *open;
 
 	side_unselect(side, tree->barrier);
 	open = request_new(tree->barrier, side, sizeof(*open), request_ignore_refusal);
-	open->command.kind = COMMAND_SELECT;
-	open->command.view = view;
-	command_puts(&open->command, "EXAMINE ");
-	command_mailbox(&open->command, wire);
+	command_select(&open->command, "EXAMINE", wire, &tree->edit.views[side->remote]);
 	request_submit(open);
 	search = request_new(tree->barrier, side, sizeof(*search), request_ignore_refusal);
 	search->index = index;

@@ -135,8 +135,7 @@ static void submit_tree(struct tree *tree, struct side *side, const struct plan_
 	asked = request_new(tree->barrier, side, sizeof(*asked), on_tree);
 	asked->tree = tree;
 	asked->operation = operation;
-	command_printf(&asked->request.command, "%s ", verb);
-	command_mailbox(&asked->request.command, wire);
+	command_about(&asked->request.command, verb, wire, NULL);
 	request_submit(&asked->request);
 }
 

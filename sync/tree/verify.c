@@ -149,12 +149,8 @@ static void examine(struct verified_side *side)
 	if (wire == NULL)
 		return;
 	side_unselect(side->side, side->verification->tree->barrier);
-	view_reset(&side->view);
 	command = new_command(side);
-	command->kind = COMMAND_SELECT;
-	command->view = &side->view;
-	command_puts(command, "EXAMINE ");
-	command_mailbox(command, wire);
+	command_select(command, "EXAMINE", wire, &side->view);
 	submit(command);
 	side->used = true;
 }
