@@ -8,7 +8,6 @@
  */
 #include "sync/engine/order.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -133,65 +132,12 @@ void engine_order_rested(struct engine *engine)
 
 /* --- After a change to the mailboxes themselves --- */
 
-static int by_idx(const void *one, const void *other)
-{
-	const struct mailbox_row *a = one, *b = other;
-
-	return (a->idx > b->idx) - (a->idx < b->idx);
-}
-
-static const struct mailbox_row *find_row(
-	const struct mailbox *mailbox, const struct mailbox_row *rows, size_t count)
-{
-	const struct mailbox_row key = {.idx = mailbox->idx};
-
-	return count > 0 ? bsearch(&key, rows, count, sizeof(*rows), by_idx) : NULL;
-}
-
-static bool has_name(const struct mailbox *mailbox, const struct mailbox_row *row)
-{
-	return mailbox->len == row->len && memcmp(mailbox->name, row->name, row->len) == 0;
-}
-
-/* A row that was renamed keeps its index.  All are taken out before any is put in: they may have
- * taken each other's names. */
-static void follow_rows(struct engine *engine, const struct mailbox_row *rows, size_t count)
-{
-	_cleanup_free_ struct mailbox **renamed =
-		xcalloc(HASH_COUNT(engine->core.mailboxes) + 1, sizeof(struct mailbox *));
-	struct mailbox *mailbox, *next;
-	size_t n = 0;
-
-	HASH_ITER (hh, engine->core.mailboxes, mailbox, next) {
-		const struct mailbox_row *row = find_row(mailbox, rows, count);
-
-		if (row == NULL || has_name(mailbox, row))
-			continue;
-		HASH_DEL(engine->core.mailboxes, mailbox);
-		renamed[n++] = mailbox;
-	}
-	for (size_t i = 0; i < n; i++) {
-		const struct mailbox_row *row = find_row(renamed[i], rows, count);
-
-		mailbox = renamed[i];
-		assert(row != NULL);
-		mailbox_set_name(mailbox, row->name, row->len, engine->core.local.delimiter);
-		HASH_ADD_KEYPTR(hh, engine->core.mailboxes, mailbox->name, mailbox->len, mailbox);
-	}
-}
-
 enum step engine_order_changed(struct engine *engine)
 {
-	struct mailbox_row *rows = NULL;
-	size_t count = 0;
-
-	if (suspects_retry_deeds(&engine->core) < 0 ||
-		mailboxes_load(engine->core.db, &rows, &count) < 0) {
-		engine_database_failed(engine); /* what we know of the mailboxes is wrong now */
+	if (suspects_retry_deeds(&engine->core) < 0) {
+		engine_database_failed(engine);
 		return STEP_WAIT;
 	}
-	follow_rows(engine, rows, count);
-	mailbox_rows_free(rows, count);
 	edit_done(&engine->tree);
 	end(engine, !engine->core.incomplete);
 	/* What was refused may have needed just this. */

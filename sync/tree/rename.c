@@ -349,6 +349,10 @@ static int take_stage(const struct rename *rename, enum change_stage stage)
 		return 0;
 	case CHANGE_DATABASE:
 		return rename->job->database ? rename_known(rename) : 0;
+	case CHANGE_KNOWN:
+		if (rename->job->database)
+			subtree_rename_known(tree->core, &rename->from, &rename->to);
+		return 0;
 	case CHANGE_COUNT:
 	case CHANGE_SUBSCRIPTIONS:
 	case CHANGE_OVER:

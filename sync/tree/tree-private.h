@@ -41,6 +41,7 @@ enum change_stage {
 	CHANGE_REMOTE,
 	CHANGE_SUBSCRIPTIONS,
 	CHANGE_DATABASE, /* last: until then it knows the old name */
+	CHANGE_KNOWN, /* what is in memory follows */
 	CHANGE_OVER,
 };
 
