@@ -22,6 +22,9 @@ static inline bool list_line_is_told(const struct response_list *line)
 	return line->old_name.data != NULL || (line->attributes & LIST_NONEXISTENT) != 0;
 }
 
+/* The items that make a struct mailbox_state. */
+#define STATUS_STATE "UIDVALIDITY UIDNEXT HIGHESTMODSEQ"
+
 /* STATUS of one mailbox; embed it first in a larger struct, and leave its request's release(). */
 struct status_request {
 	struct request request;

@@ -384,8 +384,7 @@ static void ask_status(struct side *side, struct mailbox *mailbox)
 {
 	const struct mailbox_name name = {.data = mailbox->name, .len = mailbox->len};
 	struct status_request *status = status_request_new(&engine_of(side->core)->barrier, side,
-		&name, "UIDVALIDITY UIDNEXT HIGHESTMODSEQ", sizeof(*status), on_status,
-		request_ignore_refusal);
+		&name, STATUS_STATE, sizeof(*status), on_status, request_ignore_refusal);
 
 	if (status != NULL)
 		request_submit(&status->request);

@@ -108,7 +108,7 @@ void replay_ask_status(struct replay *replay, struct side *side, const struct ma
 {
 	struct replay_status *asked;
 	struct status_request *status = status_request_new(&replay->barrier, side, name,
-		"MESSAGES UIDVALIDITY UIDNEXT HIGHESTMODSEQ", sizeof(*asked), on_status, completed);
+		"MESSAGES " STATUS_STATE, sizeof(*asked), on_status, completed);
 
 	if (status == NULL)
 		return;

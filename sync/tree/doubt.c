@@ -51,9 +51,8 @@ static bool ask(struct side *side)
 
 		if (entry->status.uidvalidity != 0 || !listed_is_selectable(entry))
 			continue;
-		status = status_request_new(side->core->tree->barrier, side, &name,
-			"UIDVALIDITY UIDNEXT HIGHESTMODSEQ", sizeof(struct doubt_request),
-			on_status, answered);
+		status = status_request_new(side->core->tree->barrier, side, &name, STATUS_STATE,
+			sizeof(struct doubt_request), on_status, answered);
 		if (status == NULL)
 			continue;
 		container_of(status, struct doubt_request, status)->entry = entry;

@@ -156,7 +156,7 @@ static size_t list_some(struct side *side, const struct list_pattern *patterns, 
 		side_has(side, "SPECIAL-USE") ? " SPECIAL-USE" : "");
 	/* Without it, doubt.c asks for each mailbox. */
 	if (side_has(side, "LIST-STATUS"))
-		command_printf(command, " STATUS (UIDVALIDITY UIDNEXT HIGHESTMODSEQ%s)",
+		command_printf(command, " STATUS (" STATUS_STATE "%s)",
 			/* So, without a number, if mailboxes have limits of their own. */
 			side_has(side, "APPENDLIMIT") ? " APPENDLIMIT" : "");
 	command_puts(command, ")");
