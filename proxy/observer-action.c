@@ -119,7 +119,6 @@ void observer_action_sent(struct observer *observer, struct observed *command)
 void observer_action_ended(struct observer *observer, struct observed *command,
 	enum action_result result, char *copyuid)
 {
-	_cleanup_free_ uint32_t *source = NULL, *target = NULL;
 	uint64_t ticket = command->ticket;
 	struct client_action action;
 	struct copied_uids copied;
@@ -128,7 +127,7 @@ void observer_action_ended(struct observer *observer, struct observed *command,
 	if (ticket == 0)
 		return;
 	command->ticket = 0;
-	known = copyuid != NULL && observer_code_parse(copyuid, &copied, &source, &target);
+	known = copyuid != NULL && observer_code_parse(copyuid, &copied);
 	action = describe(command);
 	observer->actions->outcome(
 		observer->actions, ticket, &action, result, known ? &copied : NULL);

@@ -65,10 +65,17 @@ char *observer_code_take(struct observer *observer)
 	return buf_steal(&server->uids);
 }
 
-bool observer_code_parse(
-	char *text, struct copied_uids *ret, uint32_t **ret_source, uint32_t **ret_target)
+/* 0: it is no set, or of more than are followed. */
+static size_t count_uids(struct slice set)
 {
-	_cleanup_free_ uint32_t *from = NULL, *to = NULL;
+	_cleanup_free_ uint32_t *uids = NULL;
+	size_t count = 0;
+
+	return seqset_expand(set, LIMIT_COPIED_UIDS, &uids, &count) ? count : 0;
+}
+
+bool observer_code_parse(char *text, struct copied_uids *ret)
+{
 	struct slice source, target;
 	struct lexer lexer;
 	size_t count;
@@ -78,13 +85,11 @@ bool observer_code_parse(
 		!lex_expect_atom(&lexer, &source) || !lex_expect_space(&lexer) ||
 		!lex_expect_atom(&lexer, &target) || !lex_at_end(&lexer))
 		return false;
-	/* In the order of the text: that is what makes pairs of them. */
-	if (!seqset_expand(source, LIMIT_COPIED_UIDS, &from, &ret->count) ||
-		!seqset_expand(target, LIMIT_COPIED_UIDS, &to, &count) || count != ret->count)
-		return false;
-	ret->source = *ret_source = take(from);
-	ret->target = *ret_target = take(to);
-	return true;
+	count = count_uids(source);
+	text[source.data + source.len - text] = '\0';
+	ret->source = source.data;
+	ret->target = target.data;
+	return count > 0 && count == count_uids(target);
 }
 
 void observer_enabled_byte(struct observer *observer, char c)

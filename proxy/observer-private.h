@@ -217,10 +217,8 @@ void observer_enabled_byte(struct observer *observer, char c);
 size_t observer_code_copyuid(struct observer *observer, const char *data, size_t n);
 /* The arguments of the line's COPYUID; the caller frees them. */
 char *observer_code_take(struct observer *observer);
-/* False when malformed, with nothing to free.  The text is modified; the caller frees the arrays.
- */
-bool observer_code_parse(
-	char *text, struct copied_uids *ret, uint32_t **ret_source, uint32_t **ret_target);
+/* False when malformed.  The sets are in the text, which is modified. */
+bool observer_code_parse(char *text, struct copied_uids *ret);
 
 /* observer-client.c: the server sent "+ …".  False if it was not for a literal. */
 bool client_scan_continue(struct observer *observer);

@@ -40,11 +40,10 @@ enum action_result {
 	ACTION_UNKNOWN, /* the connection ended before the answer */
 };
 
-/* Which message became which: COPYUID (RFC 4315 section 3). */
+/* Which message became which: COPYUID (RFC 4315 section 3), as the store wrote it. */
 struct copied_uids {
 	uint32_t uidvalidity; /* of the target */
-	const uint32_t *source, *target; /* in pairs, at most LIMIT_COPIED_UIDS */
-	size_t count;
+	const char *source, *target; /* sets of as many UIDs, at most LIMIT_COPIED_UIDS: in pairs */
 };
 
 /* Messages that a client marks \Deleted, or marks no longer; and that those that are marked go. */

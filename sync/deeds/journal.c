@@ -253,37 +253,15 @@ char *journal_describe(const struct journal *journal, const struct deed *deed)
 	return xasprintf("%s %s", verbs[deed->kind], display);
 }
 
-/* "5:7,3" for 5 6 7 3. */
-static char *format_uids(const uint32_t *uids, size_t count)
-{
-	struct buf text;
-
-	buf_init(&text, 24 * (count + 1));
-	for (size_t i = 0; i < count;) {
-		size_t last = i;
-
-		while (last + 1 < count && uids[last + 1] == uids[last] + 1)
-			last++;
-		(void)buf_printf(&text, last > i ? "%s%u:%u" : "%s%u", i > 0 ? "," : "", uids[i],
-			uids[last]);
-		i = last + 1;
-	}
-	return buf_steal(&text);
-}
-
 /* Writes it, with its UIDs if it has any; the action's strings are borrowed. */
 static void record(struct journal *journal, struct action *action, enum action_kind kind,
 	const struct copied_uids *copied)
 {
-	_cleanup_free_ char *source = NULL, *target = NULL;
-
 	if (journal->deeds_count >= LIMIT_DEEDS)
 		return;
 	if (copied != NULL) {
-		source = format_uids(copied->source, copied->count);
-		target = format_uids(copied->target, copied->count);
-		action->source_uids = source;
-		action->target_uids = target;
+		action->source_uids = (char *)copied->source;
+		action->target_uids = (char *)copied->target;
 		action->uidvalidity = copied->uidvalidity;
 	}
 	(void)snprintf(action->verb, sizeof(action->verb), "%s", verbs[kind]);
@@ -341,7 +319,7 @@ static bool is_deed(const struct client_action *action, enum action_result resul
 	switch (action->kind) {
 	case ACTION_MOVE:
 	case ACTION_COPY:
-		return result == ACTION_DONE && copied != NULL && copied->count > 0;
+		return result == ACTION_DONE && copied != NULL;
 	case ACTION_APPEND:
 		return false;
 	case ACTION_CREATE:

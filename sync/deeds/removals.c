@@ -195,8 +195,8 @@ int removals_note_moved(struct db *db, const char *mailbox, const struct copied_
 	int r;
 
 	seqset_init(&set);
-	for (size_t i = 0; i < copied->count; i++)
-		(void)seqset_add(&set, copied->source[i]);
+	(void)seqset_parse(
+		&set, (struct slice){.data = copied->source, .len = strlen(copied->source)});
 	r = insert(db, mailbox, &set, 0);
 	seqset_done(&set);
 	return r;

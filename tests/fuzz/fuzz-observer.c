@@ -16,6 +16,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/deeds/action.h"
 #include "sync/engine/hint.h"
+#include "sync/imap/seqset.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { KEPT = 8 << 20, OPEN = LIMIT_OBSERVED_COMMANDS + 1 };
@@ -78,7 +79,8 @@ static void on_outcome(struct action_receiver *actions, uint64_t ticket,
 	const struct copied_uids *copied)
 {
 	struct run *run = container_of(actions, struct run, actions);
-	size_t at = 0;
+	_cleanup_free_ uint32_t *source = NULL, *target = NULL;
+	size_t at = 0, count = 0, targets = 0;
 
 	while (at < run->open_count && run->open[at] != ticket)
 		at++;
@@ -88,11 +90,16 @@ static void on_outcome(struct action_receiver *actions, uint64_t ticket,
 	if (copied == NULL)
 		return;
 	CHECK(result == ACTION_DONE && action->kind <= ACTION_COPY);
-	CHECK(copied->uidvalidity > 0 && copied->count > 0 && copied->count <= LIMIT_COPIED_UIDS);
-	for (size_t i = 0; i < copied->count; i++)
-		CHECK(copied->source[i] > 0 && copied->target[i] > 0);
-	CHECK(buf_printf(&run->told, "%u: %zu %u %u\n", copied->uidvalidity, copied->count,
-		copied->source[0], copied->target[copied->count - 1]));
+	CHECK(copied->uidvalidity > 0);
+	CHECK(seqset_expand((struct slice){copied->source, strlen(copied->source)},
+		LIMIT_COPIED_UIDS, &source, &count));
+	CHECK(seqset_expand((struct slice){copied->target, strlen(copied->target)},
+		LIMIT_COPIED_UIDS, &target, &targets));
+	CHECK(count > 0 && count == targets);
+	for (size_t i = 0; i < count; i++)
+		CHECK(source[i] > 0 && target[i] > 0);
+	CHECK(buf_printf(&run->told, "%u: %zu %u %u\n", copied->uidvalidity, count, source[0],
+		target[count - 1]));
 }
 
 /* How much could be used. */

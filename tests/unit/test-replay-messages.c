@@ -10,11 +10,8 @@
 /* 1 to 3 of "from" became 11 to 13 of "to". */
 static void act_on_messages(enum action_kind kind)
 {
-	static const uint32_t source[] = {1, 2, 3}, target[] = {11, 12, 13};
-
 	act(kind, "from", "to",
-		&(struct copied_uids){
-			.uidvalidity = 7, .source = source, .target = target, .count = 3});
+		&(struct copied_uids){.uidvalidity = 7, .source = "1:3", .target = "11:13"});
 }
 
 /* What is asked before anything is done: whether the mailboxes are those of the database, and what
