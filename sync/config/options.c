@@ -126,7 +126,8 @@ static unsigned section_bit(const char *name)
 	return 0;
 }
 
-const struct option_entry *options_find(const char *section, const char *name)
+/* The option of that name in that section ("" for the default one), or NULL. */
+static const struct option_entry *find_option(const char *section, const char *name)
 {
 	unsigned bit = section_bit(section);
 
@@ -231,7 +232,7 @@ static char *describe_place(const char *name)
 
 static int check_entry(const struct ini *ini, const struct ini_entry *entry, char **ret_reason)
 {
-	const struct option_entry *option = options_find(entry->section, entry->name);
+	const struct option_entry *option = find_option(entry->section, entry->name);
 	_cleanup_free_ char *place = NULL, *wrong = NULL;
 
 	if (option == NULL) {
@@ -277,7 +278,7 @@ const struct ini_entry *options_entry(const struct ini *ini, const char *section
 const char *options_string(const struct ini *ini, const char *section, const char *name)
 {
 	const struct ini_entry *entry = options_entry(ini, section, name);
-	const struct option_entry *option = options_find(section, name);
+	const struct option_entry *option = find_option(section, name);
 
 	assert(option != NULL);
 	return entry != NULL ? entry->value : option->fallback;

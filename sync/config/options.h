@@ -47,9 +47,6 @@ struct option_entry {
 extern const struct option_entry options_table[];
 extern const size_t options_count;
 
-/* The option of that name in that section ("" for the default one), or NULL. */
-const struct option_entry *options_find(const char *section, const char *name);
-
 /* All of it: sections, names and values.  0, or -EINVAL and a sentence with file and line. */
 int options_check(const struct ini *ini, char **ret_reason);
 

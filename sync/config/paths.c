@@ -7,7 +7,7 @@
 
 #include "sync/base/xalloc.h"
 
-char *path_home(void)
+static char *home_directory(void)
 {
 	const char *home = getenv("HOME");
 	const struct passwd *user;
@@ -31,7 +31,7 @@ char *path_expand(const char *path)
 
 	if (path[0] != '~' || (path[1] != '/' && path[1] != '\0'))
 		return xstrdup(path);
-	home = path_home();
+	home = home_directory();
 	return home != NULL ? xasprintf("%s%s", home, path + 1) : NULL;
 }
 
@@ -43,7 +43,7 @@ static char *base_directory(const char *variable, const char *below_home)
 
 	if (value != NULL && value[0] == '/')
 		return xasprintf("%s/interimap", value);
-	home = path_home();
+	home = home_directory();
 	return home != NULL ? xasprintf("%s/%s/interimap", home, below_home) : NULL;
 }
 
@@ -70,7 +70,7 @@ char *path_in_data(const char *path)
 
 char *path_in_home(const char *path)
 {
-	return in_directory(path_home(), path);
+	return in_directory(home_directory(), path);
 }
 
 char *path_runtime_directory(void)

@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 /* All results are the caller's; NULL when there is no home directory to start from. */
-char *path_home(void);
 /* A leading ~ or ~/ becomes the home directory; anything else is copied. */
 char *path_expand(const char *path);
 /* After that, a relative path starts from $XDG_CONFIG_HOME/interimap, $XDG_DATA_HOME/interimap, or

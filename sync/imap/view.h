@@ -39,11 +39,11 @@ struct view {
 	bool has_permanent;
 };
 
-/* Forgets what an earlier SELECT said. */
-void view_reset(struct view *view);
 void view_done(struct view *view);
 
-/* The client's: true if the response was about the mailbox. */
+/* The client's: forgets what an earlier SELECT said. */
+void view_reset(struct view *view);
+/* Likewise: true if the response was about the mailbox. */
 bool view_take(struct view *view, struct response *response);
 
 #endif
