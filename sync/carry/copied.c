@@ -23,7 +23,7 @@ struct mailbox *run_copied_from(const struct run_side *side)
 	struct mailbox *mailbox, *next;
 
 	HASH_ITER (hh, side->run->core->mailboxes, mailbox, next)
-		if (mailbox->idx == side->moves.copied_idx && mailbox->listed)
+		if (mailbox->idx == side->moves.copied_idx && mailbox->presence.listed)
 			return mailbox;
 	return NULL;
 }

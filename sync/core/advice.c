@@ -61,7 +61,7 @@ char *advice(const struct core *core, const char *options, const char *name, con
 
 char *missing_advice(const struct core *core, const struct mailbox *mailbox)
 {
-	const char *other = mailbox->missing->remote ? "local" : "remote";
+	const char *other = mailbox->presence.missing->remote ? "local" : "remote";
 	_cleanup_free_ char *restore =
 		advice(core, "--target=database --delete", mailbox->display, NULL);
 	_cleanup_free_ char *give_up = advice(core, "--delete", mailbox->display, NULL);

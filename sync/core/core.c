@@ -74,7 +74,7 @@ int core_add_mailbox(struct core *core, const char *name, size_t len, bool subsc
 
 void core_forget_mailbox(struct core *core, struct mailbox *mailbox)
 {
-	if (mailbox->queued)
+	if (mailbox->runs.turn == TURN_QUEUED)
 		DL_DELETE(core->queue, mailbox);
 	HASH_DEL(core->mailboxes, mailbox);
 	mailbox_free(mailbox);
@@ -82,13 +82,13 @@ void core_forget_mailbox(struct core *core, struct mailbox *mailbox)
 
 void core_queue_mailbox(struct core *core, struct mailbox *mailbox)
 {
-	if (mailbox->running)
-		mailbox->again = true;
-	if (mailbox->running || mailbox->queued || !mailbox->listed)
+	if (mailbox->runs.turn == TURN_RUNNING)
+		mailbox->runs.again = true;
+	if (mailbox->runs.turn != TURN_NONE || !mailbox->presence.listed)
 		return;
-	mailbox->queued = true;
-	mailbox->queued_since = time(NULL);
-	if (mailbox->preferred)
+	mailbox->runs.turn = TURN_QUEUED;
+	mailbox->runs.queued_since = time(NULL);
+	if (mailbox->runs.preferred)
 		DL_PREPEND(core->queue, mailbox);
 	else
 		DL_APPEND(core->queue, mailbox);
@@ -97,8 +97,8 @@ void core_queue_mailbox(struct core *core, struct mailbox *mailbox)
 
 void core_prefer_mailbox(struct core *core, struct mailbox *mailbox)
 {
-	mailbox->preferred = mailbox->queued || mailbox->running;
-	if (mailbox->queued) {
+	mailbox->runs.preferred = mailbox->runs.turn != TURN_NONE;
+	if (mailbox->runs.turn == TURN_QUEUED) {
 		DL_DELETE(core->queue, mailbox);
 		DL_PREPEND(core->queue, mailbox);
 		task_wake(core->task);

@@ -47,7 +47,7 @@ struct mailbox *mailbox_free(struct mailbox *mailbox)
 		return NULL;
 	free(mailbox->name);
 	free(mailbox->display);
-	free(mailbox->problem);
+	free(mailbox->result.problem);
 	free(mailbox);
 	return NULL;
 }
@@ -85,20 +85,20 @@ bool mailbox_is_disposable(const struct mailbox *mailbox, bool remote)
 
 void mailbox_note_in_step(struct mailbox *mailbox)
 {
-	mailbox->in_step = time(NULL);
+	mailbox->result.in_step = time(NULL);
 }
 
 void mailbox_note_held(struct mailbox *mailbox)
 {
-	mailbox->held = true;
-	if (mailbox->held_since == 0)
-		mailbox->held_since = time(NULL);
+	mailbox->result.held = true;
+	if (mailbox->result.held_since == 0)
+		mailbox->result.held_since = time(NULL);
 }
 
 void mailbox_note_problem(struct mailbox *mailbox, const char *problem)
 {
-	free(mailbox->problem);
-	mailbox->problem = problem != NULL ? xstrdup(problem) : NULL;
+	free(mailbox->result.problem);
+	mailbox->result.problem = problem != NULL ? xstrdup(problem) : NULL;
 }
 
 static void note_reached(struct mailbox_side *side)

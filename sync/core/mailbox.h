@@ -28,6 +28,56 @@ struct mailbox_side {
 	int64_t refused_until; /* … and when one tries again, in seconds since 1970 */
 };
 
+/* What the lists say of it. */
+struct mailbox_presence {
+	bool listed; /* on both sides, and to be synchronised */
+	bool noted; /* as deleted or renamed, from what the lists say: once */
+	ev_tstamp absent_since; /* listed until then; 0: it is, or that is dealt with */
+	const struct side *missing; /* that does not list it any more, or NULL */
+	bool missing_said; /* that it disappeared */
+};
+
+/* Its renaming, as tree/identity.c follows it. */
+struct mailbox_renaming {
+	unsigned attempts; /* since a run succeeded */
+	size_t found; /* during a look: the place of the renaming in that, from 1 on; 0: none */
+};
+
+/* What a person asks for. */
+struct mailbox_wishes {
+	bool ordered; /* the order under way is about it */
+	bool deletions; /* --allow-deletions */
+	bool repair; /* its next run is one */
+};
+
+enum mailbox_turn {
+	TURN_NONE,
+	TURN_QUEUED, /* a run waits to start */
+	TURN_RUNNING,
+};
+
+/* Its runs: the one that is due or under way, and what is known for the next. */
+struct mailbox_runs {
+	enum mailbox_turn turn;
+	time_t queued_since;
+	bool preferred; /* a client has opened it: it comes before others */
+	bool again; /* changed while it was running */
+	bool put_off; /* the last one was, until the lists are looked at again */
+	bool replayed; /* a client's messages were paired here since the last one */
+	bool check; /* it was run: look whether something came meanwhile */
+	unsigned disturbed; /* counts what clients did that a pass must not straddle:
+				deeds/journal.h */
+};
+
+/* What became of its last run. */
+struct mailbox_result {
+	bool failed;
+	char *problem; /* why; NULL if the connection was lost */
+	bool held; /* … because of the brake, see mailbox_note_held() */
+	time_t held_since; /* 0: it was not */
+	time_t in_step; /* when both sides were last known to be the same; 0: never */
+};
+
 struct mailbox {
 	int64_t idx;
 	char *name; /* NUL for the delimiter */
@@ -35,34 +85,14 @@ struct mailbox {
 	char *display; /* for a person */
 	struct mailbox_side local, remote;
 	bool subscribed;
-	bool deletions_ordered; /* --allow-deletions */
-	bool repair; /* its next run is one */
-	bool ordered; /* the order under way is about it */
-	bool listed; /* on both sides, and to be synchronised */
 	uint32_t remade; /* the UIDVALIDITY of what was made in its place, once that was noted */
-	unsigned rename_attempts; /* to follow it (tree/identity.c), since a run succeeded */
-	size_t renaming; /* for tree/identity.c, during a look */
-	bool noted; /* as deleted or renamed, from what the lists say: once */
-	ev_tstamp absent_since; /* listed until then; 0: it is, or that is dealt with */
-	bool queued; /* a run waits to start … */
-	time_t queued_since;
-	bool running;
-	bool put_off; /* its last run was, until the lists are looked at again */
-	bool again; /* changed while it was running */
-	bool replayed; /* a client's messages were paired here since the last run */
-	bool preferred; /* a client has opened it: it comes before others */
-	unsigned disturbed; /* counts what clients did that a pass must not straddle:
-				deeds/journal.h */
-	bool failed; /* its last run did */
-	bool held; /* … because of the brake, see mailbox_note_held() */
-	time_t held_since; /* 0: its last run was not */
-	char *problem; /* … and why; NULL if the connection was lost */
+	struct mailbox_presence presence;
+	struct mailbox_renaming renaming;
+	struct mailbox_wishes wishes;
+	struct mailbox_runs runs;
+	struct mailbox_result result;
 	struct quarantine_sum left_out; /* of it, as the database has it */
 	int64_t left_out_after; /* seconds since 1970: no run begins for that before */
-	const struct side *missing; /* that does not list it any more, or NULL */
-	time_t in_step; /* when both sides were last known to be the same; 0: never */
-	bool check; /* was run: look whether something came meanwhile */
-	bool missing_said; /* that it disappeared */
 	bool dropped_said[2]; /* that the local, remote side cannot store some flags */
 	struct mailbox *prev, *next; /* the engine's queue (utlist) */
 	UT_hash_handle hh;

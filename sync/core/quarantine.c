@@ -238,7 +238,7 @@ void quarantine_note_tried(struct mailbox *mailbox)
 /* A mailbox whose run failed is looked at with all others. */
 static bool is_awaited(const struct mailbox *mailbox)
 {
-	return mailbox->listed && !mailbox->failed && mailbox->left_out.rows > 0 &&
+	return mailbox->presence.listed && !mailbox->result.failed && mailbox->left_out.rows > 0 &&
 	       mailbox->left_out.next != QUARANTINE_NEVER;
 }
 
@@ -301,8 +301,8 @@ void quarantine_sum_up(struct core *core)
 	if (core->first_done && !core->ordered)
 		return;
 	HASH_ITER (hh, core->mailboxes, mailbox, next) {
-		if (!mailbox->listed || mailbox->left_out.rows == 0 ||
-			(core->ordered && !mailbox->ordered))
+		if (!mailbox->presence.listed || mailbox->left_out.rows == 0 ||
+			(core->ordered && !mailbox->wishes.ordered))
 			continue;
 		rows += mailbox->left_out.rows;
 		mailboxes++;

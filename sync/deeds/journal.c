@@ -79,7 +79,7 @@ static void disturb_one(struct journal *journal, const struct mailbox_name *name
 		name->data != NULL ? core_find_mailbox(journal->core, name->data, name->len) : NULL;
 
 	if (mailbox != NULL)
-		mailbox->disturbed++;
+		mailbox->runs.disturbed++;
 }
 
 /* A pass that is under way there must not go on as if nothing had happened. */
@@ -98,7 +98,7 @@ static void disturb(struct journal *journal, enum action_kind kind, const struct
 	}
 	HASH_ITER (hh, journal->core->mailboxes, mailbox, next)
 		if (concerns(kind, from, to, mailbox->name, mailbox->len))
-			mailbox->disturbed++;
+			mailbox->runs.disturbed++;
 }
 
 static bool is_patient(const struct journal *journal, const struct announced *announced)

@@ -322,8 +322,8 @@ static bool begin_trial(struct suspects *suspects, struct tracked *tracked)
 		return false;
 	if (suspect->kind == SUSPECT_DEED)
 		DL_SEARCH_SCALAR(core->journal->deeds, deed, id, suspect->deed);
-	if (deed == NULL &&
-		(mailbox == NULL || !mailbox->listed || journal_holds(core->journal, mailbox)))
+	if (deed == NULL && (mailbox == NULL || !mailbox->presence.listed ||
+				    journal_holds(core->journal, mailbox)))
 		return false;
 	tracked->tried = false;
 	suspects->trial = tracked->id;

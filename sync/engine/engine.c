@@ -35,10 +35,10 @@ static void detach_run(struct run *run)
 
 static void note_done(struct mailbox *mailbox)
 {
-	mailbox->replayed = false;
-	mailbox->rename_attempts = 0;
-	mailbox->failed = false;
-	mailbox->held_since = 0;
+	mailbox->runs.replayed = false;
+	mailbox->renaming.attempts = 0;
+	mailbox->result.failed = false;
+	mailbox->result.held_since = 0;
 	mailbox_note_reached(mailbox);
 	mailbox_note_in_step(mailbox);
 }
@@ -53,12 +53,12 @@ static bool note_end(struct engine *engine, const struct run *run, enum run_end 
 		note_done(mailbox);
 		return true;
 	case RUN_AFTER_LISTS:
-		mailbox->again = false; /* the lists will tell that it is not up to date */
+		mailbox->runs.again = false; /* the lists will tell that it is not up to date */
 		return false;
 	case RUN_AFTER_CLIENTS:
 	case RUN_PROBED:
-		mailbox->repair |= run->repair;
-		mailbox->again = true;
+		mailbox->wishes.repair |= run->repair;
+		mailbox->runs.again = true;
 		return true;
 	case RUN_BROKEN:
 		engine_note_failed(engine, mailbox);
@@ -84,9 +84,9 @@ static void run_finished(struct run *run, enum run_end end, const char *reason)
 	bool may_go_on;
 
 	detach_run(run);
-	mailbox->running = false;
-	mailbox->check = end != RUN_AFTER_LISTS;
-	mailbox->preferred &= begins_anew(end);
+	mailbox->runs.turn = TURN_NONE;
+	mailbox->runs.check = end != RUN_AFTER_LISTS;
+	mailbox->runs.preferred &= begins_anew(end);
 	mailbox_note_problem(mailbox, end == RUN_FAILED || end == RUN_BROKEN ? reason : NULL);
 	if (run->quarantine_changed && quarantine_refresh(&engine->core) < 0)
 		engine_database_failed(engine);
@@ -96,9 +96,9 @@ static void run_finished(struct run *run, enum run_end end, const char *reason)
 	if (!run->barrier.lost)
 		suspects_note_run(&engine->core, mailbox,
 			end == RUN_DONE || end == RUN_AFTER_LISTS || end == RUN_PROBED);
-	if (mailbox->again && may_go_on && engine->phase == ENGINE_WORK)
+	if (mailbox->runs.again && may_go_on && engine->phase == ENGINE_WORK)
 		core_queue_mailbox(&engine->core, mailbox);
-	mailbox->again = false;
+	mailbox->runs.again = false;
 	task_wake(&engine->task);
 }
 
@@ -107,7 +107,7 @@ static void run_finished(struct run *run, enum run_end end, const char *reason)
 static void leave_refused(struct engine *engine, struct mailbox *mailbox)
 {
 	mailbox_note_problem(mailbox, journal_refusal(&engine->journal, mailbox));
-	mailbox->again = false;
+	mailbox->runs.again = false;
 	engine_note_failed(engine, mailbox);
 }
 
@@ -115,17 +115,17 @@ static void leave_refused(struct engine *engine, struct mailbox *mailbox)
  * given up for a while, unless a person asks for it. */
 static bool is_left_out(struct engine *engine, struct mailbox *mailbox)
 {
-	bool asked = mailbox->repair || engine->core.asked.mailboxes != NULL;
+	bool asked = mailbox->wishes.repair || engine->core.asked.mailboxes != NULL;
 	_cleanup_free_ char *words = NULL;
 
 	if (suspects_hold(&engine->core, mailbox, SUSPECT_MAILBOX)) {
-		mailbox->again = false;
+		mailbox->runs.again = false;
 		return true;
 	}
 	if (asked || suspects_find_given_up(&engine->core, mailbox, &words) <= 0)
 		return false;
 	mailbox_note_problem(mailbox, words);
-	mailbox->again = false;
+	mailbox->runs.again = false;
 	engine_note_failed(engine, mailbox);
 	return true;
 }
@@ -139,21 +139,21 @@ static void start_runs(struct engine *engine)
 		struct run *run;
 
 		/* Those that may start in spite of that are at the head. */
-		if (engine->runs.count >= ENGINE_RUNS_MAX && !mailbox->preferred)
+		if (engine->runs.count >= ENGINE_RUNS_MAX && !mailbox->runs.preferred)
 			break;
 		hold = journal_hold(&engine->journal, mailbox);
 		if (hold == HOLD_ANNOUNCED || hold == HOLD_DEED)
 			continue;
 		DL_DELETE(engine->core.queue, mailbox);
-		mailbox->queued = false;
+		mailbox->runs.turn = TURN_NONE;
 		if (hold == HOLD_REFUSED) {
 			leave_refused(engine, mailbox);
 			continue;
 		}
 		if (is_left_out(engine, mailbox))
 			continue;
-		mailbox->running = true;
-		mailbox->held = false;
+		mailbox->runs.turn = TURN_RUNNING;
+		mailbox->result.held = false;
 		run = run_new(&engine->core, mailbox, run_finished);
 		DL_APPEND(engine->runs.list, run);
 		engine->runs.count++;
@@ -583,7 +583,7 @@ static enum step fall(struct task *task)
 		return STEP_AGAIN; /* until they have ended */
 	DL_FOREACH_SAFE (engine->core.queue, mailbox, next) {
 		DL_DELETE(engine->core.queue, mailbox);
-		mailbox->queued = false;
+		mailbox->runs.turn = TURN_NONE;
 	}
 	engine_forget_unwritten(engine);
 	engine_orders_fail(engine);

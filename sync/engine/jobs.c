@@ -60,7 +60,7 @@ static void on_line(struct log_tap *tap, enum log_level level, const struct log_
 		return;
 	if (engine->core.asked.mailboxes != NULL && context != NULL && context->mailbox != NULL)
 		mailbox = find_display(engine, context->mailbox);
-	if (mailbox == NULL || mailbox->ordered || mailbox->missing != NULL)
+	if (mailbox == NULL || mailbox->wishes.ordered || mailbox->presence.missing != NULL)
 		engine->order->line(engine->order, level, line);
 }
 
@@ -89,7 +89,7 @@ static void begin(struct engine *engine, struct engine_order *order)
 	engine->core.incomplete = false;
 	HASH_ITER (hh, engine->core.mailboxes, mailbox, next) {
 		mailbox->dropped_said[0] = mailbox->dropped_said[1] = false;
-		mailbox->ordered = false;
+		mailbox->wishes.ordered = false;
 	}
 	engine->order_tap = (struct log_tap){.level = order->level, .line = on_line};
 	log_add_tap(&engine->order_tap);
@@ -105,7 +105,7 @@ static void end(struct engine *engine, bool complete)
 	log_remove_tap(&engine->order_tap);
 	engine->core.incomplete |= engine->incomplete_before;
 	HASH_ITER (hh, engine->core.mailboxes, mailbox, next)
-		mailbox->ordered = mailbox->deletions_ordered = mailbox->repair = false;
+		mailbox->wishes = (struct mailbox_wishes){0};
 	ask_as_configured(engine);
 	order->done(order, complete);
 }
@@ -151,8 +151,8 @@ enum step engine_order_changed(struct engine *engine)
 
 void engine_note_failed(struct engine *engine, struct mailbox *mailbox)
 {
-	mailbox->failed = true;
-	if (engine->order != NULL && !mailbox->ordered)
+	mailbox->result.failed = true;
+	if (engine->order != NULL && !mailbox->wishes.ordered)
 		engine->incomplete_before = true;
 	else
 		engine->core.incomplete = true;

@@ -93,16 +93,16 @@ static bool is_refused(const struct engine *engine, const struct mailbox *mailbo
 
 static enum status_state state_of(const struct engine *engine, const struct mailbox *mailbox)
 {
-	if (mailbox->running)
+	if (mailbox->runs.turn == TURN_RUNNING)
 		return MAILBOX_RUNNING;
 	if (is_refused(engine, mailbox))
 		return MAILBOX_FAILED;
-	if (mailbox->missing != NULL)
-		return mailbox->held ? MAILBOX_HELD : MAILBOX_MISSING;
-	if (mailbox->queued)
+	if (mailbox->presence.missing != NULL)
+		return mailbox->result.held ? MAILBOX_HELD : MAILBOX_MISSING;
+	if (mailbox->runs.turn == TURN_QUEUED)
 		return MAILBOX_QUEUED;
-	if (mailbox->failed && mailbox->problem != NULL)
-		return mailbox->held ? MAILBOX_HELD : MAILBOX_FAILED;
+	if (mailbox->result.failed && mailbox->result.problem != NULL)
+		return mailbox->result.held ? MAILBOX_HELD : MAILBOX_FAILED;
 	return mailbox_is_clean(mailbox) ? MAILBOX_CLEAN : MAILBOX_QUEUED;
 }
 
@@ -121,9 +121,9 @@ static char *command_for(
 {
 	const char *options = NULL;
 
-	if (state == MAILBOX_HELD && mailbox->missing == NULL)
+	if (state == MAILBOX_HELD && mailbox->presence.missing == NULL)
 		options = "--allow-deletions";
-	else if ((state == MAILBOX_FAILED || mailbox->missing != NULL) &&
+	else if ((state == MAILBOX_FAILED || mailbox->presence.missing != NULL) &&
 		 is_unresolved(engine, mailbox))
 		options = "--target=database --delete"; /* loses nothing */
 	return options != NULL ? advice(&engine->core, options, mailbox->display, NULL) : NULL;
@@ -135,8 +135,8 @@ static char *missing_reason(const struct engine *engine, const struct mailbox *m
 		is_unresolved(engine, mailbox) ? missing_advice(&engine->core, mailbox) : NULL;
 
 	return xasprintf("the %s server does not list it any more%s%s",
-		mailbox->missing->remote ? "remote" : "local", what_to_do != NULL ? ". " : "",
-		what_to_do != NULL ? what_to_do : "");
+		mailbox->presence.missing->remote ? "remote" : "local",
+		what_to_do != NULL ? ". " : "", what_to_do != NULL ? what_to_do : "");
 }
 
 static char *reason_for(
@@ -147,7 +147,7 @@ static char *reason_for(
 	if (state == MAILBOX_MISSING)
 		return missing_reason(engine, mailbox);
 	if (state == MAILBOX_HELD || state == MAILBOX_FAILED)
-		return xstrdup(mailbox->problem);
+		return xstrdup(mailbox->result.problem);
 	return NULL;
 }
 
@@ -159,7 +159,7 @@ static void take_mailbox(
 	*ret = (struct status_mailbox){
 		.name = xstrdup(mailbox->display),
 		.state = state,
-		.in_step = mailbox->in_step,
+		.in_step = mailbox->result.in_step,
 		.to_local = messages_beyond(&mailbox->remote),
 		.to_remote = messages_beyond(&mailbox->local),
 		.reason = reason_for(engine, mailbox, state),
@@ -181,7 +181,8 @@ static void take_mailboxes(const struct engine *engine, struct engine_status *re
 
 	ret->mailboxes = xcalloc(HASH_COUNT(engine->core.mailboxes) + 1, sizeof(*ret->mailboxes));
 	HASH_ITER (hh, engine->core.mailboxes, mailbox, next)
-		if (mailbox->listed || mailbox->missing != NULL || is_refused(engine, mailbox))
+		if (mailbox->presence.listed || mailbox->presence.missing != NULL ||
+			is_refused(engine, mailbox))
 			take_mailbox(engine, mailbox, &ret->mailboxes[ret->mailbox_count++]);
 	qsort(ret->mailboxes, ret->mailbox_count, sizeof(*ret->mailboxes), by_name);
 }

@@ -44,7 +44,8 @@ static unsigned count_undone(const struct engine *engine)
 
 	for (const struct mailbox *mailbox = engine->core.mailboxes; mailbox != NULL;
 		mailbox = mailbox->hh.next)
-		count += mailbox->failed || mailbox->missing_said || mailbox->left_out.rows > 0;
+		count += mailbox->result.failed || mailbox->presence.missing_said ||
+			 mailbox->left_out.rows > 0;
 	return count;
 }
 

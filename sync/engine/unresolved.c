@@ -17,15 +17,15 @@ static bool has_other_uidvalidity(const struct mailbox_side *side)
 /* Of a side whose storage may not be there, nobody is advised to forget anything. */
 static bool is_missing(const struct mailbox *mailbox)
 {
-	return mailbox->missing != NULL && mailbox->missing_said &&
+	return mailbox->presence.missing != NULL && mailbox->presence.missing_said &&
 	       !mailbox_name_equal(mailbox->name, mailbox->len, "INBOX", 5);
 }
 
 bool is_unresolved(const struct engine *engine, const struct mailbox *mailbox)
 {
 	return is_missing(mailbox) ||
-	       (mailbox->failed && (has_other_uidvalidity(&mailbox->local) ||
-					   has_other_uidvalidity(&mailbox->remote))) ||
+	       (mailbox->result.failed && (has_other_uidvalidity(&mailbox->local) ||
+						  has_other_uidvalidity(&mailbox->remote))) ||
 	       (engine->journal.deeds_count > 0 &&
 		       journal_hold(&engine->journal, mailbox) == HOLD_REFUSED);
 }

@@ -343,11 +343,12 @@ static void visit_mailboxes(struct look *look)
 
 	DL_FOREACH (look->engine->core.queue, mailbox)
 		tell(look, WAITER_MAILBOX, mailbox->display, of_queued(look->engine, mailbox),
-			mailbox->queued_since);
+			mailbox->runs.queued_since);
 	HASH_ITER (hh, look->engine->core.mailboxes, mailbox, next)
-		if (mailbox->held && mailbox->failed && !mailbox->running && !mailbox->queued)
+		if (mailbox->result.held && mailbox->result.failed &&
+			mailbox->runs.turn == TURN_NONE)
 			tell(look, WAITER_MAILBOX, mailbox->display, WAIT_PERSON,
-				mailbox->held_since);
+				mailbox->result.held_since);
 }
 
 static enum wait_reason of_order(struct engine *engine)

@@ -122,7 +122,7 @@ static bool note_status(struct side *side, const struct response_status *status)
 	changed = note_state(side, mailbox, status);
 	if (mailbox_is_clean(mailbox))
 		mailbox_note_in_step(mailbox);
-	if (!mailbox_is_clean(mailbox) && (changed || !mailbox->failed))
+	if (!mailbox_is_clean(mailbox) && (changed || !mailbox->result.failed))
 		core_queue_mailbox(side->core, mailbox);
 	return changed;
 }
@@ -162,8 +162,8 @@ static void note_deleted(struct side *side, const struct response_list *list)
 
 	if (read_told_name(side, list->name, &name))
 		mailbox = core_find_mailbox(side->core, name.data, name.len);
-	if (mailbox != NULL && mailbox->listed && !mailbox->noted) {
-		mailbox->noted = true;
+	if (mailbox != NULL && mailbox->presence.listed && !mailbox->presence.noted) {
+		mailbox->presence.noted = true;
 		journal_note(side->core->journal, ACTION_DELETE, side->remote, &name, NULL);
 	}
 	free(name.data);
@@ -399,9 +399,9 @@ enum step watch_check(struct engine *engine)
 	for (int i = 0; i < 2; i++)
 		side_unselect(sides(engine, i), &engine->barrier);
 	HASH_ITER (hh, engine->core.mailboxes, mailbox, next) {
-		if (!mailbox->check)
+		if (!mailbox->runs.check)
 			continue;
-		mailbox->check = false;
+		mailbox->runs.check = false;
 		for (int i = 0; i < 2; i++)
 			ask_status(sides(engine, i), mailbox);
 	}

@@ -106,7 +106,7 @@ static bool is_excused(const struct run_side *side)
 {
 	const struct mailbox *mailbox = side->run->mailbox;
 
-	return mailbox->deletions_ordered || mailbox_is_disposable(mailbox, side->side->remote);
+	return mailbox->wishes.deletions || mailbox_is_disposable(mailbox, side->side->remote);
 }
 
 /* What another run has found to be gone, and has not yet decided about; the messages of a mass that

@@ -102,7 +102,7 @@ static void fetch_new(struct run_side *side)
 	const struct mailbox_side *mailbox = mailbox_side(side->run->mailbox, side->side->remote);
 	uint32_t from = mailbox->base.uidnext > 0 ? mailbox->base.uidnext : 1;
 
-	if (!side->run->pass.first || side->run->repair || side->run->mailbox->replayed ||
+	if (!side->run->pass.first || side->run->repair || side->run->mailbox->runs.replayed ||
 		!seqset_is_empty(&side->left_out.retried) || run_withholds(side) ||
 		mailbox->seen.uidvalidity != mailbox->base.uidvalidity ||
 		mailbox->seen.uidnext <= from || mailbox->seen.uidnext - from > RUN_FETCH_AT_ONCE)

@@ -136,7 +136,7 @@ static bool is_disturbed(struct run *run)
 
 static enum step begin_pass(struct run *run)
 {
-	run->pass.disturbed = run->mailbox->disturbed;
+	run->pass.disturbed = run->mailbox->runs.disturbed;
 	if (is_disturbed(run))
 		return STEP_DONE;
 	if (run->pass.number++ >= RUN_PASSES_MAX)
@@ -305,11 +305,11 @@ static bool is_put_off(struct run *run)
 {
 	struct mailbox *mailbox = run->mailbox;
 
-	mailbox->put_off = run->remote.told.loses && !run->attendance.moved && !mailbox->put_off &&
-			   core_looks_soon(run->core);
-	if (mailbox->put_off)
+	mailbox->runs.put_off = run->remote.told.loses && !run->attendance.moved &&
+				!mailbox->runs.put_off && core_looks_soon(run->core);
+	if (mailbox->runs.put_off)
 		run->end.how = RUN_AFTER_LISTS;
-	return mailbox->put_off;
+	return mailbox->runs.put_off;
 }
 
 /* What is gone or new: was it moved, from or to another mailbox? */
@@ -639,9 +639,9 @@ static void init_side(
 /* Once: what comes up while it is under way is for an ordinary run. */
 static bool take_repair(struct mailbox *mailbox)
 {
-	bool repair = mailbox->repair;
+	bool repair = mailbox->wishes.repair;
 
-	mailbox->repair = false;
+	mailbox->wishes.repair = false;
 	return repair;
 }
 

@@ -319,7 +319,7 @@ bool run_dangling_ask(struct run *run)
 			    dangling_from(&run->remote), &pairs, &count)) ||
 		count == 0)
 		return false;
-	if (!run->pass.renewed && !run->mailbox->replayed)
+	if (!run->pass.renewed && !run->mailbox->runs.replayed)
 		log_info(CORE_CONTEXT(run->core), "Resuming interrupted sync for %s",
 			run->mailbox->display);
 	ask_flags(&run->local, pairs, count);

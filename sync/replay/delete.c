@@ -218,7 +218,7 @@ static enum step hold_deletion(struct replay *replay, struct mailbox *mailbox, u
 		"here that would delete %" PRIu64 " messages at once (max-deletions)", messages);
 
 	mailbox_note_held(mailbox);
-	mailbox->missing_said = true;
+	mailbox->presence.missing_said = true;
 	mailbox_note_problem(mailbox, why);
 	return refuse_deletion(replay, why);
 }

@@ -374,7 +374,7 @@ static enum step sent(struct replay *replay)
 		return STEP_DONE;
 	done = transfer_count_done(&messages->chunk);
 	messages->done += done;
-	messages->target->replayed |= done > 0;
+	messages->target->runs.replayed |= done > 0;
 	if (!replay->barrier.refused)
 		return replay_next(replay, CHUNK);
 	log_warning(SIDE_CONTEXT(replay->side, messages->source->display),

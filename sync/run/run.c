@@ -84,7 +84,7 @@ void run_select(struct run_side *side)
 
 bool run_is_disturbed(const struct run *run)
 {
-	return run->pass.disturbed != run->mailbox->disturbed ||
+	return run->pass.disturbed != run->mailbox->runs.disturbed ||
 	       journal_holds(run->core->journal, run->mailbox);
 }
 

@@ -160,7 +160,7 @@ struct pass {
 	bool doubt; /* messages were appended without our learning their UIDs: SETTLE again */
 	bool renewed; /* … since a UIDVALIDITY changed */
 	bool adopted; /* pairs were made by content: their flags may differ, quietly */
-	unsigned disturbed; /* mailbox->disturbed when it began */
+	unsigned disturbed; /* mailbox->runs.disturbed when it began */
 	bool decided; /* what is to be expunged is written down */
 	bool reread; /* changes were not carried out in full: HIGHESTMODSEQ stays, so that they come
 			again */

@@ -29,9 +29,10 @@ static bool is_recent(struct tree *tree, struct mailbox *mailbox)
 {
 	ev_tstamp now = ev_now(tree->core->loop->ev);
 
-	if (mailbox->absent_since == 0 && mailbox->listed)
-		mailbox->absent_since = now;
-	return mailbox->absent_since != 0 && now - mailbox->absent_since < ABSENCE_SECONDS;
+	if (mailbox->presence.absent_since == 0 && mailbox->presence.listed)
+		mailbox->presence.absent_since = now;
+	return mailbox->presence.absent_since != 0 &&
+	       now - mailbox->presence.absent_since < ABSENCE_SECONDS;
 }
 
 static bool has_child(struct tree *tree, struct side *side, const struct mailbox_name *name)
@@ -56,11 +57,11 @@ static void note_level(struct tree *tree, struct side *side, struct mailbox *mai
 	const struct listed *entry = listing_find(side_listing(side), mailbox->name, mailbox->len);
 	const struct mailbox_name name = {.data = mailbox->name, .len = mailbox->len};
 
-	if (entry == NULL || listed_is_selectable(entry) || !mailbox->listed || mailbox->noted ||
-		!will_tell(tree, side) || journal_holds(tree->core->journal, mailbox) ||
-		!has_child(tree, side, &name))
+	if (entry == NULL || listed_is_selectable(entry) || !mailbox->presence.listed ||
+		mailbox->presence.noted || !will_tell(tree, side) ||
+		journal_holds(tree->core->journal, mailbox) || !has_child(tree, side, &name))
 		return;
-	mailbox->noted = true;
+	mailbox->presence.noted = true;
 	journal_note(tree->core->journal, ACTION_DELETE, side->remote, &name, NULL);
 }
 
@@ -129,7 +130,7 @@ static bool is_unexplained(struct tree *tree, const struct plan_mailbox *operati
 	if (!is_absence(operation) || !absence_side(tree, operation)->believed)
 		return false;
 	mailbox = core_find_mailbox(tree->core, operation->name, operation->len);
-	return mailbox != NULL && mailbox->listed && !mailbox->missing_said;
+	return mailbox != NULL && mailbox->presence.listed && !mailbox->presence.missing_said;
 }
 
 bool absence_is_doubtful(struct tree *tree)

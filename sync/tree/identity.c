@@ -84,7 +84,7 @@ static bool may_rename(const struct look *look, const struct plan_rename *rename
 	if (mailbox_name_equal(from.data, from.len, "INBOX", 5) ||
 		mailbox_name_equal(rename->to->name, rename->to->len, "INBOX", 5))
 		return false;
-	return mailbox->rename_attempts < ATTEMPTS_MAX && there != NULL &&
+	return mailbox->renaming.attempts < ATTEMPTS_MAX && there != NULL &&
 	       listed_is_selectable(there) &&
 	       there->status.uidvalidity ==
 		       mailbox_side(mailbox, look->other->remote)->base.uidvalidity &&
@@ -107,8 +107,9 @@ static const struct plan_rename *next_of(const struct look *look, const struct p
 	const struct mailbox *mailbox =
 		core_find_mailbox(look->tree->core, rename->to->name, rename->to->len);
 
-	return mailbox != NULL && mailbox->renaming != 0 ? &look->renames[mailbox->renaming - 1]
-							 : NULL;
+	return mailbox != NULL && mailbox->renaming.found != 0
+		       ? &look->renames[mailbox->renaming.found - 1]
+		       : NULL;
 }
 
 /* Each waits for the next to give way, and the last for the first. */
@@ -132,11 +133,11 @@ static void index_renames(const struct look *look)
 	struct mailbox *mailbox, *next;
 
 	HASH_ITER (hh, look->tree->core->mailboxes, mailbox, next)
-		mailbox->renaming = 0;
+		mailbox->renaming.found = 0;
 	for (size_t i = 0; i < look->count; i++) {
 		const struct plan_place *from = look->renames[i].from;
 
-		core_find_mailbox(look->tree->core, from->name, from->len)->renaming = i + 1;
+		core_find_mailbox(look->tree->core, from->name, from->len)->renaming.found = i + 1;
 	}
 }
 
@@ -148,7 +149,7 @@ static void note(
 	struct mailbox *mailbox =
 		core_find_mailbox(look->tree->core, rename->from->name, rename->from->len);
 
-	mailbox->rename_attempts++;
+	mailbox->renaming.attempts++;
 	journal_note_of(look->tree->core->journal, ACTION_RENAME, look->side->remote, &from, to,
 		rename->from->uidvalidity);
 }

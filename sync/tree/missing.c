@@ -50,7 +50,8 @@ static bool ask(struct tree *tree, const struct plan_mailbox *operation)
 	struct status_request *status;
 
 	/* Listed as a level above others, it is gone for certain. */
-	if (mailbox == NULL || mailbox->missing_said || side_listing(side)->missing_asked ||
+	if (mailbox == NULL || mailbox->presence.missing_said ||
+		side_listing(side)->missing_asked ||
 		listing_find(side_listing(side), mailbox->name, mailbox->len) != NULL)
 		return false;
 	status = status_request_new(tree->barrier, side,

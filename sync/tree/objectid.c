@@ -89,11 +89,11 @@ static int note_if_renamed(struct tree *tree, const struct listed *entry)
 	int r = mailbox_ids_find(tree->core->db, entry->mailbox_id, &idx);
 
 	mailbox = r > 0 ? find_by_idx(tree, idx) : NULL;
-	if (mailbox != NULL && !mailbox->noted && !is_there(tree, mailbox) &&
+	if (mailbox != NULL && !mailbox->presence.noted && !is_there(tree, mailbox) &&
 		!journal_holds(tree->core->journal, mailbox)) {
 		const struct mailbox_name from = {.data = mailbox->name, .len = mailbox->len};
 
-		mailbox->noted = true;
+		mailbox->presence.noted = true;
 		journal_note(tree->core->journal, ACTION_RENAME, true, &from, &to);
 	}
 	return r;

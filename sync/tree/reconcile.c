@@ -166,14 +166,14 @@ static void say_missing(struct tree *tree, const struct plan_mailbox *operation,
 
 	tree->core->incomplete = true;
 	if (mailbox != NULL) {
-		mailbox->listed = false;
-		mailbox->absent_since = 0;
-		mailbox->missing = side;
+		mailbox->presence.listed = false;
+		mailbox->presence.absent_since = 0;
+		mailbox->presence.missing = side;
 	}
 	if (mailbox == NULL || (!is_inbox && lacks_inbox(side)) ||
-		(mailbox->missing_said && !tree->core->ordered))
+		(mailbox->presence.missing_said && !tree->core->ordered))
 		return;
-	mailbox->missing_said = true;
+	mailbox->presence.missing_said = true;
 	if (is_inbox) {
 		log_error(SIDE_CONTEXT(side, mailbox->display),
 			"the server does not list it: is its storage there? Nothing is deleted for "
@@ -224,7 +224,7 @@ static void forget_missing(struct tree *tree)
 
 	HASH_ITER (hh, tree->core->mailboxes, mailbox, next)
 		if (tree->core->asked.mailboxes == NULL)
-			mailbox->missing = NULL;
+			mailbox->presence.missing = NULL;
 }
 
 enum tree_begun tree_begin(struct tree *tree)
@@ -276,9 +276,9 @@ static bool is_wanted(const struct core *core, struct mailbox *mailbox)
 {
 	const struct job *asked = &core->asked;
 
-	mailbox->ordered = core->ordered;
-	mailbox->deletions_ordered |= asked->allow_deletions;
-	mailbox->repair |= asked->kind == JOB_REPAIR;
+	mailbox->wishes.ordered = core->ordered;
+	mailbox->wishes.deletions |= asked->allow_deletions;
+	mailbox->wishes.repair |= asked->kind == JOB_REPAIR;
 	/* A command that names mailboxes also tries what is left out of them. */
 	return asked->allow_deletions || asked->kind == JOB_REPAIR ||
 	       (asked->mailboxes != NULL &&
@@ -291,15 +291,11 @@ static void sync_mailbox(struct tree *tree, const struct plan_mailbox *operation
 
 	if (mailbox == NULL)
 		return; /* it could not be created */
-	mailbox->listed = true;
-	mailbox->noted = false;
-	mailbox->absent_since = 0;
-	if (mailbox->missing != NULL || mailbox->missing_said) { /* it is back */
-		mailbox->held = false;
-		mailbox->held_since = 0;
+	if (mailbox->presence.missing != NULL || mailbox->presence.missing_said) { /* it is back */
+		mailbox->result.held = false;
+		mailbox->result.held_since = 0;
 	}
-	mailbox->missing = NULL;
-	mailbox->missing_said = false;
+	mailbox->presence = (struct mailbox_presence){.listed = true};
 	note_listed(&mailbox->local, mailbox, &tree->local);
 	note_listed(&mailbox->remote, mailbox, &tree->remote);
 	if (mailbox_is_clean(mailbox))
@@ -381,7 +377,7 @@ bool tree_end(struct tree *tree)
 	look_again(tree);
 	/* Of the others, a list of named mailboxes says nothing. */
 	HASH_ITER (hh, tree->core->mailboxes, mailbox, next)
-		mailbox->listed &=
-			tree->core->asked.mailboxes != NULL || mailbox->absent_since != 0;
+		mailbox->presence.listed &=
+			tree->core->asked.mailboxes != NULL || mailbox->presence.absent_since != 0;
 	return db_transact(tree->core->db, write_plan, tree) >= 0;
 }

@@ -329,7 +329,7 @@ static int begin_mailbox(struct verification *verification)
 		core_find_mailbox(verification->tree->core, target->name, target->len);
 
 	if (mailbox != NULL)
-		mailbox->ordered = true;
+		mailbox->wishes.ordered = true;
 	verification->unread = false;
 	if (target->local)
 		examine(&verification->local);

@@ -414,7 +414,7 @@ static inline void on_run_over(struct run *run, enum run_end end, const char *re
 	meeting_leave(run);
 	DL_DELETE(runs.list, run);
 	runs.count--;
-	run->mailbox->running = false;
+	run->mailbox->runs.turn = TURN_NONE;
 	if (end == RUN_FAILED && reason != NULL)
 		log_error(RUN_CONTEXT(run), "%s", reason);
 	note("%s:%s",
@@ -429,7 +429,7 @@ static inline struct run *begin_run(struct mailbox *mailbox)
 {
 	struct run *run = run_new(&core, mailbox, on_run_over);
 
-	mailbox->running = true;
+	mailbox->runs.turn = TURN_RUNNING;
 	DL_APPEND(runs.list, run);
 	runs.count++;
 	return run;
@@ -610,7 +610,7 @@ static inline struct mailbox *add_mailbox(const char *text)
 	assert_int_equal(mailboxes_set_state(core.db, mailbox->idx, false, &state), 0);
 	assert_int_equal(mailboxes_set_state(core.db, mailbox->idx, true, &state), 0);
 	mailbox->local.base = mailbox->remote.base = state;
-	mailbox->listed = true;
+	mailbox->presence.listed = true;
 	return mailbox;
 }
 

@@ -64,7 +64,7 @@ static void a_missing_mailbox(void **state)
 	struct mailbox *mailbox = add_mailbox("My box");
 	_cleanup_free_ char *text = NULL;
 
-	mailbox->missing = &core.remote;
+	mailbox->presence.missing = &core.remote;
 	text = missing_advice(&core, mailbox);
 	assert_string_equal(text,
 		"To get it back, run `interimap --target=database --delete 'My box'`: the next run "

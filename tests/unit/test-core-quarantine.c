@@ -115,14 +115,14 @@ static void at_rest(void **state)
 	box->left_out.next = time(NULL);
 	quarantine_wait(&core);
 	pass_seconds(2);
-	RUN_UNTIL(box->queued);
+	RUN_UNTIL(box->runs.turn == TURN_QUEUED);
 	assert_false(ev_is_active(&core.quarantine));
 	/* What failed as a whole is looked at with all others. */
-	box->failed = true;
+	box->result.failed = true;
 	quarantine_wait(&core);
 	assert_false(ev_is_active(&core.quarantine));
-	box->failed = false;
-	box->listed = false;
+	box->result.failed = false;
+	box->presence.listed = false;
 	quarantine_wait(&core);
 	assert_false(ev_is_active(&core.quarantine));
 }
@@ -139,7 +139,7 @@ static void summed_up(void **state)
 	core.ordered = true; /* of what was ordered, each time */
 	quarantine_sum_up(&core);
 	assert_false(core.incomplete);
-	box->ordered = true;
+	box->wishes.ordered = true;
 	quarantine_sum_up(&core);
 	assert_true(core.incomplete);
 	assert_true(said("2 message(s) in 1 mailbox(es) are left out for now; `interimap --status` "
@@ -181,21 +181,23 @@ static void the_queue(void **state)
 	/* A client opens one of them. */
 	core_prefer_mailbox(&core, third);
 	assert_ptr_equal(core.queue, third);
-	assert_true(third->preferred);
+	assert_true(third->runs.preferred);
 	run_ready();
 	assert_int_equal(turns_taken, 2);
 	/* One that is gone from a list is not run; nor is one twice at a time. */
 	DL_DELETE(core.queue, second);
-	second->queued = second->listed = false;
+	second->runs.turn = TURN_NONE;
+	second->presence.listed = false;
 	core_queue_mailbox(&core, second);
-	assert_false(second->queued);
-	second->listed = second->running = true;
+	assert_int_equal(second->runs.turn, TURN_NONE);
+	second->presence.listed = true;
+	second->runs.turn = TURN_RUNNING;
 	core_queue_mailbox(&core, second);
-	assert_false(second->queued);
-	assert_true(second->again);
-	second->running = false;
+	assert_int_equal(second->runs.turn, TURN_RUNNING);
+	assert_true(second->runs.again);
+	second->runs.turn = TURN_NONE;
 	core_prefer_mailbox(&core, second); /* nothing is to be done there */
-	assert_false(second->preferred);
+	assert_false(second->runs.preferred);
 	core_forget_mailbox(&core, third);
 	assert_ptr_equal(core.queue, box);
 	assert_null(find_mailbox("third"));

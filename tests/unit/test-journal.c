@@ -50,8 +50,8 @@ static void a_move(void **state)
 	assert_int_equal(journal_hold(&journal, a), HOLD_ANNOUNCED);
 	assert_int_equal(journal_hold(&journal, b), HOLD_ANNOUNCED);
 	assert_int_equal(journal_hold(&journal, other), HOLD_NONE);
-	assert_int_equal(a->disturbed, 1);
-	assert_int_equal(b->disturbed, 1);
+	assert_int_equal(a->runs.disturbed, 1);
+	assert_int_equal(b->runs.disturbed, 1);
 	assert_false(journal_holds_tree(&journal));
 	assert_null(journal_next(&journal, true));
 	assert_deeds("");
@@ -59,8 +59,8 @@ static void a_move(void **state)
 	assert_deeds("MOVE a b 5:7,3 11:13,20"); /* in the order of the pairs */
 	assert_int_equal(journal_hold(&journal, a), HOLD_DEED);
 	assert_int_equal(journal_hold(&journal, b), HOLD_DEED);
-	assert_int_equal(a->disturbed, 2);
-	assert_int_equal(b->disturbed, 2);
+	assert_int_equal(a->runs.disturbed, 2);
+	assert_int_equal(b->runs.disturbed, 2);
 	run_ready();
 	assert_int_equal(turns_taken, 1); /* the engine is woken */
 	deed = journal_next(&journal, false);
@@ -71,7 +71,7 @@ static void a_move(void **state)
 	assert_int_equal(actions_drop(core.db, deed->id), 0);
 	journal_settle(&journal, deed);
 	assert_int_equal(journal_hold(&journal, a), HOLD_NONE);
-	assert_int_equal(a->disturbed, 3);
+	assert_int_equal(a->runs.disturbed, 3);
 	assert_int_equal(journal.deeds_count, 0);
 }
 
@@ -158,12 +158,12 @@ static void what_is_held(void **state)
 
 	act(ACTION_SUBSCRIBE, "a", NULL);
 	assert_int_equal(journal_hold(&journal, a), HOLD_NONE);
-	assert_int_equal(a->disturbed, 0);
+	assert_int_equal(a->runs.disturbed, 0);
 	announce_as(1, ACTION_RENAME, "a", "c");
 	assert_true(journal_holds_tree(&journal));
 	assert_int_equal(journal_hold(&journal, a), HOLD_ANNOUNCED);
 	assert_int_equal(journal_hold(&journal, below), HOLD_ANNOUNCED);
-	assert_int_equal(below->disturbed, 1);
+	assert_int_equal(below->runs.disturbed, 1);
 	assert_int_equal(journal_hold(&journal, b), HOLD_NONE);
 	outcome_of(1, ACTION_RENAME, "a", "c", ACTION_REFUSED, NULL);
 	assert_false(journal_holds_tree(&journal));
@@ -269,7 +269,7 @@ static void seen(void **state)
 	assert_int_equal(journal.deeds->next->uidvalidity, 99);
 	assert_null(journal_next(&journal, false));
 	assert_ptr_equal(journal_next(&journal, true), journal.deeds);
-	assert_int_equal(a->disturbed, 2);
+	assert_int_equal(a->runs.disturbed, 2);
 	run_ready();
 	assert_int_equal(turns_taken, 1);
 	free(from.data);

@@ -38,7 +38,7 @@ static void one_case(void **state)
 	RUN_UNTIL(replay == NULL);
 	moved_check_events(moved, "over ");
 	moved_check(moved, from, to);
-	assert_int_equal(to->replayed, moved->to[0] != '\0');
+	assert_int_equal(to->runs.replayed, moved->to[0] != '\0');
 	assert_int_equal(said("is copied there instead"), strstr(moved->answer, "NO ") != NULL);
 	assert_deeds("");
 }

@@ -380,7 +380,7 @@ static void held_by_the_brake(void **state)
 	assert_mailboxes("a+ other+");
 	assert_true(said("here that would delete 10 messages at once (max-deletions): nothing is "
 			 "deleted"));
-	assert_true(box->held && box->missing_said);
+	assert_true(box->result.held && box->presence.missing_said);
 	assert_true(journal.deeds->weighed);
 }
 

@@ -64,8 +64,8 @@ static void many(void **state)
 		"21 of 100 messages disappeared on the local side: nothing is deleted. If this is "
 		"right, run `interimap --allow-deletions 'my box'`");
 	assert_int_equal(held(false), 21);
-	assert_true(box->held);
-	assert_true(box->held_since > 0);
+	assert_true(box->result.held);
+	assert_true(box->result.held_since > 0);
 	end_run(run);
 }
 
@@ -119,7 +119,7 @@ static void ordered(void **state)
 	begin("box");
 	assert_int_equal(holds_set(core.db, box->idx, false, 30), 0);
 	assert_int_equal(losses_add(core.db, box->idx, false, 20), 0);
-	box->deletions_ordered = true;
+	box->wishes.deletions = true;
 	lose(run, 90);
 	assert_false(run_brake_holds(run));
 	assert_int_equal(run->local.losses.counted, 0);

@@ -122,7 +122,7 @@ static void nothing_to_ask(void **state)
 	journal.receiver.announce(&journal.receiver, 1, &action); /* a client is at it */
 	assert_false(run_copied_ask(run));
 	assert_int_equal(run->remote.moves.takes.count, 0);
-	from->listed = false;
+	from->presence.listed = false;
 	run->pass.sought = false;
 	assert_false(run_copied_ask(run));
 	end_run(run);

@@ -168,7 +168,7 @@ static void a_client_is_faster(void **state)
 	met.from = add_mailbox("from");
 	met.to = add_mailbox("to");
 	meet(&met, false);
-	met.from->disturbed++;
+	met.from->runs.disturbed++;
 	assert_false(move(&met));
 	assert_intents(met.to, "");
 	assert_false(met.side->moves.takes.list[2].moved);

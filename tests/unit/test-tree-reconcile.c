@@ -96,7 +96,7 @@ static void a_refused_subscription(void **state)
 	will(REMOTE, "SUBSCRIBE a", "NO not now");
 	assert_true(reconcile());
 	assert_mailboxes("a-");
-	assert_true(a->listed);
+	assert_true(a->presence.listed);
 	assert_true(core.incomplete);
 }
 
@@ -149,7 +149,7 @@ static void nothing_to_do(void **state)
 	look_at(NULL, LISTED("a", "\\Subscribed"), LISTED("a", "\\Subscribed"));
 	assert_true(reconcile());
 	assert_queue("");
-	assert_true(a->in_step > 0);
+	assert_true(a->result.in_step > 0);
 	assert_int_equal(a->local.seen.uidnext, 50);
 	expect_no_events();
 }
@@ -179,9 +179,9 @@ static void ordered(void **state)
 	look_at("a b", LISTED("a", "\\Subscribed"), LISTED("a", "\\Subscribed"));
 	assert_true(reconcile());
 	assert_queue("a");
-	assert_true(find_mailbox("a")->repair);
-	assert_false(find_mailbox("c")->repair);
-	assert_true(find_mailbox("c")->listed); /* of which the list says nothing */
+	assert_true(find_mailbox("a")->wishes.repair);
+	assert_false(find_mailbox("c")->wishes.repair);
+	assert_true(find_mailbox("c")->presence.listed); /* of which the list says nothing */
 }
 
 /* Nothing is deleted for what is missing; a person is told once, with what to do. */
@@ -195,8 +195,8 @@ static void a_missing_mailbox(void **state)
 	will(REMOTE, "STATUS a *", GONE);
 	assert_true(reconcile());
 	assert_mailboxes("a+ INBOX-");
-	assert_false(a->listed);
-	assert_ptr_equal(a->missing, &core.remote);
+	assert_false(a->presence.listed);
+	assert_ptr_equal(a->presence.missing, &core.remote);
 	assert_true(core.incomplete);
 	assert_true(said("the mailbox disappeared from the remote server; the local server still "
 			 "has it, and nothing is deleted. To get it back, run"));
@@ -224,10 +224,10 @@ static void missing_in_the_list_alone(void **state)
 	assert_true(reconcile());
 	assert_mailboxes("a+ b+");
 	assert_queue("a");
-	assert_true(a->listed);
-	assert_null(a->missing);
+	assert_true(a->presence.listed);
+	assert_null(a->presence.missing);
 	assert_int_equal(a->remote.seen.uidnext, 90);
-	assert_ptr_equal(b->missing, &core.remote);
+	assert_ptr_equal(b->presence.missing, &core.remote);
 	expect_events("look:5"); /* there may be more that the list does not have */
 	expect_no_events();
 }
@@ -245,13 +245,13 @@ static void it_is_back(void **state)
 	mailbox_note_held(a);
 	look_at(NULL, LISTED("a", "\\Subscribed"), "");
 	assert_true(reconcile());
-	assert_true(a->held); /* as long as it is missing */
+	assert_true(a->result.held); /* as long as it is missing */
 	look_at(NULL, LISTED("a", "\\Subscribed"), LISTED("a", "\\Subscribed"));
 	assert_true(reconcile());
-	assert_true(a->listed);
-	assert_null(a->missing);
-	assert_false(a->held);
-	assert_true(a->held_since == 0);
+	assert_true(a->presence.listed);
+	assert_null(a->presence.missing);
+	assert_false(a->result.held);
+	assert_true(a->result.held_since == 0);
 }
 
 /* Its storage is not there: that is all there is to say of the others, too. */
@@ -267,7 +267,7 @@ static void no_inbox(void **state)
 	assert_true(
 		said("remote(INBOX): ERROR: the server does not list it: is its storage there?"));
 	assert_false(said("the mailbox disappeared"));
-	assert_false(find_mailbox("a")->missing_said); /* it is said once INBOX is there */
+	assert_false(find_mailbox("a")->presence.missing_said); /* it is said once INBOX is there */
 }
 
 /* Several at once, on a connection that listed them before: its process may be at its wits' end. */
@@ -285,7 +285,7 @@ static void several_are_missing(void **state)
 	assert_false(said("disappeared"));
 	core.remote.believed = false; /* another connection says the same */
 	assert_true(reconcile());
-	assert_ptr_equal(find_mailbox("a")->missing, &core.remote);
+	assert_ptr_equal(find_mailbox("a")->presence.missing, &core.remote);
 }
 
 /* The server may be about to say that it was renamed: what is new there waits, too. */
@@ -301,7 +301,7 @@ static void it_may_be_told(void **state)
 	assert_true(reconcile());
 	expect_events("listed:remote: listed:remote:new look:1");
 	assert_mailboxes("a+");
-	assert_true(find_mailbox("a")->listed);
+	assert_true(find_mailbox("a")->presence.listed);
 	/* It was not. */
 	pass_seconds(2);
 	run_ready();
@@ -310,7 +310,7 @@ static void it_may_be_told(void **state)
 	will(LOCAL, "CREATE new", OK);
 	assert_true(reconcile());
 	assert_mailboxes("a+ new-");
-	assert_ptr_equal(find_mailbox("a")->missing, &core.remote);
+	assert_ptr_equal(find_mailbox("a")->presence.missing, &core.remote);
 }
 
 /* Dovecot goes on listing what was deleted; to create it elsewhere would undo that. */
