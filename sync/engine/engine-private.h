@@ -46,6 +46,7 @@ struct engine_outage {
 
 /* network.c */
 struct engine_network {
+	unsigned failures; /* connections in a row that came to nothing */
 	ev_timer backoff; /* until a new connection is tried */
 	ev_timer clock; /* looks whether the machine was suspended */
 	double clock_offset;
@@ -59,6 +60,36 @@ enum {
 	ENGINE_RUNS_MAX = 300, /* mailboxes under way at once */
 };
 
+/* jobs.c: what a person asks for meanwhile */
+struct engine_orders {
+	struct engine_order *current; /* under way, or NULL */
+	struct engine_order *waiting; /* utlist */
+	struct log_tap tap; /* of the current one */
+	bool incomplete_before; /* the current one began */
+	ev_timer patience; /* of those that wait for a connection */
+};
+
+/* The last loss of a connection. */
+struct engine_loss {
+	enum session_failure how;
+	bool incomplete; /* it was, before that */
+	bool retries; /* a program that runs once connects once more after it */
+};
+
+/* watch.c: when everything is looked at again */
+struct engine_watch {
+	struct hint_receiver hints;
+	ev_timer sweep; /* at intervals */
+	ev_timer soon; /* sooner than that: something was told of the lists, say */
+	ev_timer verify; /* once more, after anything was told */
+};
+
+/* LOGOUT was sent. */
+struct engine_logout {
+	ev_timer poll; /* whether it has left */
+	unsigned polls;
+};
+
 struct engine {
 	struct core core;
 	struct engine_owner *owner;
@@ -68,35 +99,23 @@ struct engine {
 	struct runs runs;
 	struct replay *replay; /* under way */
 
-	struct engine_order *order; /* under way, or NULL */
-	struct engine_order *orders; /* waiting (utlist) */
-	struct log_tap order_tap; /* while it is under way */
-	bool incomplete_before; /* that order began */
-	ev_timer patience; /* of those that wait for a connection */
-	struct engine_outage outage;
-
 	struct task task;
 	struct task fall; /* gives up both connections */
 	struct barrier barrier;
 	enum engine_phase phase;
 	struct loop_check waits; /* see waits.h */
 	bool replayed; /* something was, so that the lists are out of date */
-	bool database_failed; /* since it was last at rest */
 	bool relist; /* look at both lists again */
-	bool incomplete_at_loss; /* … before the connection was lost */
-	bool retries; /* a program that runs once connects once more after this loss */
-	char *unresolved_said; /* unresolved.c: the command that was advised last, or NULL */
+	bool database_failed; /* since it was last at rest */
 	bool complete; /* how it ended */
-	enum session_failure lost_as; /* how a connection went last */
-	ev_timer poll_logout;
-	unsigned logout_polls;
+	char *unresolved_said; /* unresolved.c: the command that was advised last, or NULL */
 
-	/* watch.c */
-	struct hint_receiver hints;
-	ev_timer sweep, settle, verify;
-
-	unsigned failures; /* connections in a row that came to nothing */
+	struct engine_orders orders;
+	struct engine_watch watch;
 	struct engine_network network;
+	struct engine_outage outage;
+	struct engine_loss loss;
+	struct engine_logout logout;
 };
 
 static inline struct engine *engine_of(const struct core *core)

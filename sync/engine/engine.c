@@ -345,7 +345,7 @@ static enum step log_out(struct engine *engine)
 	session_logout(engine->core.local.session);
 	session_logout(engine->core.remote.session);
 	engine->phase = ENGINE_LOGOUT;
-	ev_timer_again(engine->core.loop->ev, &engine->poll_logout);
+	ev_timer_again(engine->core.loop->ev, &engine->logout.poll);
 	return STEP_AGAIN;
 }
 
@@ -353,7 +353,7 @@ static enum step change_done(struct engine *engine)
 {
 	if (edit_on(&engine->tree))
 		return STEP_WAIT;
-	return engine->order != NULL ? engine_order_changed(engine) : log_out(engine);
+	return engine->orders.current != NULL ? engine_order_changed(engine) : log_out(engine);
 }
 
 static enum step tree_answered(struct engine *engine)
@@ -481,10 +481,10 @@ static void engine_finished(struct task *task, enum step result)
 
 static void on_poll_logout(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	struct engine *engine = container_of(timer, struct engine, poll_logout);
+	struct engine *engine = container_of(timer, struct engine, logout.poll);
 
 	/* A peer that does not take the LOGOUT does not hold us up. */
-	if (++engine->logout_polls > 100)
+	if (++engine->logout.polls > 100)
 		engine_over(engine, !engine->core.incomplete);
 	task_wake(&engine->task);
 }
@@ -492,7 +492,7 @@ static void on_poll_logout(struct ev_loop *ev, ev_timer *timer, int revents)
 void engine_connect(struct engine *engine)
 {
 	engine->phase = ENGINE_CONNECT;
-	engine->lost_as = SESSION_FAILURE_NETWORK; /* unless it is said to be something else */
+	engine->loss.how = SESSION_FAILURE_NETWORK; /* unless it is said to be something else */
 	engine->relist = engine->replayed = false;
 	journal_retry(&engine->journal);
 	suspects_connect(&engine->core);
@@ -512,7 +512,7 @@ static void on_side_ready(struct core *core, struct side *side)
 /* After the loss that is being dealt with. */
 static bool reconnects(const struct engine *engine)
 {
-	return engine->core.options->reconnect || engine->retries;
+	return engine->core.options->reconnect || engine->loss.retries;
 }
 
 /* The same reason again and again is said once. */
@@ -546,13 +546,13 @@ static void on_side_lost(
 		network_was_hasty(engine, side, failure))
 		suspects_excuse(&engine->core); /* nothing could be reached after the loss, say */
 	suspects_note_loss(&engine->core, reason);
-	engine->retries =
+	engine->loss.retries =
 		!engine->core.options->reconnect && suspects_are_worth_a_retry(&engine->core);
 	say_lost(engine, side, reason);
 	engine_outage_note(engine, side, reason);
-	engine->core.incomplete |= !engine->retries;
-	engine->incomplete_at_loss = engine->core.incomplete;
-	engine->lost_as = failure;
+	engine->core.incomplete |= !engine->loss.retries;
+	engine->loss.incomplete = engine->core.incomplete;
+	engine->loss.how = failure;
 	network_note_lost(side, failure);
 	engine_reset(engine);
 }
@@ -593,8 +593,8 @@ static enum step fall(struct task *task)
 	}
 	/* What was cut off is looked at once more. */
 	if (!engine->core.options->reconnect)
-		engine->core.incomplete = engine->incomplete_at_loss;
-	engine->retries = false;
+		engine->core.incomplete = engine->loss.incomplete;
+	engine->loss.retries = false;
 	network_reconnect_later(engine);
 	return STEP_WAIT;
 }
@@ -663,7 +663,7 @@ struct engine *engine_new(struct loop *loop, struct worker *worker,
 	task_init(&engine->task, loop, engine_step, engine_finished);
 	task_init(&engine->fall, loop, fall, NULL);
 	barrier_init(&engine->barrier, &engine->task);
-	ev_timer_init(&engine->poll_logout, on_poll_logout, 0.02, 0.02);
+	ev_timer_init(&engine->logout.poll, on_poll_logout, 0.02, 0.02);
 	core_init(&engine->core, loop, worker, &engine->task, options, &core_owner);
 	journal_init(&engine->journal, &engine->core);
 	suspects_init(&engine->suspects, &engine->core);
@@ -699,7 +699,7 @@ struct engine *engine_free(struct engine *engine)
 	network_done(engine);
 	engine_orders_drop(engine);
 	engine_outage_clear(engine);
-	ev_timer_stop(engine->core.loop->ev, &engine->poll_logout);
+	ev_timer_stop(engine->core.loop->ev, &engine->logout.poll);
 	side_disconnect(&engine->core.local);
 	side_disconnect(&engine->core.remote);
 	end_runs(engine);
@@ -718,7 +718,7 @@ struct engine *engine_free(struct engine *engine)
 
 struct hint_receiver *engine_hints(struct engine *engine)
 {
-	return &engine->hints;
+	return &engine->watch.hints;
 }
 
 struct action_receiver *engine_actions(struct engine *engine)

@@ -40,7 +40,7 @@ void engine_fail(struct engine *engine, const char *reason)
 {
 	say(engine, CORE_CONTEXT(&engine->core), reason);
 	/* Somebody must change a server's settings: no sooner than after a refused login. */
-	engine->lost_as = SESSION_FAILURE_REFUSED;
+	engine->loss.how = SESSION_FAILURE_REFUSED;
 	fail(engine);
 }
 
@@ -49,7 +49,7 @@ void engine_database_failed(struct engine *engine)
 	_cleanup_free_ char *reason = xstrdup(db_error(engine->core.db));
 
 	say(engine, DATABASE_CONTEXT(&engine->core), reason);
-	engine->lost_as = SESSION_FAILURE_NETWORK;
+	engine->loss.how = SESSION_FAILURE_NETWORK;
 	engine->database_failed = true;
 	fail(engine);
 }
@@ -68,8 +68,8 @@ void engine_forget_unwritten(struct engine *engine)
 void engine_failure_over(struct engine *engine)
 {
 	engine->database_failed = false;
-	if (engine->failures > 0 && engine->outage.reason != NULL)
+	if (engine->network.failures > 0 && engine->outage.reason != NULL)
 		log_notice(CORE_CONTEXT(&engine->core), "connected again");
-	engine->failures = 0;
+	engine->network.failures = 0;
 	engine_outage_clear(engine);
 }

@@ -53,7 +53,7 @@ static bool is_ours(const struct engine *engine, const struct log_context *conte
 static void on_line(struct log_tap *tap, enum log_level level, const struct log_context *context,
 	const char *line)
 {
-	struct engine *engine = container_of(tap, struct engine, order_tap);
+	struct engine *engine = container_of(tap, struct engine, orders.tap);
 	const struct mailbox *mailbox = NULL;
 
 	if (!is_ours(engine, context))
@@ -61,7 +61,7 @@ static void on_line(struct log_tap *tap, enum log_level level, const struct log_
 	if (engine->core.asked.mailboxes != NULL && context != NULL && context->mailbox != NULL)
 		mailbox = find_display(engine, context->mailbox);
 	if (mailbox == NULL || mailbox->wishes.ordered || mailbox->presence.missing != NULL)
-		engine->order->line(engine->order, level, line);
+		engine->orders.current->line(engine->orders.current, level, line);
 }
 
 /* --- Begin and end --- */
@@ -75,7 +75,7 @@ static bool is_connected(const struct engine *engine)
 /* The one under way, or NULL; the rooms below are told whether there is one. */
 static void set_order(struct engine *engine, struct engine_order *order)
 {
-	engine->order = order;
+	engine->orders.current = order;
 	engine->core.ordered = order != NULL;
 }
 
@@ -85,25 +85,25 @@ static void begin(struct engine *engine, struct engine_order *order)
 
 	set_order(engine, order);
 	engine->core.asked = order->job;
-	engine->incomplete_before = engine->core.incomplete;
+	engine->orders.incomplete_before = engine->core.incomplete;
 	engine->core.incomplete = false;
 	HASH_ITER (hh, engine->core.mailboxes, mailbox, next) {
 		mailbox->dropped_said[0] = mailbox->dropped_said[1] = false;
 		mailbox->wishes.ordered = false;
 	}
-	engine->order_tap = (struct log_tap){.level = order->level, .line = on_line};
-	log_add_tap(&engine->order_tap);
+	engine->orders.tap = (struct log_tap){.level = order->level, .line = on_line};
+	log_add_tap(&engine->orders.tap);
 	order->begun(order);
 }
 
 static void end(struct engine *engine, bool complete)
 {
-	struct engine_order *order = engine->order;
+	struct engine_order *order = engine->orders.current;
 	struct mailbox *mailbox, *next;
 
 	set_order(engine, NULL);
-	log_remove_tap(&engine->order_tap);
-	engine->core.incomplete |= engine->incomplete_before;
+	log_remove_tap(&engine->orders.tap);
+	engine->core.incomplete |= engine->orders.incomplete_before;
 	HASH_ITER (hh, engine->core.mailboxes, mailbox, next)
 		mailbox->wishes = (struct mailbox_wishes){0};
 	ask_as_configured(engine);
@@ -112,18 +112,18 @@ static void end(struct engine *engine, bool complete)
 
 bool engine_order_next(struct engine *engine)
 {
-	struct engine_order *order = engine->orders;
+	struct engine_order *order = engine->orders.waiting;
 
 	if (order == NULL)
 		return false;
-	DL_DELETE(engine->orders, order);
+	DL_DELETE(engine->orders.waiting, order);
 	begin(engine, order);
 	return true;
 }
 
 void engine_order_rested(struct engine *engine)
 {
-	if (engine->order == NULL)
+	if (engine->orders.current == NULL)
 		return;
 	/* Whatever was named has been looked at, and nothing else: the lists are incomplete. */
 	engine->relist |= engine->core.asked.mailboxes != NULL;
@@ -152,8 +152,8 @@ enum step engine_order_changed(struct engine *engine)
 void engine_note_failed(struct engine *engine, struct mailbox *mailbox)
 {
 	mailbox->result.failed = true;
-	if (engine->order != NULL && !mailbox->wishes.ordered)
-		engine->incomplete_before = true;
+	if (engine->orders.current != NULL && !mailbox->wishes.ordered)
+		engine->orders.incomplete_before = true;
 	else
 		engine->core.incomplete = true;
 }
@@ -180,7 +180,7 @@ static void fail(struct engine *engine, struct engine_order *order)
 
 static void fail_waiting(struct engine *engine)
 {
-	struct engine_order *order, *next, *failed = take(engine->orders);
+	struct engine_order *order, *next, *failed = take(engine->orders.waiting);
 
 	DL_FOREACH_SAFE (failed, order, next) {
 		DL_DELETE(failed, order);
@@ -190,15 +190,15 @@ static void fail_waiting(struct engine *engine)
 
 void engine_orders_fail(struct engine *engine)
 {
-	ev_timer_stop(engine->core.loop->ev, &engine->patience);
-	if (engine->order != NULL)
+	ev_timer_stop(engine->core.loop->ev, &engine->orders.patience);
+	if (engine->orders.current != NULL)
 		end(engine, false); /* what was lost has been said to it */
 	fail_waiting(engine);
 }
 
 static void on_impatient(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	struct engine *engine = container_of(timer, struct engine, patience);
+	struct engine *engine = container_of(timer, struct engine, orders.patience);
 
 	if (!is_connected(engine))
 		fail_waiting(engine);
@@ -211,9 +211,9 @@ static void await_connection(struct engine *engine)
 
 	if (!over)
 		(void)network_connect_now(engine);
-	if (!ev_is_active(&engine->patience)) {
-		ev_timer_set(&engine->patience, over ? 0. : PATIENCE, 0.);
-		ev_timer_start(engine->core.loop->ev, &engine->patience);
+	if (!ev_is_active(&engine->orders.patience)) {
+		ev_timer_set(&engine->orders.patience, over ? 0. : PATIENCE, 0.);
+		ev_timer_start(engine->core.loop->ev, &engine->orders.patience);
 	}
 }
 
@@ -222,7 +222,7 @@ static void await_connection(struct engine *engine)
 void engine_order_submit(struct engine *engine, struct engine_order *order)
 {
 	order->since = time(NULL);
-	DL_APPEND(engine->orders, order);
+	DL_APPEND(engine->orders.waiting, order);
 	if (is_connected(engine))
 		task_wake(&engine->task);
 	else
@@ -231,9 +231,9 @@ void engine_order_submit(struct engine *engine, struct engine_order *order)
 
 bool engine_order_withdraw(struct engine *engine, struct engine_order *order)
 {
-	if (engine->order == order)
+	if (engine->orders.current == order)
 		return false;
-	DL_DELETE(engine->orders, order);
+	DL_DELETE(engine->orders.waiting, order);
 	return true;
 }
 
@@ -241,22 +241,23 @@ const char *engine_order_waits_for(const struct engine *engine)
 {
 	if (!is_connected(engine))
 		return "it is connecting";
-	return engine->order != NULL ? "it is carrying out another command" : "it is synchronizing";
+	return engine->orders.current != NULL ? "it is carrying out another command"
+					      : "it is synchronizing";
 }
 
 void engine_orders_init(struct engine *engine)
 {
 	ask_as_configured(engine);
-	ev_init(&engine->patience, on_impatient);
+	ev_init(&engine->orders.patience, on_impatient);
 }
 
 void engine_orders_drop(struct engine *engine)
 {
 	struct engine_order *order, *next;
 
-	ev_timer_stop(engine->core.loop->ev, &engine->patience);
-	log_remove_tap(&engine->order_tap);
+	ev_timer_stop(engine->core.loop->ev, &engine->orders.patience);
+	log_remove_tap(&engine->orders.tap);
 	set_order(engine, NULL);
-	DL_FOREACH_SAFE (engine->orders, order, next)
-		DL_DELETE(engine->orders, order);
+	DL_FOREACH_SAFE (engine->orders.waiting, order, next)
+		DL_DELETE(engine->orders.waiting, order);
 }

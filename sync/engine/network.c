@@ -31,7 +31,7 @@ static double backoff_max(const struct engine *engine)
 	double lasted = (double)(time(NULL) - engine->outage.since);
 	double most = lasted / BACKOFF_SHARE;
 
-	if (engine->lost_as == SESSION_FAILURE_UNREACHABLE && lasted < UNREACHABLE_LONG)
+	if (engine->loss.how == SESSION_FAILURE_UNREACHABLE && lasted < UNREACHABLE_LONG)
 		return BACKOFF_UNREACHABLE;
 	if (most < BACKOFF_UNREACHABLE)
 		return BACKOFF_UNREACHABLE;
@@ -43,15 +43,15 @@ void network_reconnect_later(struct engine *engine)
 	double delay = 0.5, most = backoff_max(engine);
 
 	engine->phase = ENGINE_DOWN;
-	for (unsigned i = 0; i < engine->failures && delay < most; i++)
+	for (unsigned i = 0; i < engine->network.failures && delay < most; i++)
 		delay *= 2;
 	if (delay > most)
 		delay = most;
-	if (engine->lost_as == SESSION_FAILURE_REFUSED && delay < BACKOFF_REFUSED)
+	if (engine->loss.how == SESSION_FAILURE_REFUSED && delay < BACKOFF_REFUSED)
 		delay = BACKOFF_REFUSED;
 	/* Many clients that lost the same server must not all come back at once. */
 	delay *= 0.75 + 0.25 * (double)random() / RAND_MAX;
-	engine->failures++;
+	engine->network.failures++;
 	if (engine->outage.reason != NULL && backoff_told(engine->outage.reason) > delay)
 		delay = backoff_told(engine->outage.reason);
 	ev_timer_set(&engine->network.backoff, delay, 0.);
@@ -134,7 +134,7 @@ static double suspended_seconds(void)
 void network_connect_anew(struct engine *engine, const char *why)
 {
 	log_notice(CORE_CONTEXT(&engine->core), "%s: connecting anew", why);
-	engine->failures = 0;
+	engine->network.failures = 0;
 	suspects_excuse(&engine->core);
 	engine_reset(engine);
 }
@@ -194,7 +194,7 @@ static bool is_for_the_network(const struct engine *engine)
 {
 	const char *reason = engine->outage.reason;
 
-	return engine->lost_as != SESSION_FAILURE_REFUSED &&
+	return engine->loss.how != SESSION_FAILURE_REFUSED &&
 	       (reason == NULL || backoff_told(reason) == 0);
 }
 
@@ -209,7 +209,7 @@ static void on_addresses(struct addresses_handler *handler)
 	case ENGINE_DOWN:
 		if (!is_for_the_network(engine))
 			break;
-		engine->failures = 0;
+		engine->network.failures = 0;
 		(void)network_connect_now(engine);
 		break;
 	default:

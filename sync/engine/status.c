@@ -227,14 +227,14 @@ void engine_status_take(struct engine *engine, struct engine_status *ret)
 
 	*ret = (struct engine_status){
 		.interval = watch_interval(engine),
-		.ordered = engine->order != NULL,
+		.ordered = engine->orders.current != NULL,
 		.actions_waiting = engine_actions_waiting(engine),
 		.copied = engine->core.copied,
 		.next_try = network_next_try(engine),
 	};
 	take_side(engine, &engine->core.local, &ret->local);
 	take_side(engine, &engine->core.remote, &ret->remote);
-	DL_FOREACH (engine->orders, order)
+	DL_FOREACH (engine->orders.waiting, order)
 		ret->orders_waiting++;
 	ret->resolve = unresolved_advice(engine);
 	take_mailboxes(engine, ret);

@@ -13,7 +13,7 @@ static enum stage stage_of(const struct engine *engine)
 	switch (engine->phase) {
 	case ENGINE_CONNECT:
 	case ENGINE_TREE:
-		if (engine->failures > 0)
+		if (engine->network.failures > 0)
 			return STAGE_DOWN;
 		/* A new look at the lists is no news. */
 		return engine->core.first_done ? STAGE_RESTING : STAGE_CONNECTING;
@@ -35,7 +35,7 @@ static enum stage stage_of(const struct engine *engine)
 uint64_t engine_summary_stamp(const struct engine *engine)
 {
 	/* The reason of a failure comes with the failure. */
-	return (uint64_t)engine->failures << 32 | stage_of(engine);
+	return (uint64_t)engine->network.failures << 32 | stage_of(engine);
 }
 
 static unsigned count_undone(const struct engine *engine)

@@ -68,7 +68,7 @@ void unresolved_say(struct engine *engine)
 	bool is_said = before != NULL && command != NULL && strcmp(before, command) == 0;
 
 	free(before);
-	if (command != NULL && (!is_said || engine->order != NULL))
+	if (command != NULL && (!is_said || engine->orders.current != NULL))
 		log_error(CORE_CONTEXT(&engine->core),
 			"%zu mailboxes are not the same on both sides, for the reasons above, and "
 			"wait for a decision. To resolve %s at once, without losing a message, "

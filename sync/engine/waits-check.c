@@ -123,7 +123,7 @@ static void say_state(struct engine *engine)
 		phases[engine->phase], engine->barrier.waiting, engine->barrier.found,
 		engine->runs.count, engine->relist ? ", relist" : "",
 		engine->replay != NULL ? ", a deed under way" : "",
-		engine->order != NULL ? ", an order under way" : "",
+		engine->orders.current != NULL ? ", an order under way" : "",
 		engine->runs.meeting.held ? ", a meeting held" : "");
 	DL_FOREACH (engine->runs.list, run)
 		say_run(run);
@@ -132,7 +132,7 @@ static void say_state(struct engine *engine)
 	DL_FOREACH (engine->core.queue, mailbox)
 		(void)fprintf(stderr, "  queued %s, hold %d\n", mailbox->display,
 			(int)journal_hold(&engine->journal, mailbox));
-	DL_FOREACH (engine->orders, order)
+	DL_FOREACH (engine->orders.waiting, order)
 		(void)fprintf(stderr, "  an order waits\n");
 	say_side(&engine->core.local);
 	say_side(&engine->core.remote);

@@ -191,7 +191,7 @@ static bool is_disturbed_tree(const struct engine *engine)
  * or a client is waited for. */
 static bool lists_are_due(const struct engine *engine)
 {
-	return engine->phase != ENGINE_REST || ev_is_active(&engine->settle) ||
+	return engine->phase != ENGINE_REST || ev_is_active(&engine->watch.soon) ||
 	       (engine->relist && is_disturbed_tree(engine));
 }
 
@@ -283,9 +283,9 @@ static enum wait_reason of_work(struct engine *engine)
 static enum wait_reason of_rest(struct engine *engine)
 {
 	if (engine->core.queue != NULL || journal_next(&engine->journal, false) != NULL ||
-		!ev_is_active(&engine->sweep))
+		!ev_is_active(&engine->watch.sweep))
 		return WAIT_FOR_NOTHING;
-	if (engine->relist || engine->orders != NULL)
+	if (engine->relist || engine->orders.waiting != NULL)
 		return is_disturbed_tree(engine) ? WAIT_CLIENT : WAIT_FOR_NOTHING;
 	return WAIT_AT_REST;
 }
@@ -311,7 +311,7 @@ static enum wait_reason of_engine(struct engine *engine)
 	case ENGINE_REST:
 		return of_rest(engine);
 	case ENGINE_LOGOUT:
-		return ev_is_active(&engine->poll_logout) ? WAIT_TIMER : WAIT_FOR_NOTHING;
+		return ev_is_active(&engine->logout.poll) ? WAIT_TIMER : WAIT_FOR_NOTHING;
 	case ENGINE_DOWN:
 		return ev_is_active(&engine->network.backoff) ? WAIT_CONNECTION : WAIT_FOR_NOTHING;
 	case ENGINE_OVER:
@@ -356,10 +356,10 @@ static enum wait_reason of_order(struct engine *engine)
 	if (engine->task.queued || engine->fall.queued)
 		return WAIT_WOKEN;
 	if (!is_ready(engine) || engine->phase == ENGINE_DOWN || engine->phase == ENGINE_OVER)
-		return ev_is_active(&engine->patience) ? WAIT_CONNECTION : WAIT_FOR_NOTHING;
+		return ev_is_active(&engine->orders.patience) ? WAIT_CONNECTION : WAIT_FOR_NOTHING;
 	if (engine->phase == ENGINE_REST)
 		return is_disturbed_tree(engine) ? WAIT_CLIENT : WAIT_FOR_NOTHING;
-	return engine->order != NULL ? WAIT_TURN : WAIT_REST;
+	return engine->orders.current != NULL ? WAIT_TURN : WAIT_REST;
 }
 
 static void visit_orders(struct look *look)
@@ -368,12 +368,12 @@ static void visit_orders(struct look *look)
 	const struct engine_order *order;
 
 	/* The one under way is what the engine does, and it ends with the next rest. */
-	if (engine->order != NULL)
+	if (engine->orders.current != NULL)
 		tell(look, WAITER_ORDER, NULL,
 			engine->phase == ENGINE_REST && !engine->task.queued ? WAIT_FOR_NOTHING
 									     : WAIT_WORK,
 			0);
-	DL_FOREACH (engine->orders, order)
+	DL_FOREACH (engine->orders.waiting, order)
 		tell(look, WAITER_ORDER, NULL, of_order(engine), order->since);
 }
 

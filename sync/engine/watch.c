@@ -27,7 +27,7 @@ enum {
 	INTERVAL_POLLED = 60,
 };
 
-static const double SETTLE_SECONDS = 0.1; /* changes of the mailbox lists come in flocks */
+static const double SOON_SECONDS = 0.1; /* changes of the mailbox lists come in flocks */
 
 /* Dovecot tells nothing of a mailbox that is created and renamed within its half second, and may
  * tell too little of others then: some time after it told anything new, everything is looked at. */
@@ -76,7 +76,7 @@ static struct mailbox *find_wire(struct side *side, struct slice wire)
 
 static void relist_soon(struct engine *engine)
 {
-	watch_look_in(engine, SETTLE_SECONDS);
+	watch_look_in(engine, SOON_SECONDS);
 }
 
 /*
@@ -131,16 +131,17 @@ void watch_look_in(struct engine *engine, double seconds)
 {
 	struct ev_loop *ev = engine->core.loop->ev;
 
-	if (ev_is_active(&engine->settle) && ev_timer_remaining(ev, &engine->settle) <= seconds)
+	if (ev_is_active(&engine->watch.soon) &&
+		ev_timer_remaining(ev, &engine->watch.soon) <= seconds)
 		return;
-	ev_timer_stop(ev, &engine->settle);
-	ev_timer_set(&engine->settle, seconds, 0.);
-	ev_timer_start(ev, &engine->settle);
+	ev_timer_stop(ev, &engine->watch.soon);
+	ev_timer_set(&engine->watch.soon, seconds, 0.);
+	ev_timer_start(ev, &engine->watch.soon);
 }
 
 bool watch_looks_soon(const struct engine *engine)
 {
-	return engine->relist || ev_is_active(&engine->settle);
+	return engine->relist || ev_is_active(&engine->watch.soon);
 }
 
 static void note_renamed(struct side *side, const struct response_list *list)
@@ -192,10 +193,10 @@ static void note_list(struct side *side, const struct response_list *list)
 
 void watch_verify_later(struct engine *engine)
 {
-	if (ev_is_active(&engine->verify) || !engine->core.options->stay)
+	if (ev_is_active(&engine->watch.verify) || !engine->core.options->stay)
 		return;
-	ev_timer_set(&engine->verify, VERIFY_SECONDS, 0.);
-	ev_timer_start(engine->core.loop->ev, &engine->verify);
+	ev_timer_set(&engine->watch.verify, VERIFY_SECONDS, 0.);
+	ev_timer_start(engine->core.loop->ev, &engine->watch.verify);
 }
 
 void watch_notified(struct engine *engine, struct side *side, struct response *response)
@@ -321,10 +322,10 @@ static void arm_sweep(struct engine *engine)
 {
 	ev_tstamp repeat = watch_interval(engine);
 
-	if (ev_is_active(&engine->sweep) && engine->sweep.repeat == repeat)
+	if (ev_is_active(&engine->watch.sweep) && engine->watch.sweep.repeat == repeat)
 		return;
-	engine->sweep.repeat = repeat;
-	ev_timer_again(engine->core.loop->ev, &engine->sweep);
+	engine->watch.sweep.repeat = repeat;
+	ev_timer_again(engine->core.loop->ev, &engine->watch.sweep);
 }
 
 /* Of what was asked for (--notify), less is done: once, not with each connection. */
@@ -429,7 +430,7 @@ enum step watch_checked(struct engine *engine)
 	}
 	quarantine_sum_up(&engine->core);
 	say_up_to_date(engine);
-	if (engine->order != NULL || !watch_looks_soon(engine))
+	if (engine->orders.current != NULL || !watch_looks_soon(engine))
 		unresolved_say(engine);
 	engine_failure_over(engine);
 	network_works(engine);
@@ -460,25 +461,25 @@ static void look_again(struct engine *engine)
 
 static void on_sweep(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	struct engine *engine = container_of(timer, struct engine, sweep);
+	struct engine *engine = container_of(timer, struct engine, watch.sweep);
 
 	journal_retry(&engine->journal);
 	look_again(engine);
 }
 
-static void on_settle(struct ev_loop *ev, ev_timer *timer, int revents)
+static void on_soon(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	look_again(container_of(timer, struct engine, settle));
+	look_again(container_of(timer, struct engine, watch.soon));
 }
 
 static void on_verify(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	look_again(container_of(timer, struct engine, verify));
+	look_again(container_of(timer, struct engine, watch.verify));
 }
 
 static void on_hint(struct hint_receiver *receiver, enum hint_kind kind, const char *wire)
 {
-	struct engine *engine = container_of(receiver, struct engine, hints);
+	struct engine *engine = container_of(receiver, struct engine, watch.hints);
 	struct mailbox *mailbox = NULL;
 
 	if (engine->phase == ENGINE_DOWN || engine->phase == ENGINE_OVER)
@@ -500,20 +501,20 @@ static void on_hint(struct hint_receiver *receiver, enum hint_kind kind, const c
 
 void watch_init(struct engine *engine)
 {
-	engine->hints.hint = on_hint;
-	ev_init(&engine->sweep, on_sweep);
-	ev_init(&engine->settle, on_settle);
-	ev_init(&engine->verify, on_verify);
+	engine->watch.hints.hint = on_hint;
+	ev_init(&engine->watch.sweep, on_sweep);
+	ev_init(&engine->watch.soon, on_soon);
+	ev_init(&engine->watch.verify, on_verify);
 }
 
 void watch_stop(struct engine *engine)
 {
-	ev_timer_stop(engine->core.loop->ev, &engine->sweep);
-	ev_timer_stop(engine->core.loop->ev, &engine->verify);
+	ev_timer_stop(engine->core.loop->ev, &engine->watch.sweep);
+	ev_timer_stop(engine->core.loop->ev, &engine->watch.verify);
 }
 
 void watch_done(struct engine *engine)
 {
 	watch_stop(engine);
-	ev_timer_stop(engine->core.loop->ev, &engine->settle);
+	ev_timer_stop(engine->core.loop->ev, &engine->watch.soon);
 }
