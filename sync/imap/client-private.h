@@ -17,6 +17,38 @@
  * ended as soon as that comes. */
 enum idle_state { IDLE_NONE, IDLE_SENT, IDLE_SHORT, IDLE_CONFIRMED, IDLE_ENDING };
 
+/* Commands encoded to their end and not completed. */
+struct client_flight {
+	size_t commands;
+	size_t spools; /* those of them that have a spool */
+	size_t weight; /* bytes of them, spools not counted */
+};
+
+/* How the server gets on with the oldest command. */
+struct client_progress {
+	ev_timer silence;
+	struct patience patience;
+	uint64_t delivered; /* bytes that had left when it was looked at last */
+	uint64_t bodies; /* of messages received by then */
+};
+
+/* Which mailbox is selected. */
+struct client_selection {
+	bool any; /* the server has some selected, as far as read */
+	bool closed_seen; /* [CLOSED] came for the SELECT that is answered now */
+	struct view *view; /* its view; NULL if forgotten */
+	struct view *last_view; /* selected by the commands submitted so far; NULL if forgotten */
+	bool last_any; /* they leave some mailbox selected */
+};
+
+/* Why and whether the connection is given up. */
+struct client_loss {
+	char *bye; /* text of an untagged BYE */
+	char *reason; /* set: the connection is to be dropped for it */
+	bool silent; /* … and it is that the server does not answer */
+	bool over; /* it was given up, and does not come back */
+};
+
 struct client {
 	struct loop *loop;
 	const char *name;
@@ -30,32 +62,19 @@ struct client {
 	struct buf received; /* read, not yet parsed */
 	struct buf out; /* encoded, not yet accepted by the stream */
 	struct task pump; /* sends what may be sent; also carries out a loss */
-	ev_timer silence;
-	struct patience patience; /* with the oldest command */
-	uint64_t delivered; /* bytes that had left when it was looked at last */
-	uint64_t bodies; /* of messages received by then */
 
 	struct command *queue; /* all not yet completed, oldest first (utlist) */
 	struct command *sending; /* the first of them not yet encoded to its end, or NULL */
-	size_t in_flight; /* commands encoded to their end and not completed */
-	size_t spools_in_flight; /* those of them that have a spool */
-	size_t weight_in_flight; /* bytes of them, spools not counted */
 	uint32_t last_tag;
 	enum literal_mode literals;
 	bool awaiting; /* a synchronising literal of `sending` waits for its "+" */
 	bool unflushed;
 	enum idle_state idle;
 
-	bool is_selected; /* the server has some mailbox selected, as far as read */
-	bool closed_seen; /* [CLOSED] came for the SELECT that is answered now */
-	struct view *selected; /* its view; NULL if forgotten */
-	struct view *last_view; /* selected by the commands submitted so far; NULL if forgotten */
-	bool last_selects; /* they leave some mailbox selected */
-
-	char *bye; /* text of an untagged BYE */
-	char *reason; /* set: the connection is to be dropped for it */
-	bool silent; /* … and it is that the server does not answer */
-	bool lost;
+	struct client_flight in_flight;
+	struct client_progress progress;
+	struct client_selection selected;
+	struct client_loss loss;
 };
 
 /* client.c */

@@ -33,9 +33,9 @@ static struct view *current_view(const struct client *client)
 
 	/* RFC 7162 section 3.2.11: up to [CLOSED] the data belongs to the mailbox selected before.
 	 */
-	if (command != NULL && !client->is_selected)
+	if (command != NULL && !client->selected.any)
 		return command->view;
-	return client->selected;
+	return client->selected.view;
 }
 
 static void keep_result(struct command *command, const struct response *response)
@@ -55,30 +55,31 @@ static void keep_result(struct command *command, const struct response *response
 static bool enter_mailbox(
 	struct client *client, const struct command *command, struct response *response)
 {
-	if (response->condition == CONDITION_OK && client->is_selected && !client->closed_seen) {
+	if (response->condition == CONDITION_OK && client->selected.any &&
+		!client->selected.closed_seen) {
 		client_fail(client,
 			"the server does not send [CLOSED] between two mailboxes (RFC 7162)");
 		return false;
 	}
 	/* After BAD the mailbox selected before may be selected still: a command meant for the new
 	 * one must not hit the old. */
-	if (response->condition == CONDITION_BAD && client->is_selected) {
+	if (response->condition == CONDITION_BAD && client->selected.any) {
 		client_fail(client, "the server rejected a SELECT as malformed: %.*s",
 			(int)response->text.len, response->text.data);
 		return false;
 	}
-	client->is_selected = response->condition == CONDITION_OK;
-	client->selected = client->is_selected ? command->view : NULL;
-	client->closed_seen = false;
-	if (client->selected != NULL)
-		(void)view_take(client->selected, response);
+	client->selected.any = response->condition == CONDITION_OK;
+	client->selected.view = client->selected.any ? command->view : NULL;
+	client->selected.closed_seen = false;
+	if (client->selected.view != NULL)
+		(void)view_take(client->selected.view, response);
 	return true;
 }
 
 static void leave_mailbox(struct client *client)
 {
-	client->is_selected = false;
-	client->selected = NULL;
+	client->selected.any = false;
+	client->selected.view = NULL;
 }
 
 static struct command *find_command(const struct client *client, struct slice tag)
@@ -111,7 +112,7 @@ static void take_tagged(struct client *client, struct response *response)
 		client_fail(client, "the server answered a command that was not given");
 		return;
 	}
-	patience_proven(&client->patience);
+	patience_proven(&client->progress.patience);
 	keep_result(command, response);
 	if (command->kind == COMMAND_SELECT && !enter_mailbox(client, command, response))
 		return;
@@ -249,19 +250,19 @@ static void take_untagged(struct client *client, struct response *response)
 {
 
 	if (response->type == RESPONSE_CONDITION && response->condition == CONDITION_BYE &&
-		client->bye == NULL)
-		client->bye = slice_dup(response->text);
+		client->loss.bye == NULL)
+		client->loss.bye = slice_dup(response->text);
 	if (response->type == RESPONSE_CONDITION && response->code == CODE_CLOSED) {
 		leave_mailbox(client);
-		client->closed_seen = true;
+		client->selected.closed_seen = true;
 		return;
 	}
 	if (take_answer(client, response)) {
-		patience_proven(&client->patience);
+		patience_proven(&client->progress.patience);
 		return;
 	}
 	if (response->type == RESPONSE_CONDITION && response->condition == CONDITION_OK)
-		patience_told(&client->patience, ev_now(client->loop->ev));
+		patience_told(&client->progress.patience, ev_now(client->loop->ev));
 	if (client->owner->untagged != NULL)
 		client->owner->untagged(client->owner, response);
 }
@@ -296,18 +297,19 @@ static void dispatch(struct client *client)
 static void note_progress(struct client *client, size_t used)
 {
 	ev_tstamp now = ev_now(client->loop->ev);
-	uint64_t bodies = input_body_bytes(client->input), new = bodies - client->bodies;
+	uint64_t bodies = input_body_bytes(client->input), new = bodies - client->progress.bodies;
 
-	client->bodies = bodies;
-	patience_body(&client->patience, now, new);
-	patience_reading(&client->patience, now, used > new ? used - new : 0);
+	client->progress.bodies = bodies;
+	patience_body(&client->progress.patience, now, new);
+	patience_reading(&client->progress.patience, now, used > new ? used - new : 0);
 }
 
 /* Parses what was read.  A completion may start TLS or DEFLATE, or fail the client: then the rest
  * is not for us. */
 static void parse(struct client *client)
 {
-	while (buf_len(&client->received) > 0 && client->reason == NULL && client->stream != NULL) {
+	while (buf_len(&client->received) > 0 && client->loss.reason == NULL &&
+		client->stream != NULL) {
 		size_t used = 0;
 		enum input_result result = input_feed(client->input, buf_data(&client->received),
 			buf_len(&client->received), &used);
@@ -318,7 +320,7 @@ static void parse(struct client *client)
 			client_fail(client, "%s", input_error(client->input));
 		if (result == INPUT_RESPONSE) {
 			dispatch(client);
-			patience_dropped(&client->patience); /* unless it was proven */
+			patience_dropped(&client->progress.patience); /* unless it was proven */
 		}
 	}
 }

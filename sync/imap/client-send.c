@@ -203,7 +203,7 @@ void client_send_more(struct client *client)
 			progress = send_command(client);
 		more = drain(client) && progress == PROGRESS_FULL;
 	}
-	if (client->reason != NULL || buf_len(&client->out) > 0)
+	if (client->loss.reason != NULL || buf_len(&client->out) > 0)
 		return;
 	stream_want_write(client->stream, false);
 	if (client->unflushed) {

@@ -34,22 +34,22 @@ static size_t weight(const struct command *command)
 static bool can_follow(const struct client *client, const struct command *command)
 {
 	if (command->has_spool)
-		return client->in_flight == client->spools_in_flight;
-	return client->weight_in_flight + weight(command) <= LIMIT_IN_FLIGHT;
+		return client->in_flight.commands == client->in_flight.spools;
+	return client->in_flight.weight + weight(command) <= LIMIT_IN_FLIGHT;
 }
 
 void client_sent(struct client *client, struct command *command)
 {
-	client->in_flight++;
-	client->spools_in_flight += command->has_spool;
-	client->weight_in_flight += weight(command);
+	client->in_flight.commands++;
+	client->in_flight.spools += command->has_spool;
+	client->in_flight.weight += weight(command);
 }
 
 static void forget_sent(struct client *client, const struct command *command)
 {
-	client->in_flight--;
-	client->spools_in_flight -= command->has_spool;
-	client->weight_in_flight -= weight(command);
+	client->in_flight.commands--;
+	client->in_flight.spools -= command->has_spool;
+	client->in_flight.weight -= weight(command);
 }
 
 /* The reasons not to begin with another command. */
@@ -57,7 +57,7 @@ bool client_may_send(const struct client *client)
 {
 	const struct command *last;
 
-	if (client->stream == NULL || client->reason != NULL || client->sending == NULL)
+	if (client->stream == NULL || client->loss.reason != NULL || client->sending == NULL)
 		return false;
 	if (client->awaiting)
 		return false;
@@ -66,7 +66,7 @@ bool client_may_send(const struct client *client)
 		return true; /* it has begun: the rest must follow whatever the reasons below */
 	if (client->idle != IDLE_NONE && client->idle != IDLE_ENDING)
 		return false;
-	if (client->in_flight == 0)
+	if (client->in_flight.commands == 0)
 		return true;
 	last = client->sending->prev;
 	if (last->kind == COMMAND_ALONE)
@@ -109,13 +109,13 @@ static void complete_all(struct client *client)
 
 static void lose(struct client *client)
 {
-	_cleanup_free_ char *reason = take(client->reason);
+	_cleanup_free_ char *reason = take(client->loss.reason);
 
-	client->lost = true;
-	ev_timer_stop(client->loop->ev, &client->silence);
+	client->loss.over = true;
+	ev_timer_stop(client->loop->ev, &client->progress.silence);
 	client->stream = stream_free(client->stream);
 	client->spool = NULL;
-	client->selected = client->last_view = NULL;
+	client->selected.view = client->selected.last_view = NULL;
 	mark_oldest(client);
 	complete_all(client);
 	if (client->owner->lost != NULL)
@@ -126,11 +126,11 @@ static enum step pump(struct task *task)
 {
 	struct client *client = container_of(task, struct client, pump);
 
-	if (client->lost) {
+	if (client->loss.over) {
 		complete_all(client); /* submitted after the loss */
 		return STEP_WAIT;
 	}
-	if (client->reason != NULL) {
+	if (client->loss.reason != NULL) {
 		lose(client); /* the owner may have freed the client */
 		return STEP_WAIT;
 	}
@@ -144,35 +144,35 @@ static void earn_delivered(struct client *client)
 {
 	uint64_t delivered = stream_bytes_delivered(client->stream);
 
-	if (delivered > client->delivered)
-		patience_sent(
-			&client->patience, ev_now(client->loop->ev), delivered - client->delivered);
-	client->delivered = delivered;
+	if (delivered > client->progress.delivered)
+		patience_sent(&client->progress.patience, ev_now(client->loop->ev),
+			delivered - client->progress.delivered);
+	client->progress.delivered = delivered;
 }
 
 static void give_up(struct client *client)
 {
 	_cleanup_free_ char *what = command_verb(client->queue);
 	_cleanup_free_ char *reason =
-		patience_reason(&client->patience, ev_now(client->loop->ev), what);
+		patience_reason(&client->progress.patience, ev_now(client->loop->ev), what);
 
-	client->silent = true;
+	client->loss.silent = true;
 	client_fail(client, "%s", reason);
 }
 
 static void on_silence(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	struct client *client = container_of(timer, struct client, silence);
+	struct client *client = container_of(timer, struct client, progress.silence);
 	ev_tstamp left;
 
 	earn_delivered(client);
-	left = client->patience.until - ev_now(ev);
+	left = client->progress.patience.until - ev_now(ev);
 	if (left <= 0 && !client_is_idle(client)) {
 		give_up(client);
 		return;
 	}
 	/* Re-armed lazily: what happens only moves the end. */
-	timer->repeat = left > 0 ? left : client->patience.most;
+	timer->repeat = left > 0 ? left : client->progress.patience.most;
 	ev_timer_again(ev, timer);
 }
 
@@ -211,9 +211,9 @@ struct client *client_new(struct loop *loop, const char *name, struct client_own
 	buf_init(&client->received, LIMIT_READ);
 	buf_init(&client->out, LIMIT_OUTPUT);
 	task_init(&client->pump, loop, pump, NULL);
-	ev_init(&client->silence, on_silence);
-	ev_set_priority(&client->silence, EV_MINPRI); /* what has come is read before */
-	client->patience.most = LIMIT_SILENCE_SECONDS;
+	ev_init(&client->progress.silence, on_silence);
+	ev_set_priority(&client->progress.silence, EV_MINPRI); /* what has come is read before */
+	client->progress.patience.most = LIMIT_SILENCE_SECONDS;
 	return client;
 }
 
@@ -221,28 +221,28 @@ struct client *client_free(struct client *client)
 {
 	if (client == NULL)
 		return NULL;
-	client->lost = true;
+	client->loss.over = true;
 	complete_all(client);
 	task_cancel(&client->pump);
-	ev_timer_stop(client->loop->ev, &client->silence);
+	ev_timer_stop(client->loop->ev, &client->progress.silence);
 	stream_free(client->stream);
 	input_free(client->input);
 	response_done(&client->response);
 	buf_done(&client->received);
 	buf_wipe(&client->out);
-	free(client->bye);
-	free(client->reason);
+	free(client->loss.bye);
+	free(client->loss.reason);
 	free(client);
 	return NULL;
 }
 
 void client_attach(struct client *client, int own_fd)
 {
-	assert(client->stream == NULL && !client->lost);
+	assert(client->stream == NULL && !client->loss.over);
 	client->stream = stream_new(client->loop, own_fd, &client->stream_handler);
 	client_be_patient(client);
-	client->silence.repeat = client->patience.most;
-	ev_timer_again(client->loop->ev, &client->silence);
+	client->progress.silence.repeat = client->progress.patience.most;
+	ev_timer_again(client->loop->ev, &client->progress.silence);
 	task_wake(&client->pump);
 }
 
@@ -250,18 +250,18 @@ void client_be_patient(struct client *client)
 {
 	if (client->stream == NULL)
 		return;
-	client->delivered = stream_bytes_delivered(client->stream);
-	patience_begin(&client->patience, ev_now(client->loop->ev));
+	client->progress.delivered = stream_bytes_delivered(client->stream);
+	patience_begin(&client->progress.patience, ev_now(client->loop->ev));
 }
 
 void client_set_patience(struct client *client, unsigned seconds)
 {
-	client->patience.most = seconds;
+	client->progress.patience.most = seconds;
 }
 
 bool client_was_silent(const struct client *client)
 {
-	return client->silent;
+	return client->loss.silent;
 }
 
 struct stream *client_stream(struct client *client)
@@ -305,18 +305,18 @@ void client_submit(struct client *client, struct command *command)
 	if (client->sending == NULL)
 		client->sending = command;
 	if (command->kind == COMMAND_SELECT) {
-		client->last_view = command->view;
-		client->last_selects = true;
+		client->selected.last_view = command->view;
+		client->selected.last_any = true;
 		view_reset(command->view);
 	} else if (command->kind == COMMAND_UNSELECT) {
-		client->last_view = NULL;
-		client->last_selects = false;
+		client->selected.last_view = NULL;
+		client->selected.last_any = false;
 	}
 	/* After a loss the pump completes it, so that the caller hears of it from the loop, as
 	 * always. */
 	task_wake(&client->pump);
-	if (client->lost && client->reason == NULL)
-		client->reason = xstrdup("the connection was lost");
+	if (client->loss.over && client->loss.reason == NULL)
+		client->loss.reason = xstrdup("the connection was lost");
 }
 
 /* A spool may outlive the command, and go on growing. */
@@ -333,7 +333,7 @@ void client_complete(struct client *client, struct command *command, enum outcom
 		client_be_patient(client);
 	if (client->sending == command)
 		client->sending = command->next;
-	else if (outcome != OUTCOME_CANCELLED && client->in_flight > 0)
+	else if (outcome != OUTCOME_CANCELLED && client->in_flight.commands > 0)
 		forget_sent(client, command);
 	DL_DELETE(client->queue, command);
 	if (command->kind == COMMAND_IDLE)
@@ -341,7 +341,7 @@ void client_complete(struct client *client, struct command *command, enum outcom
 	leave_spools(command);
 	command->outcome = outcome;
 	command->complete(command);
-	if (!client->lost)
+	if (!client->loss.over)
 		task_wake(&client->pump);
 }
 
@@ -380,12 +380,12 @@ enum client_wait client_waits_for(const struct client *client)
 {
 	if (client->pump.queued)
 		return CLIENT_WOKEN;
-	if (client->lost)
+	if (client->loss.over)
 		return client->queue == NULL ? CLIENT_RESTS : CLIENT_STUCK;
 	if (client->stream == NULL)
-		return client->reason == NULL ? CLIENT_CONNECTS : CLIENT_STUCK;
-	if (client->reason != NULL || !stream_is_listening(client->stream) ||
-		!ev_is_active(&client->silence))
+		return client->loss.reason == NULL ? CLIENT_CONNECTS : CLIENT_STUCK;
+	if (client->loss.reason != NULL || !stream_is_listening(client->stream) ||
+		!ev_is_active(&client->progress.silence))
 		return CLIENT_STUCK;
 	/* What is sent behind STARTTLS waits for the end of the handshake. */
 	if (buf_len(&client->out) > 0)
@@ -411,8 +411,8 @@ void client_each_command(const struct client *client,
 /* The server's last words say more than how the line went. */
 void client_line_lost(struct client *client, const char *reason)
 {
-	if (client->bye != NULL)
-		client_fail(client, "the server ended the connection: %s", client->bye);
+	if (client->loss.bye != NULL)
+		client_fail(client, "the server ended the connection: %s", client->loss.bye);
 	else
 		client_fail(client, "%s", reason);
 }
@@ -422,14 +422,15 @@ void client_fail(struct client *client, const char *fmt, ...)
 	_cleanup_free_ char *reason = NULL;
 	va_list ap;
 
-	if (client->reason != NULL || client->lost)
+	if (client->loss.reason != NULL || client->loss.over)
 		return;
 	va_start(ap, fmt);
 	reason = xvasprintf(fmt, ap);
 	va_end(ap);
-	client->reason = client->bye != NULL
-				 ? xasprintf("the server ended the connection: %s", client->bye)
-				 : take(reason);
+	client->loss.reason =
+		client->loss.bye != NULL
+			? xasprintf("the server ended the connection: %s", client->loss.bye)
+			: take(reason);
 	if (client->stream != NULL) {
 		stream_want_read(client->stream, false);
 		stream_want_write(client->stream, false);
@@ -439,20 +440,20 @@ void client_fail(struct client *client, const char *fmt, ...)
 
 struct view *client_last_view(const struct client *client)
 {
-	return client->last_view;
+	return client->selected.last_view;
 }
 
 bool client_selects(const struct client *client)
 {
-	return client->last_selects;
+	return client->selected.last_any;
 }
 
 void client_forget_view(struct client *client, struct view *view)
 {
-	if (client->selected == view)
-		client->selected = NULL;
-	if (client->last_view == view)
-		client->last_view = NULL;
+	if (client->selected.view == view)
+		client->selected.view = NULL;
+	if (client->selected.last_view == view)
+		client->selected.last_view = NULL;
 	for (struct command *c = client->queue; c != NULL; c = c->next)
 		if (c->view == view)
 			c->view = NULL;
@@ -468,7 +469,7 @@ struct stream *client_release_stream(struct client *client, struct buf *ret_left
 	(void)buf_append(ret_leftover, partial, partial_len);
 	(void)buf_append(ret_leftover, buf_data(&client->received), buf_len(&client->received));
 	buf_clear(&client->received);
-	ev_timer_stop(client->loop->ev, &client->silence);
-	client->lost = true;
+	ev_timer_stop(client->loop->ev, &client->progress.silence);
+	client->loss.over = true;
 	return take(client->stream);
 }
