@@ -19,7 +19,7 @@ void observer_start_command(struct client_scan *client)
 	client->mailbox = client->target = NULL;
 	client->state = CLIENT_HEAD;
 	client->spaces = 0;
-	client->tag_len = client->word_len = 0;
+	client->tag_len = client->word.len = 0;
 	client->effect = EFFECT_NONE;
 	client->mailbox_argument = client->target_argument = client->argument = 0;
 	client->refusal = NULL;
@@ -27,16 +27,16 @@ void observer_start_command(struct client_scan *client)
 	client->by_uid = client->bad_set = client->names_deleted = false;
 	client->sign = '\0';
 	buf_clear(&client->set);
-	client->bad_word = client->sets_seen = client->answered = false;
-	client->announced = false;
-	client->word_state = WORD_BETWEEN;
+	client->word.bad = client->sets_seen = client->answered = false;
+	client->literal.announced = false;
+	client->word.state = WORD_BETWEEN;
 	client->tag[0] = '\0';
 }
 
 static void end_command(struct observer *observer)
 {
 	struct client_scan *client = &observer->client;
-	bool quoted = client->word_state == WORD_QUOTED || client->word_state == WORD_ESCAPE;
+	bool quoted = client->word.state == WORD_QUOTED || client->word.state == WORD_ESCAPE;
 
 	if (client->effect == EFFECT_FETCH)
 		client->effect = client->sets_seen ? EFFECT_SEEN : EFFECT_NONE;
@@ -55,8 +55,8 @@ static void end_command(struct observer *observer)
 
 static void clear_word(struct client_scan *client)
 {
-	client->word_len = 0;
-	client->bad_word = false;
+	client->word.len = 0;
+	client->word.bad = false;
 }
 
 /* The argument that is not yet whole is a set of messages. */
@@ -70,12 +70,12 @@ static void add_to_word(struct client_scan *client, const char *data, size_t n)
 {
 	if (is_set(client))
 		client->bad_set |= !buf_append(&client->set, data, n);
-	if (n > LIMIT_OBSERVED_NAME - client->word_len) {
-		client->bad_word = true;
+	if (n > LIMIT_OBSERVED_NAME - client->word.len) {
+		client->word.bad = true;
 		return;
 	}
-	memcpy(client->word + client->word_len, data, n);
-	client->word_len += n;
+	memcpy(client->word.text + client->word.len, data, n);
+	client->word.len += n;
 }
 
 /* Items that set \Seen: BODY[…] and BINARY[…] without PEEK, RFC822, RFC822.TEXT. */
@@ -88,13 +88,13 @@ static bool sets_seen(const char *item)
 /* What a STORE does: FLAGS replaces them all (RFC 3501 section 6.4.6). */
 static void read_store(struct client_scan *client)
 {
-	const char *item = client->word;
+	const char *item = client->word.text;
 	char sign = *item == '+' || *item == '-' ? *item++ : '=';
 
 	if (client->sign == '\0' && strncasecmp(item, "FLAGS", 5) == 0)
 		client->sign = sign;
 	else if (client->sign != '\0')
-		client->names_deleted |= strcasecmp(client->word, "\\Deleted") == 0;
+		client->names_deleted |= strcasecmp(client->word.text, "\\Deleted") == 0;
 }
 
 void observer_take_set(struct client_scan *client, struct observed *command)
@@ -116,7 +116,7 @@ static void end_argument(struct observer *observer)
 {
 	struct client_scan *client = &observer->client;
 
-	client->word[client->word_len] = '\0';
+	client->word.text[client->word.len] = '\0';
 	if (client->effect == EFFECT_UID) {
 		observer_find_uid_verb(client);
 	} else if (++client->argument == client->mailbox_argument) {
@@ -126,9 +126,9 @@ static void end_argument(struct observer *observer)
 	} else if (client->effect == EFFECT_STORE) {
 		read_store(client);
 	} else if (client->effect == EFFECT_FETCH) {
-		client->sets_seen |= sets_seen(client->word);
+		client->sets_seen |= sets_seen(client->word.text);
 	} else if (client->effect == EFFECT_ENABLE) {
-		observer->utf8_asked |= observer_is_utf8_extension(client->word);
+		observer->utf8_asked |= observer_is_utf8_extension(client->word.text);
 	}
 	clear_word(client);
 }
@@ -136,10 +136,10 @@ static void end_argument(struct observer *observer)
 /* Whether the atom announces a literal: {n} or {n+}, with '~' before it for a literal8. */
 static bool read_announcement(struct client_scan *client)
 {
-	const char *at = client->word;
+	const char *at = client->word.text;
 	uint64_t size = 0;
 
-	client->word[client->word_len] = '\0';
+	client->word.text[client->word.len] = '\0';
 	at += *at == '~';
 	if (*at++ != '{' || *at < '0' || *at > '9')
 		return false;
@@ -148,9 +148,9 @@ static bool read_announcement(struct client_scan *client)
 			return false;
 		size = size * 10 + (unsigned)(*at - '0');
 	}
-	client->synchronising = *at != '+';
-	at += !client->synchronising;
-	client->literal = size;
+	client->literal.synchronising = *at != '+';
+	at += !client->literal.synchronising;
+	client->literal.left = size;
 	return at[0] == '}' && at[1] == '\0';
 }
 
@@ -165,15 +165,15 @@ static void end_atom(struct observer *observer)
 {
 	struct client_scan *client = &observer->client;
 
-	client->word_state = WORD_BETWEEN;
-	client->announced = !client->bad_word && read_announcement(client);
-	if (client->announced)
+	client->word.state = WORD_BETWEEN;
+	client->literal.announced = !client->word.bad && read_announcement(client);
+	if (client->literal.announced)
 		return;
 	/* A literal, it might be thought. */
-	client->unclear |= memchr(client->word, '{', client->word_len) != NULL;
+	client->unclear |= memchr(client->word.text, '{', client->word.len) != NULL;
 	client->odd |= client->unclear;
 	if (is_name(client))
-		client->bad_word |= !observer_is_atom(client->word, client->word_len);
+		client->word.bad |= !observer_is_atom(client->word.text, client->word.len);
 	end_argument(observer);
 }
 
@@ -182,7 +182,7 @@ static void begin_literal(struct observer *observer)
 	struct client_scan *client = &observer->client;
 
 	client->state = CLIENT_LITERAL;
-	if (client->literal > 0)
+	if (client->literal.left > 0)
 		return;
 	client->state = CLIENT_ARGUMENTS;
 	end_argument(observer);
@@ -197,7 +197,7 @@ static void end_announcement(struct observer *observer)
 {
 	struct client_scan *client = &observer->client;
 
-	client->announced = false;
+	client->literal.announced = false;
 	clear_word(client);
 	if (client->answered && !client->dropped) {
 		observer_doubt(observer);
@@ -205,7 +205,7 @@ static void end_announcement(struct observer *observer)
 	}
 	if (!client->dropped)
 		client->state = CLIENT_WAITING;
-	else if (client->synchronising)
+	else if (client->literal.synchronising)
 		end_command(observer); /* it will not be sent */
 	else
 		begin_literal(observer);
@@ -213,7 +213,7 @@ static void end_announcement(struct observer *observer)
 
 static void end_line(struct observer *observer)
 {
-	if (observer->client.announced)
+	if (observer->client.literal.announced)
 		end_announcement(observer);
 	else
 		end_command(observer);
@@ -236,18 +236,18 @@ static void between_words(struct observer *observer, char c)
 	}
 	if (c == '\r')
 		return;
-	if (client->announced) {
+	if (client->literal.announced) {
 		/* It did not end the line: a word like any other. */
-		client->announced = false;
-		client->odd = client->unclear = client->bad_word = true;
+		client->literal.announced = false;
+		client->odd = client->unclear = client->word.bad = true;
 		end_argument(observer);
 	}
 	/* Names are in no list, but what begins one may be taken for a part of the name. */
-	client->bad_word |= (c == '(' || c == ')') && awaits_name(client);
+	client->word.bad |= (c == '(' || c == ')') && awaits_name(client);
 	if (c == '"') {
-		client->word_state = WORD_QUOTED;
+		client->word.state = WORD_QUOTED;
 	} else if (c != ' ' && c != '(' && c != ')') {
-		client->word_state = WORD_ATOM;
+		client->word.state = WORD_ATOM;
 		add_to_word(client, &c, 1);
 	}
 }
@@ -258,7 +258,7 @@ static void argument_byte(struct observer *observer, char c)
 	bool ends_line = c == '\r' || c == '\n';
 
 	client->returned = c == '\r';
-	switch (client->word_state) {
+	switch (client->word.state) {
 	case WORD_BETWEEN:
 		between_words(observer, c);
 		break;
@@ -267,7 +267,7 @@ static void argument_byte(struct observer *observer, char c)
 			add_to_word(client, &c, 1);
 			break;
 		}
-		client->bad_word |= !ends_line && c != ' ' && is_name(client);
+		client->word.bad |= !ends_line && c != ' ' && is_name(client);
 		end_atom(observer);
 		between_words(observer, c);
 		break;
@@ -275,10 +275,10 @@ static void argument_byte(struct observer *observer, char c)
 		if (c == '\n') {
 			end_command(observer); /* unterminated */
 		} else if (c == '"') {
-			client->word_state = WORD_BETWEEN;
+			client->word.state = WORD_BETWEEN;
 			end_argument(observer);
 		} else if (c == '\\') {
-			client->word_state = WORD_ESCAPE;
+			client->word.state = WORD_ESCAPE;
 		} else {
 			add_to_word(client, &c, 1);
 		}
@@ -288,8 +288,8 @@ static void argument_byte(struct observer *observer, char c)
 			end_command(observer);
 			break;
 		}
-		client->word_state = WORD_QUOTED;
-		client->bad_word |= c != '"' && c != '\\';
+		client->word.state = WORD_QUOTED;
+		client->word.bad |= c != '"' && c != '\\';
 		add_to_word(client, &c, 1);
 		break;
 	}
@@ -298,12 +298,12 @@ static void argument_byte(struct observer *observer, char c)
 static size_t scan_literal(struct observer *observer, const char *data, size_t n)
 {
 	struct client_scan *client = &observer->client;
-	size_t used = n < client->literal ? n : (size_t)client->literal;
+	size_t used = n < client->literal.left ? n : (size_t)client->literal.left;
 
 	if (is_name(client))
 		add_to_word(client, data, used);
-	client->literal -= used;
-	if (client->literal == 0) {
+	client->literal.left -= used;
+	if (client->literal.left == 0) {
 		client->state = CLIENT_ARGUMENTS;
 		end_argument(observer);
 	}
@@ -313,12 +313,13 @@ static size_t scan_literal(struct observer *observer, const char *data, size_t n
 /* How much of the word is "{n", or "~{n", with digits; 0: it does not begin so. */
 static size_t announcement_length(const struct client_scan *client)
 {
-	size_t at = client->word_len > 0 && client->word[0] == '~';
+	size_t at = client->word.len > 0 && client->word.text[0] == '~';
 
-	if (client->word_state != WORD_ATOM || client->bad_word || client->word_len < at + 2 ||
-		client->word[at++] != '{')
+	if (client->word.state != WORD_ATOM || client->word.bad || client->word.len < at + 2 ||
+		client->word.text[at++] != '{')
 		return 0;
-	while (at < client->word_len && client->word[at] >= '0' && client->word[at] <= '9')
+	while (at < client->word.len && client->word.text[at] >= '0' &&
+		client->word.text[at] <= '9')
 		at++;
 	return at;
 }
@@ -326,7 +327,7 @@ static size_t announcement_length(const struct client_scan *client)
 /* The byte is the '+' of {n+}. */
 static bool is_waiver(const struct client_scan *client, char c)
 {
-	return c == '+' && client->word_len > 0 && announcement_length(client) == client->word_len;
+	return c == '+' && client->word.len > 0 && announcement_length(client) == client->word.len;
 }
 
 /*
@@ -339,11 +340,11 @@ static bool is_end_of_announcement(const struct client_scan *client, char c)
 
 	if (at == 0 || (c != '}' && c != '\r'))
 		return false;
-	if (at < client->word_len && client->word[at] == '+')
+	if (at < client->word.len && client->word.text[at] == '+')
 		at++;
-	if (c == '\r' && at < client->word_len && client->word[at] == '}')
-		return at + 1 == client->word_len;
-	return c == '}' && at == client->word_len;
+	if (c == '\r' && at < client->word.len && client->word.text[at] == '}')
+		return at + 1 == client->word.len;
+	return c == '}' && at == client->word.len;
 }
 
 /* Servers differ in whether a CR ends a line that goes on, and then a command would follow. */
@@ -394,7 +395,7 @@ static size_t scan_body(
 void observer_head_passed(struct observer *observer)
 {
 	struct client_scan *client = &observer->client;
-	char last = client->word[client->word_len - 1];
+	char last = client->word.text[client->word.len - 1];
 
 	clear_word(client);
 	if (last == '\n')
@@ -405,10 +406,10 @@ enum observer_verdict observer_head_refused(struct observer *observer)
 {
 	struct client_scan *client = &observer->client;
 	char head[LIMIT_OBSERVED_HEAD];
-	size_t len = client->word_len;
+	size_t len = client->word.len;
 
 	/* A literal may be announced in it. */
-	memcpy(head, client->word, len);
+	memcpy(head, client->word.text, len);
 	clear_word(client);
 	client->dropped = true;
 	for (size_t i = 0; i < len; i++)
@@ -419,7 +420,7 @@ enum observer_verdict observer_head_refused(struct observer *observer)
 bool observer_is_ready(const struct observer *observer)
 {
 	const struct client_scan *client = &observer->client;
-	bool at_head = client->state == CLIENT_HEAD && client->word_len == 0;
+	bool at_head = client->state == CLIENT_HEAD && client->word.len == 0;
 
 	return observer->failure == NULL && client->state != CLIENT_WAITING &&
 	       !(at_head && observer_is_blocked(observer));
@@ -441,7 +442,7 @@ size_t observer_client(
 
 bool client_scan_awaits_quietly(const struct observer *observer)
 {
-	return observer->client.state == CLIENT_WAITING && !observer->client.synchronising;
+	return observer->client.state == CLIENT_WAITING && !observer->client.literal.synchronising;
 }
 
 bool client_scan_continue(struct observer *observer)
@@ -461,7 +462,7 @@ void client_scan_answered(struct observer *observer, bool ok)
 		/* The literal is not wanted.  Without it nothing was done, or who knows what. */
 		if (ok)
 			observer_doubt(observer);
-		if (client->synchronising) {
+		if (client->literal.synchronising) {
 			observer_start_command(client);
 		} else {
 			client->dropped = true;

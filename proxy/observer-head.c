@@ -84,7 +84,8 @@ static const char *find_verb(struct client_scan *client, struct slice name)
 
 void observer_find_uid_verb(struct client_scan *client)
 {
-	const char *refusal = find_verb(client, (struct slice){client->word, client->word_len});
+	const char *refusal =
+		find_verb(client, (struct slice){client->word.text, client->word.len});
 
 	client->by_uid = true;
 	switch (client->effect) {
@@ -149,9 +150,9 @@ static struct slice without_line_end(struct slice line)
 static void end_idle(struct observer *observer)
 {
 	struct client_scan *client = &observer->client;
-	struct slice line = without_line_end((struct slice){client->word, client->word_len});
+	struct slice line = without_line_end((struct slice){client->word.text, client->word.len});
 
-	if (line.len < client->word_len && (line.len == 0 || observer_is_atom(line.data, line.len)))
+	if (line.len < client->word.len && (line.len == 0 || observer_is_atom(line.data, line.len)))
 		observer_idle_ended(observer);
 	else
 		observer_fail(observer, "it sends a command within IDLE");
@@ -160,8 +161,8 @@ static void end_idle(struct observer *observer)
 
 static void read_head(struct client_scan *client)
 {
-	bool is_cut = client->spaces < 2 && client->word[client->word_len - 1] != '\n';
-	struct slice line = without_line_end((struct slice){client->word, client->word_len});
+	bool is_cut = client->spaces < 2 && client->word.text[client->word.len - 1] != '\n';
+	struct slice line = without_line_end((struct slice){client->word.text, client->word.len});
 	struct slice tag = cut_word(&line), verb = cut_word(&line);
 
 	client->effect = EFFECT_NONE;
@@ -182,7 +183,7 @@ static void read_head(struct client_scan *client)
 static bool is_whole(struct client_scan *client, char c)
 {
 	client->spaces += c == ' ';
-	return c == '\n' || client->spaces == 2 || client->word_len == LIMIT_OBSERVED_HEAD;
+	return c == '\n' || client->spaces == 2 || client->word.len == LIMIT_OBSERVED_HEAD;
 }
 
 size_t observer_head(
@@ -193,7 +194,7 @@ size_t observer_head(
 	size_t at = 0;
 
 	while (at < n && !whole) {
-		client->word[client->word_len++] = data[at];
+		client->word.text[client->word.len++] = data[at];
 		whole = is_whole(client, data[at++]);
 	}
 	*ret_verdict = whole ? OBSERVER_PASS : OBSERVER_HOLD;

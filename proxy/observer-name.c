@@ -27,10 +27,10 @@ bool observer_is_atom(const char *text, size_t n)
 char *observer_name(const struct observer *observer)
 {
 	const struct client_scan *client = &observer->client;
-	struct slice name = {client->word, client->word_len};
+	struct slice name = {client->word.text, client->word.len};
 	bool ascii = true, shifts = false;
 
-	if (client->bad_word || name.len == 0)
+	if (client->word.bad || name.len == 0)
 		return NULL;
 	for (size_t i = 0; i < name.len; i++) {
 		unsigned char c = (unsigned char)name.data[i];

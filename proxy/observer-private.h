@@ -73,6 +73,21 @@ enum client_state {
 
 enum word_state { WORD_BETWEEN, WORD_ATOM, WORD_QUOTED, WORD_ESCAPE };
 
+/* The word that is scanned, or the head. */
+struct client_word {
+	enum word_state state;
+	char text[LIMIT_OBSERVED_NAME + 1];
+	size_t len;
+	bool bad; /* it is too long, or not as the grammar has it */
+};
+
+/* A literal, or what may become one. */
+struct client_literal {
+	bool announced; /* the word was {n}: a literal if the line ends here */
+	bool synchronising;
+	uint64_t left; /* bytes of it to come */
+};
+
 struct client_scan {
 	enum client_state state;
 	unsigned spaces; /* within the head */
@@ -95,14 +110,9 @@ struct client_scan {
 	bool sets_seen; /* FETCH: of an item that sets \Seen */
 	bool answered; /* tagged response before the end of the command */
 
-	enum word_state word_state;
-	char word[LIMIT_OBSERVED_NAME + 1]; /* or the head */
-	size_t word_len;
-	bool bad_word; /* it is too long, or not as the grammar has it */
+	struct client_word word;
 	bool returned; /* the last byte was CR */
-	bool announced; /* the word was {n}: a literal if the line ends here */
-	bool synchronising;
-	uint64_t literal; /* bytes of it to come */
+	struct client_literal literal;
 };
 
 enum server_state {

@@ -299,7 +299,7 @@ static bool is_selected(const struct observer *observer, const char *mailbox)
 const char *observer_idle_tag(const struct observer *observer, const char *mailbox)
 {
 	const struct client_scan *client = &observer->client;
-	bool at_rest = client->state == CLIENT_HEAD && client->word_len == 0 &&
+	bool at_rest = client->state == CLIENT_HEAD && client->word.len == 0 &&
 		       observer->server.awaited == OBSERVER_NOTHING && observer_between(observer);
 
 	return observer->idling && at_rest && is_selected(observer, mailbox) ? observer->idle_tag
