@@ -8,7 +8,7 @@
 #include <utlist.h>
 
 #include "sync/base/xalloc.h"
-#include "sync/carry/meeting.h"
+#include "sync/carry/moves-wait.h"
 #include "sync/core/quarantine.h"
 #include "sync/engine/engine-private.h"
 #include "sync/engine/unresolved.h"
@@ -28,7 +28,7 @@ void engine_over(struct engine *engine, bool complete)
 /* Before it is freed, whoever frees it: other runs find it, and are woken, through the list. */
 static void detach_run(struct run *run)
 {
-	meeting_leave(run);
+	moves_wait_leave(run);
 	DL_DELETE(run->core->runs->list, run);
 	run->core->runs->count--;
 }

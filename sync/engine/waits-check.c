@@ -33,7 +33,7 @@ static const char *const reasons[] = {
 	[WAIT_WORK] = "runs or deeds",
 	[WAIT_CONNECTION] = "a connection",
 	[WAIT_CLIENT] = "a client",
-	[WAIT_MEETING] = "the meeting",
+	[WAIT_MOVES] = "moves",
 	[WAIT_CREDIT] = "credit",
 	[WAIT_RUNS] = "runs",
 	[WAIT_TURN] = "its turn",
@@ -93,13 +93,13 @@ static void say_copier(const char *way, const struct copier *copier)
 static void say_run(const struct run *run)
 {
 	(void)fprintf(stderr,
-		"  run %s: phase %s, pass %u, barrier %u (%u found%s%s%s), attendance %d with %u "
+		"  run %s: phase %s, pass %u, barrier %u (%u found%s%s%s), moves %d with %u "
 		"takers%s%s\n",
 		run->mailbox->display, run_phase_name(run), run->pass.number, run->barrier.waiting,
 		run->barrier.found, run->barrier.each ? ", each" : "",
 		run->barrier.lost ? ", lost" : "", run->barrier.refused ? ", refused" : "",
-		(int)run->attendance.state, run->attendance.takers,
-		run->end.begun ? ", ending" : "", run->end.how != RUN_DONE ? ", over" : "");
+		(int)run->moves.state, run->moves.takers, run->end.begun ? ", ending" : "",
+		run->end.how != RUN_DONE ? ", over" : "");
 	say_copier("from local", &run->local.copier);
 	say_copier("from remote", &run->remote.copier);
 }
@@ -124,7 +124,7 @@ static void say_state(struct engine *engine)
 		engine->runs.count, engine->relist ? ", relist" : "",
 		engine->replay != NULL ? ", a deed under way" : "",
 		engine->orders.current != NULL ? ", an order under way" : "",
-		engine->runs.meeting.held ? ", a meeting held" : "");
+		engine->runs.moves_wait.asking ? ", asking for what is gone" : "");
 	DL_FOREACH (engine->runs.list, run)
 		say_run(run);
 	DL_FOREACH (engine->journal.deeds, deed)

@@ -85,36 +85,36 @@ static bool is_at_work(const struct run *run)
 	       ev_is_active(&run->settling.pause);
 }
 
-static bool takes_from(const struct takes *takes, const struct run *run)
+static bool takes_from(const struct taken_list *taken, const struct run *run)
 {
-	for (size_t i = 0; i < takes->count; i++)
-		if (takes->list[i].from == run)
+	for (size_t i = 0; i < taken->count; i++)
+		if (taken->list[i].from == run)
 			return true;
 	return false;
 }
 
-/* Another run, which the meeting will hear of. */
-static bool comes_to_meeting(const struct run *run, const struct run *other)
+/* Another run, for which this one waits, is at work. */
+static bool is_waited_for(const struct run *run, const struct run *other)
 {
 	if (other == run || !is_at_work(other))
 		return false;
-	if (run->attendance.state == ATTENDANCE_MOVED)
-		return takes_from(&other->local.moves.takes, run) ||
-		       takes_from(&other->remote.moves.takes, run);
-	return other->attendance.state == ATTENDANCE_ASKING;
+	if (run->moves.state == MOVE_MOVED)
+		return takes_from(&other->local.moves.taken_list, run) ||
+		       takes_from(&other->remote.moves.taken_list, run);
+	return other->moves.state == MOVE_ASKING;
 }
 
-static enum wait_reason of_meeting(const struct run *run)
+static enum wait_reason of_moves(const struct run *run)
 {
-	const struct meeting *meeting = &engine_of(run->core)->runs.meeting;
+	const struct moves_wait *wait = &engine_of(run->core)->runs.moves_wait;
 	const struct run *other;
 
-	/* Until it is held, each look is followed by another one. */
-	if (run->attendance.state == ATTENDANCE_WAITING && ev_is_active(&meeting->patience))
-		return WAIT_MEETING;
+	/* Until the pairs are asked for, each look is followed by another one. */
+	if (run->moves.state == MOVE_WAITING && ev_is_active(&wait->patience))
+		return WAIT_MOVES;
 	DL_FOREACH (engine_of(run->core)->runs.list, other)
-		if (comes_to_meeting(run, other))
-			return WAIT_MEETING;
+		if (is_waited_for(run, other))
+			return WAIT_MOVES;
 	return WAIT_FOR_NOTHING;
 }
 
@@ -147,14 +147,14 @@ static enum wait_reason of_run(const struct run *run)
 		return of_barrier(&run->barrier);
 	if (ev_is_active(&run->settling.pause))
 		return WAIT_TIMER;
-	if (run->attendance.wants_losses &&
-		ev_is_active(&engine_of(run->core)->runs.meeting.patience))
-		return WAIT_MEETING;
-	switch (run->attendance.state) {
-	case ATTENDANCE_WAITING:
-	case ATTENDANCE_ASKED:
-	case ATTENDANCE_MOVED:
-		return of_meeting(run);
+	if (run->moves.waits_for_counts &&
+		ev_is_active(&engine_of(run->core)->runs.moves_wait.patience))
+		return WAIT_MOVES;
+	switch (run->moves.state) {
+	case MOVE_WAITING:
+	case MOVE_ASKED:
+	case MOVE_MOVED:
+		return of_moves(run);
 	default:
 		break;
 	}
@@ -418,7 +418,7 @@ const char *wait_reason_text(enum wait_reason reason)
 {
 	static const char *const texts[WAIT_PERSON + 1] = {
 		[WAIT_CLIENT] = "the end of what a mail client is doing there",
-		[WAIT_MEETING] = "other mailboxes, from or to which messages may have been moved",
+		[WAIT_MOVES] = "other mailboxes, from or to which messages may have been moved",
 		[WAIT_CREDIT] = "messages of other mailboxes that are being copied",
 		[WAIT_RUNS] = "its mailboxes, which are being synchronized",
 		[WAIT_TURN] = "others that come first",

@@ -40,7 +40,7 @@ enum wait_reason {
 
 	/* Named in the status: */
 	WAIT_CLIENT, /* a client's command is not answered; for half a minute at most */
-	WAIT_MEETING, /* other runs may have what it misses, or take what it has (carry/meeting.h) */
+	WAIT_MOVES, /* other runs may have what it misses, or take what it has (carry/moves-wait.h) */
 	WAIT_CREDIT, /* bodies that other runs have asked for are not settled yet (core/credit.h) */
 	WAIT_RUNS, /* a deed's: runs of its mailboxes come to the end of their pass */
 	WAIT_TURN, /* others come first: deeds before it, an order, ENGINE_RUNS_MAX runs */

@@ -117,8 +117,8 @@ static uint64_t pending(const struct run_side *side)
 	struct seqset gone;
 	uint64_t count, held;
 
-	if (run->pass.decided || run->attendance.state == ATTENDANCE_AWAY ||
-		run->attendance.moved || run->attendance.takers > 0 || is_excused(side) ||
+	if (run->pass.decided || run->moves.state == MOVE_UNKNOWN || run->moves.any ||
+		run->moves.takers > 0 || is_excused(side) ||
 		holds_find(run->core->db, run->mailbox->idx, side->side->remote, &held) != 0)
 		return 0;
 	seqset_init(&gone);
@@ -135,7 +135,7 @@ static uint64_t pending(const struct run_side *side)
 static uint64_t gained(struct run_side *side)
 {
 	const struct mailbox_side *mailbox = mailbox_side(side->run->mailbox, side->side->remote);
-	bool opened = side->run->attendance.state != ATTENDANCE_AWAY;
+	bool opened = side->run->moves.state != MOVE_UNKNOWN;
 
 	return less(opened ? side->told.snapshot.uidnext : mailbox->seen.uidnext,
 		mailbox->base.uidnext);
@@ -147,7 +147,7 @@ static uint64_t pending_elsewhere(const struct run_side *side)
 	uint64_t count = 0, gains = 0;
 
 	DL_FOREACH (side->run->core->runs->list, run) {
-		struct run_side *other = side->side->remote ? &run->remote : &run->local;
+		struct run_side *other = run_side(run, side->side->remote);
 
 		gains += gained(other);
 		if (run != side->run)

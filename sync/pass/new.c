@@ -4,7 +4,7 @@
 
 #include "sync/base/xalloc.h"
 #include "sync/core/core.h"
-#include "sync/carry/meeting.h"
+#include "sync/carry/moves-wait.h"
 #include "sync/pass/pass-private.h"
 
 struct gap_finder {
@@ -169,7 +169,7 @@ static bool cut_batch(struct run_side *side)
 
 	if (side->arrivals.complete || seqset_count(&side->arrivals.fresh) <= COPY_BATCH)
 		return true;
-	batch = meeting_batch(side->run, side->side->remote);
+	batch = moves_wait_batch(side->run, side->side->remote);
 	if (batch == 0)
 		return false;
 	if (seqset_count(&side->arrivals.fresh) <= batch)

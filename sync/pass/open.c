@@ -9,7 +9,7 @@
 #include "sync/core/core.h"
 #include "sync/core/quarantine.h"
 #include "sync/imap/flags.h"
-#include "sync/carry/meeting.h"
+#include "sync/carry/moves-wait.h"
 #include "sync/pass/pass-private.h"
 
 static struct run_side *side_of(struct view *view)
@@ -371,6 +371,6 @@ bool run_opened(struct run *run)
 	run_refused_try(run);
 	allow_copies(&run->local);
 	allow_copies(&run->remote);
-	meeting_expect(run);
+	moves_wait_opened(run);
 	return true;
 }

@@ -15,8 +15,8 @@
 #include "sync/deeds/journal.h"
 #include "sync/deeds/suspects.h"
 #include "sync/imap/flags.h"
-#include "sync/carry/moved.h"
-#include "sync/carry/meeting.h"
+#include "sync/carry/moves.h"
+#include "sync/carry/moves-wait.h"
 #include "sync/carry/copy.h"
 #include "sync/pass/pass-private.h"
 
@@ -37,10 +37,10 @@ enum phase {
 	RUN_ASK, /* metadata of new messages, and CONFIRM, in one flight */
 	RUN_UNTOLD, /* what should be new, and of which nothing was told: is it there? */
 	RUN_ALONE, /* what is, by itself */
-	RUN_MEET, /* what was moved from one mailbox to another */
-	RUN_ASKED,
-	RUN_SOUGHT, /* what was copied within the account */
-	RUN_MOVED,
+	RUN_MOVES, /* what was moved from one mailbox to another */
+	RUN_MOVES_ASKED,
+	RUN_COPIES_ASKED, /* … or copied */
+	RUN_MOVES_SENT,
 	RUN_PLAN,
 	RUN_COPY,
 };
@@ -62,10 +62,10 @@ static const char *const phase_names[] = {
 	[RUN_ASK] = "ask",
 	[RUN_UNTOLD] = "untold",
 	[RUN_ALONE] = "alone",
-	[RUN_MEET] = "meet",
-	[RUN_ASKED] = "asked",
-	[RUN_SOUGHT] = "sought",
-	[RUN_MOVED] = "moved",
+	[RUN_MOVES] = "moves",
+	[RUN_MOVES_ASKED] = "moves asked",
+	[RUN_COPIES_ASKED] = "copies asked",
+	[RUN_MOVES_SENT] = "moves sent",
 	[RUN_PLAN] = "plan",
 	[RUN_COPY] = "copy",
 };
@@ -123,7 +123,7 @@ static void clear_pass(struct run_side *side)
 	side->arrivals.complete = false;
 	side->moves.lowest = 0;
 	side->losses.moved_away = 0;
-	run_moved_clear(side);
+	run_moves_clear(side);
 }
 
 static bool is_disturbed(struct run *run)
@@ -142,8 +142,8 @@ static enum step begin_pass(struct run *run)
 	if (run->pass.number++ >= RUN_PASSES_MAX)
 		return run_fail(run, "it keeps changing; the rest is left for the next run");
 	run->pass.again = run->pass.reread = run->pass.decided = false;
-	run->pass.met = run->pass.sought = false;
-	meeting_begin_pass(run);
+	run->pass.moves_begun = run->pass.copies_sought = false;
+	moves_wait_reset(run);
 	clear_pass(&run->local);
 	clear_pass(&run->remote);
 	run->local.moves.refused |= suspects_hold(run->core, run->mailbox, SUSPECT_MOVE);
@@ -305,7 +305,7 @@ static bool is_put_off(struct run *run)
 {
 	struct mailbox *mailbox = run->mailbox;
 
-	mailbox->runs.put_off = run->remote.told.loses && !run->attendance.moved &&
+	mailbox->runs.put_off = run->remote.told.loses && !run->moves.any &&
 				!mailbox->runs.put_off && core_looks_soon(run->core);
 	if (mailbox->runs.put_off)
 		run->end.how = RUN_AFTER_LISTS;
@@ -313,29 +313,29 @@ static bool is_put_off(struct run *run)
 }
 
 /* What is gone or new: was it moved, from or to another mailbox? */
-static enum step meet(struct run *run)
+static enum step find_moves(struct run *run)
 {
-	if (!run->pass.met) {
+	if (!run->pass.moves_begun) {
 		run_confirmed(run);
 		run_pair_twins(run);
-		run->pass.met = true;
-		meeting_attend(run);
+		run->pass.moves_begun = true;
+		moves_wait_begin(run);
 	}
-	switch (run->attendance.state) {
-	case ATTENDANCE_ASKING:
-		run_moved_ask(run);
-		return next(run, RUN_ASKED);
-	case ATTENDANCE_MOVING:
-		if (run_moved_send(run))
-			return next(run, RUN_MOVED);
-		run_moved_done(run);
+	switch (run->moves.state) {
+	case MOVE_ASKING:
+		run_moves_ask(run);
+		return next(run, RUN_MOVES_ASKED);
+	case MOVE_MOVING:
+		if (run_moves_send(run))
+			return next(run, RUN_MOVES_SENT);
+		run_moves_done(run);
 		return STEP_AGAIN;
-	case ATTENDANCE_OVER:
+	case MOVE_OVER:
 		if (is_put_off(run))
 			return STEP_DONE;
-		if (run_copied_ask(run))
-			return next(run, RUN_SOUGHT);
-		run_moved_over(run);
+		if (run_copies_ask(run))
+			return next(run, RUN_COPIES_ASKED);
+		run_moves_over(run);
 		return next(run, RUN_PLAN);
 	default:
 		return STEP_WAIT;
@@ -476,19 +476,19 @@ static enum step advance(struct run *run)
 		run_untold_ask(run);
 		return next(run, RUN_ALONE);
 	case RUN_ALONE:
-		return run_untold_asked(run) ? next(run, RUN_MEET) : STEP_FAILED;
-	case RUN_MEET:
-		return meet(run);
-	case RUN_ASKED:
-		run_moved_asked(run);
-		return next(run, RUN_MEET);
-	case RUN_SOUGHT:
-		run_copied_asked(run);
-		run->attendance.state = ATTENDANCE_MOVING;
-		return next(run, RUN_MEET);
-	case RUN_MOVED:
-		run_moved_sent(run);
-		return next(run, RUN_MEET);
+		return run_untold_asked(run) ? next(run, RUN_MOVES) : STEP_FAILED;
+	case RUN_MOVES:
+		return find_moves(run);
+	case RUN_MOVES_ASKED:
+		moves_wait_asked(run);
+		return next(run, RUN_MOVES);
+	case RUN_COPIES_ASKED:
+		run_copies_asked(run);
+		run->moves.state = MOVE_MOVING;
+		return next(run, RUN_MOVES);
+	case RUN_MOVES_SENT:
+		run_moves_sent(run);
+		return next(run, RUN_MOVES);
 	case RUN_PLAN:
 		return decide(run);
 	case RUN_COPY:
@@ -547,7 +547,7 @@ static void done_side(struct run_side *side)
 	changes_done(&side->flags.expected);
 	items_done(&side->arrivals.items);
 	changes_done(&side->flags.carried);
-	run_moved_clear(side);
+	run_moves_clear(side);
 	side_forget_view(side->other->side, &side->moves.source_view);
 	view_done(&side->moves.source_view);
 }
@@ -649,12 +649,12 @@ void runs_init(struct runs *runs, struct core *core)
 {
 	*runs = (struct runs){.core = core};
 	core->runs = runs;
-	meeting_init(&runs->meeting, core);
+	moves_wait_init(&runs->moves_wait, core);
 }
 
 void runs_done(struct runs *runs)
 {
-	meeting_done(&runs->meeting);
+	moves_wait_done(&runs->moves_wait);
 }
 
 struct run *run_new(struct core *core, struct mailbox *mailbox,

@@ -6,7 +6,7 @@
  *     SETTLE   on the first pass: what an interrupted run left (intents, dangling pairs), adoption
  *     NEW      which messages are new, and their metadata
  *     CONFIRM  asks again for exactly the vanished messages
- *     MEET     what was moved between mailboxes
+ *     MOVES    what was moved between mailboxes
  *     PLAN     decides
  *     APPLY    flags and expunges
  *     COPY     new messages, both ways

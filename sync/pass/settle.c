@@ -173,7 +173,7 @@ static bool load(struct run *run)
 		return false;
 	for (size_t i = 0; i < run->settling.count; i++) {
 		const struct intent *intent = &run->settling.intents[i];
-		const struct run_side *target = intent->to_remote ? &run->remote : &run->local;
+		const struct run_side *target = run_side(run, intent->to_remote);
 
 		if (intent->target_uidvalidity == target->told.snapshot.uidvalidity)
 			run->settling.intents[kept++] = *intent;

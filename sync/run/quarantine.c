@@ -75,7 +75,7 @@ bool run_quarantine_load(struct run *run)
 		    run, quarantine_load(run->core->db, run->mailbox->idx, &rows, &count)))
 		return false;
 	for (size_t i = 0; i < count; i++)
-		load_row(rows[i].remote ? &run->remote : &run->local, &rows[i]);
+		load_row(run_side(run, rows[i].remote), &rows[i]);
 	quarantine_free(rows, count);
 	if (!seqset_is_empty(&run->local.left_out.retried) ||
 		!seqset_is_empty(&run->remote.left_out.retried))

@@ -16,7 +16,7 @@
 #include "sync/run/changes.h"
 #include "sync/run/copier.h"
 #include "sync/run/evidence.h"
-#include "sync/run/meeting.h"
+#include "sync/run/moves.h"
 #include "sync/state/echoes.h"
 #include "sync/state/intents.h"
 #include "sync/state/quarantine.h"
@@ -123,10 +123,10 @@ struct arrivals {
 	uint64_t appended; /* … and so many copies were taken here since */
 };
 
-/* What was moved to a side, or away from it (carry/moved.c). */
-struct moving {
-	struct offers offers; /* what is gone here, for those where it is new */
-	struct takes takes; /* what is new here, and was moved from elsewhere … */
+/* What was moved to a side, or away from it (carry/moves.c). */
+struct side_moves {
+	struct gone_list gone_list; /* what is gone here, for the runs where it may be new */
+	struct taken_list taken_list; /* what is new here, and was moved from elsewhere … */
 	struct transfer transfer; /* … and those of them that are under way */
 	int64_t copied_idx; /* the mailbox that copies are taken from */
 	struct view source_view; /* of the mailbox that messages are moved from */
@@ -146,7 +146,7 @@ struct run_side {
 	struct vanishings losses;
 	struct leavings left_out;
 	struct arrivals arrivals;
-	struct moving moves;
+	struct side_moves moves;
 	struct copier copier;
 };
 
@@ -155,8 +155,8 @@ struct pass {
 	unsigned number; /* of passes without a full batch of copies */
 	bool first; /* settle what an interrupted run left */
 	bool again; /* another pass is due */
-	bool sought; /* it has looked for copies */
-	bool met; /* it has come to the meeting */
+	bool copies_sought; /* it has looked for messages that were copied */
+	bool moves_begun; /* it waits for other runs, or has, to find what was moved */
 	bool doubt; /* messages were appended without our learning their UIDs: SETTLE again */
 	bool renewed; /* … since a UIDVALIDITY changed */
 	bool adopted; /* pairs were made by content: their flags may differ, quietly */
@@ -222,7 +222,7 @@ struct run {
 	bool retries; /* a person asks for what is left out */
 	bool quarantine_changed;
 	uint64_t copies_allowed, copies_made;
-	struct attendance attendance;
+	struct run_moves moves;
 	struct pass pass;
 	struct ending end;
 	struct removals_seen removals;
@@ -234,12 +234,17 @@ struct run {
 	void (*finished)(struct run *run, enum run_end end, const char *reason);
 };
 
+static inline struct run_side *run_side(struct run *run, bool remote)
+{
+	return remote ? &run->remote : &run->local;
+}
+
 /* Those under way. */
 struct runs {
 	struct core *core;
 	struct run *list; /* utlist */
 	unsigned count;
-	struct meeting meeting; /* of them, about what was moved between their mailboxes */
+	struct moves_wait moves_wait; /* of them, for what was moved between their mailboxes */
 };
 
 /* Bytes may be asked for again. */

@@ -27,7 +27,7 @@
 #include "sync/deeds/suspects.h"
 #include "sync/imap/client.h"
 #include "sync/imap/flags.h"
-#include "sync/carry/meeting.h"
+#include "sync/carry/moves-wait.h"
 #include "sync/pass/pass.h"
 #include "sync/state/actions.h"
 #include "sync/state/echoes.h"
@@ -411,7 +411,7 @@ static inline enum step on_turn(struct task *task_)
 
 static inline void on_run_over(struct run *run, enum run_end end, const char *reason)
 {
-	meeting_leave(run);
+	moves_wait_leave(run);
 	DL_DELETE(runs.list, run);
 	runs.count--;
 	run->mailbox->runs.turn = TURN_NONE;
@@ -452,7 +452,7 @@ static inline void run_answered(struct run *run)
 
 static inline void end_run(struct run *run)
 {
-	meeting_leave(run);
+	moves_wait_leave(run);
 	DL_DELETE(runs.list, run);
 	runs.count--;
 	run_abandon(run);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a server answers to MOVE and COPY, and what is to come of it: the same whether a run found
- * out that messages were moved (carry/moved.c), or a mail client was seen to move them
+ * out that messages were moved (carry/moves.c), or a mail client was seen to move them
  * (replay/messages.c).
  *
  * On the local side the messages 1 to 3 of "from" became 11 to 13 of "to".  On the remote side they

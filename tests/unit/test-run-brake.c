@@ -231,7 +231,7 @@ static void with_other_mailboxes(void **state)
 		add_pair(small, uid, 200 + uid);
 	other = still_run(small);
 	lose(other, 5);
-	other->attendance.state = ATTENDANCE_WAITING;
+	other->moves.state = MOVE_WAITING;
 	lose(run, 20);
 	assert_true(run_brake_holds(run));
 	assert_non_null(strstr(run->end.failure, "with other mailboxes 25 of 110"));

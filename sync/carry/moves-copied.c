@@ -15,10 +15,10 @@
 #include "sync/core/core.h"
 #include "sync/deeds/journal.h"
 #include "sync/imap/flags.h"
-#include "sync/carry/moved.h"
+#include "sync/carry/moves.h"
 #include "sync/run/helpers.h"
 
-struct mailbox *run_copied_from(const struct run_side *side)
+struct mailbox *run_copies_source(const struct run_side *side)
 {
 	struct mailbox *mailbox, *next;
 
@@ -30,15 +30,14 @@ struct mailbox *run_copied_from(const struct run_side *side)
 
 static int by_other_uid(const void *one, const void *other)
 {
-	const struct take *a = one, *b = other;
+	const struct taken_message *a = one, *b = other;
 
-	return (a->offer.other_uid > b->offer.other_uid) -
-	       (a->offer.other_uid < b->offer.other_uid);
+	return (a->gone.other_uid > b->gone.other_uid) - (a->gone.other_uid < b->gone.other_uid);
 }
 
-static bool find_takes(struct run_side *side)
+static bool find_copies(struct run_side *side)
 {
-	struct takes *takes = &side->moves.takes;
+	struct taken_list *taken = &side->moves.taken_list;
 	size_t kept = 0;
 
 	side->moves.copied_idx = 0;
@@ -53,67 +52,67 @@ static bool find_takes(struct run_side *side)
 		if (r == 0 || (side->moves.copied_idx != 0 && side->moves.copied_idx != idx))
 			continue;
 		side->moves.copied_idx = idx;
-		if (takes->list == NULL)
-			takes->list = xcalloc(side->arrivals.items.count, sizeof(*takes->list));
-		takes->list[takes->count++] = (struct take){
+		if (taken->list == NULL)
+			taken->list = xcalloc(side->arrivals.items.count, sizeof(*taken->list));
+		taken->list[taken->count++] = (struct taken_message){
 			.copy = true,
 			.item = *item,
-			.offer = {.uid = pair.remote, .other_uid = pair.local},
+			.gone = {.uid = pair.remote, .other_uid = pair.local},
 		};
 	}
-	if (takes->count > 1)
-		qsort(takes->list, takes->count, sizeof(*takes->list), by_other_uid);
+	if (taken->count > 1)
+		qsort(taken->list, taken->count, sizeof(*taken->list), by_other_uid);
 	/* One command cannot copy a message twice. */
-	for (size_t i = 0; i < takes->count; i++)
-		if (i == 0 || takes->list[i - 1].offer.other_uid != takes->list[i].offer.other_uid)
-			takes->list[kept++] = takes->list[i];
-	takes->count = kept;
-	return takes->count > 0;
+	for (size_t i = 0; i < taken->count; i++)
+		if (i == 0 || taken->list[i - 1].gone.other_uid != taken->list[i].gone.other_uid)
+			taken->list[kept++] = taken->list[i];
+	taken->count = kept;
+	return taken->count > 0;
 }
 
 /* The response is about the other side, where the pair is. */
 static bool on_pair(struct command *command, struct response *response)
 {
 	struct run_side *side = run_side_of(command)->other;
-	const struct take key = {.offer.other_uid = response->fetch.uid};
-	struct takes *takes = &side->moves.takes;
+	const struct taken_message key = {.gone.other_uid = response->fetch.uid};
+	struct taken_list *taken = &side->moves.taken_list;
 	struct identity identity;
-	struct take *take;
+	struct taken_message *message;
 
 	if (!identity_from_fetch(response, &identity) || !(response->fetch.items & FETCH_FLAGS))
 		return false;
-	take = takes->count > 0
-		       ? bsearch(&key, takes->list, takes->count, sizeof(key), by_other_uid)
-		       : NULL;
-	if (take != NULL)
-		run_moved_identify(side, &take->offer, &identity, response);
+	message = taken->count > 0
+			  ? bsearch(&key, taken->list, taken->count, sizeof(key), by_other_uid)
+			  : NULL;
+	if (message != NULL)
+		run_moves_identify(side, &message->gone, &identity, response);
 	return true;
 }
 
-bool run_copied_ask(struct run *run)
+bool run_copies_ask(struct run *run)
 {
 	struct run_side *side = &run->remote;
 	struct mailbox *mailbox;
 	_cleanup_free_ char *wire = NULL;
 	struct seqset set;
 
-	if (run->pass.sought || (run->repair && run->pass.first) ||
+	if (run->pass.copies_sought || (run->repair && run->pass.first) ||
 		!side_has(side->side, "OBJECTID"))
 		return false;
-	run->pass.sought = true;
-	if (!find_takes(side))
+	run->pass.copies_sought = true;
+	if (!find_copies(side))
 		return false;
-	mailbox = run_copied_from(side);
+	mailbox = run_copies_source(side);
 	if (mailbox != NULL)
 		wire = side_wire_name(side->other->side, mailbox->name, mailbox->len);
 	if (wire == NULL || journal_holds(run->core->journal, mailbox)) {
-		run_moved_clear(side);
+		run_moves_clear(side);
 		return false;
 	}
 	seqset_init(&set);
-	for (size_t i = 0; i < side->moves.takes.count; i++)
-		(void)seqset_add(&set, side->moves.takes.list[i].offer.other_uid);
-	run_moved_select(side, wire);
+	for (size_t i = 0; i < side->moves.taken_list.count; i++)
+		(void)seqset_add(&set, side->moves.taken_list.list[i].gone.other_uid);
+	run_moves_select(side, wire);
 	run_read_if_granted(side->other, &run->barrier, &set, FETCH_METADATA, on_pair);
 	seqset_done(&set);
 	return true;
@@ -121,26 +120,27 @@ bool run_copied_ask(struct run *run)
 
 /* The pair has the name and the date that the new message has; its size may be counted in another
  * way. */
-static bool is_usable(const struct take *take)
+static bool is_usable(const struct taken_message *message)
 {
-	return take->offer.identified && take->offer.identity.date == take->item.identity.date &&
-	       memcmp(take->offer.identity.digest, take->item.identity.digest,
-		       sizeof(take->item.identity.digest)) == 0;
+	return message->gone.identified &&
+	       message->gone.identity.date == message->item.identity.date &&
+	       memcmp(message->gone.identity.digest, message->item.identity.digest,
+		       sizeof(message->item.identity.digest)) == 0;
 }
 
-void run_copied_asked(struct run *run)
+void run_copies_asked(struct run *run)
 {
 	struct run_side *side = &run->remote;
-	struct takes *takes = &side->moves.takes;
-	const struct mailbox *mailbox = run_copied_from(side);
+	struct taken_list *taken = &side->moves.taken_list;
+	const struct mailbox *mailbox = run_copies_source(side);
 	size_t kept = 0;
 
 	/* The UIDs are those of a certain UIDVALIDITY. */
 	bool known = mailbox != NULL &&
 		     mailbox->local.base.uidvalidity == side->moves.source_view.uidvalidity;
 
-	for (size_t i = 0; i < takes->count; i++)
-		if (known && is_usable(&takes->list[i]))
-			takes->list[kept++] = takes->list[i];
-	takes->count = kept;
+	for (size_t i = 0; i < taken->count; i++)
+		if (known && is_usable(&taken->list[i]))
+			taken->list[kept++] = taken->list[i];
+	taken->count = kept;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* run/copied.c: what was copied at a remote that names its messages (EMAILID) is copied in the local
- * store; and echo.c: what this program has expunged is no reason to expunge its pair. */
+/* carry/moves-copied.c: what was copied at a remote that names its messages (EMAILID) is copied in
+ * the local store; and echo.c: what this program has expunged is no reason to expunge its pair. */
 #include "tests/unit/engine-fixture.h"
 
-#include "sync/carry/meeting.h"
-#include "sync/carry/moved.h"
+#include "sync/carry/moves-wait.h"
+#include "sync/carry/moves.h"
 #include "sync/pass/pass-private.h"
 #include "sync/pass/pass.h"
 #include "sync/state/emails.h"
@@ -50,10 +50,10 @@ static void ask(int uidvalidity, const char *messages)
 
 	will(LOCAL, "SELECT from", selected);
 	will(LOCAL, "UID FETCH 1:2 (UID FLAGS *)", messages);
-	assert_true(run_copied_ask(run));
-	assert_false(run_copied_ask(run)); /* once in a pass */
+	assert_true(run_copies_ask(run));
+	assert_false(run_copies_ask(run)); /* once in a pass */
 	run_answered(run);
-	run_copied_asked(run);
+	run_copies_asked(run);
 }
 
 static void copied(void **state)
@@ -62,15 +62,15 @@ static void copied(void **state)
 	ask(7, MESSAGE(1, a, "") MESSAGE(2, b, "") OK);
 	will(LOCAL, "SELECT from", SELECTED(7, 50, 50, 3));
 	will(LOCAL, "UID COPY 1:2 box", "OK [COPYUID 7 1:2 50:51] copied");
-	assert_true(run_moved_send(run));
+	assert_true(run_moves_send(run));
 	run_answered(run);
-	run_moved_sent(run);
+	run_moves_sent(run);
 	expect_events("news:box");
 	assert_pairs(from, "1=101 2=102");
 	assert_pairs(box, "50=60 51=61");
 	assert_intents(box, "");
-	assert_false(run_moved_send(run));
-	run_moved_done(run);
+	assert_false(run_moves_send(run));
+	run_moves_done(run);
 	assert_int_equal(run->remote.arrivals.items.count, 0);
 	end_run(run);
 }
@@ -80,9 +80,9 @@ static void not_the_same(void **state)
 {
 	begin();
 	ask(7, MESSAGE(1, other, "") OK);
-	assert_int_equal(run->remote.moves.takes.count, 0);
-	assert_false(run_moved_send(run));
-	run_moved_done(run);
+	assert_int_equal(run->remote.moves.taken_list.count, 0);
+	assert_false(run_moves_send(run));
+	run_moves_done(run);
 	assert_int_equal(run->remote.arrivals.items.count, 2);
 	end_run(run);
 }
@@ -91,7 +91,7 @@ static void another_uidvalidity(void **state)
 {
 	begin();
 	ask(8, MESSAGE(1, a, "") MESSAGE(2, b, "") OK);
-	assert_int_equal(run->remote.moves.takes.count, 0);
+	assert_int_equal(run->remote.moves.taken_list.count, 0);
 	end_run(run);
 }
 
@@ -102,10 +102,10 @@ static void twice(void **state)
 	run->remote.arrivals.items.list[1].email = email_a;
 	will(LOCAL, "SELECT from", SELECTED(7, 50, 50, 3));
 	will(LOCAL, "UID FETCH 1 (UID FLAGS *)", MESSAGE(1, a, "") OK);
-	assert_true(run_copied_ask(run));
+	assert_true(run_copies_ask(run));
 	run_answered(run);
-	run_copied_asked(run);
-	assert_int_equal(run->remote.moves.takes.count, 1);
+	run_copies_asked(run);
+	assert_int_equal(run->remote.moves.taken_list.count, 1);
 	end_run(run);
 }
 
@@ -116,15 +116,15 @@ static void nothing_to_ask(void **state)
 	begin();
 	run->remote.arrivals.items.list[0].email = run->remote.arrivals.items.list[1].email =
 		(struct email){.id = "unknown"};
-	assert_false(run_copied_ask(run));
-	run->pass.sought = false;
+	assert_false(run_copies_ask(run));
+	run->pass.copies_sought = false;
 	run->remote.arrivals.items.list[0].email = email_a;
 	journal.receiver.announce(&journal.receiver, 1, &action); /* a client is at it */
-	assert_false(run_copied_ask(run));
-	assert_int_equal(run->remote.moves.takes.count, 0);
+	assert_false(run_copies_ask(run));
+	assert_int_equal(run->remote.moves.taken_list.count, 0);
 	from->presence.listed = false;
-	run->pass.sought = false;
-	assert_false(run_copied_ask(run));
+	run->pass.copies_sought = false;
+	assert_false(run_copies_ask(run));
 	end_run(run);
 }
 
@@ -134,13 +134,13 @@ static void refused(void **state)
 	ask(7, MESSAGE(1, a, "") MESSAGE(2, b, "") OK);
 	will(LOCAL, "SELECT from", SELECTED(7, 50, 50, 3));
 	will(LOCAL, "UID COPY 1:2 box", "NO never");
-	assert_true(run_moved_send(run));
+	assert_true(run_moves_send(run));
 	run_answered(run);
-	run_moved_sent(run);
+	run_moves_sent(run);
 	assert_pairs(box, "");
 	assert_intents(box, ""); /* nothing was copied */
 	assert_true(run->remote.moves.refused);
-	run_moved_done(run);
+	run_moves_done(run);
 	assert_int_equal(run->remote.arrivals.items.count, 2);
 	expect_no_events();
 	end_run(run);

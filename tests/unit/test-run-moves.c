@@ -1,83 +1,84 @@
 /* SPDX-License-Identifier: MIT */
-/* run/moved.c: what was moved on one side is moved on the other.  What answers come to
+/* carry/moves.c: what was moved on one side is moved on the other.  What answers come to
  * (moved-cases.h); what goes on to the next pass; who is told. */
 #include "tests/unit/moved-cases.h"
 
-#include "sync/carry/meeting.h"
-#include "sync/carry/moved.h"
+#include "sync/carry/moves-wait.h"
+#include "sync/carry/moves.h"
 #include "sync/pass/pass-private.h"
 #include "sync/pass/pass.h"
 
-/* Two runs that have met: of the one the messages are gone, to the other they are new. */
-struct met {
+/* Two runs that have waited for each other: to the one the messages are gone, to the other they are
+ * new. */
+struct both {
 	struct mailbox *from, *to;
 	struct run *loser, *taker;
 	struct run_side *side; /* of the taker: where they are new */
 };
 
-static void meet(struct met *met, bool remote)
+static void begin_both(struct both *both, bool remote)
 {
-	met->loser = still_run(met->from);
-	met->taker = still_run(met->to);
-	met->side = remote ? &met->taker->remote : &met->taker->local;
-	met->side->other->told.snapshot = met->to->remote.base;
-	met->side->moves.takes.list = xcalloc(3, sizeof(struct take));
-	met->side->moves.takes.count = 3;
-	met->side->arrivals.items.list = xcalloc(3, sizeof(struct item));
-	met->side->arrivals.items.count = met->side->arrivals.items.size = 3;
+	both->loser = still_run(both->from);
+	both->taker = still_run(both->to);
+	both->side = remote ? &both->taker->remote : &both->taker->local;
+	both->side->other->told.snapshot = both->to->remote.base;
+	both->side->moves.taken_list.list = xcalloc(3, sizeof(struct taken_message));
+	both->side->moves.taken_list.count = 3;
+	both->side->arrivals.items.list = xcalloc(3, sizeof(struct item));
+	both->side->arrivals.items.count = both->side->arrivals.items.size = 3;
 	for (uint32_t i = 0; i < 3; i++) {
-		struct item *item = &met->side->arrivals.items.list[i];
-		struct offer offer = {.uid = 1 + i, .other_uid = 101 + i};
+		struct item *item = &both->side->arrivals.items.list[i];
+		struct gone_message gone = {.uid = 1 + i, .other_uid = 101 + i};
 
 		if (remote)
-			offer = (struct offer){.uid = 101 + i, .other_uid = 1 + i};
+			gone = (struct gone_message){.uid = 101 + i, .other_uid = 1 + i};
 		item->uid = 11 + i;
-		item->flags = offer.flags = flags_empty(core.flags);
-		item->identity.size = offer.identity.size = 100 + i;
-		met->side->moves.takes.list[i] =
-			(struct take){.from = met->loser, .offer = offer, .item = *item};
+		item->flags = gone.flags = flags_empty(core.flags);
+		item->identity.size = gone.identity.size = 100 + i;
+		both->side->moves.taken_list.list[i] =
+			(struct taken_message){.from = both->loser, .gone = gone, .item = *item};
 	}
-	met->loser->attendance.takers = 1;
+	both->loser->moves.takers = 1;
 }
 
 /* Sends, and writes down what was answered; false when there was nothing to be sent. */
-static bool move(struct met *met)
+static bool move(struct both *both)
 {
-	bool sent = run_moved_send(met->taker);
+	bool sent = run_moves_send(both->taker);
 
 	if (!sent)
 		return false;
-	run_answered(met->taker);
-	run_moved_sent(met->taker);
+	run_answered(both->taker);
+	run_moves_sent(both->taker);
 	return true;
 }
 
-static void end(struct met *met)
+static void end(struct both *both)
 {
-	end_run(met->taker);
-	end_run(met->loser);
+	end_run(both->taker);
+	end_run(both->loser);
 }
 
 static void one_case(void **state)
 {
 	const struct moved_case *moved = *state;
-	struct met met;
+	struct both both;
 
-	moved_prepare(moved, &met.from, &met.to);
+	moved_prepare(moved, &both.from, &both.to);
 	moved_will(moved);
-	meet(&met, false);
-	assert_true(move(&met));
-	moved_check(moved, met.from, met.to);
+	begin_both(&both, false);
+	assert_true(move(&both));
+	moved_check(moved, both.from, both.to);
 	moved_check_events(moved, "");
-	assert_false(move(&met));
-	assert_null(met.taker->end.failure);
-	assert_int_equal(met.taker->pass.doubt, false);
-	run_moved_done(met.taker);
+	assert_false(move(&both));
+	assert_null(both.taker->end.failure);
+	assert_int_equal(both.taker->pass.doubt, false);
+	run_moves_done(both.taker);
 	/* What is in doubt is neither copied nor behind UIDNEXT. */
-	assert_int_equal(met.taker->pass.doubt, moved->intents[0] != '\0');
-	assert_int_equal(met.side->moves.lowest,
+	assert_int_equal(both.taker->pass.doubt, moved->intents[0] != '\0');
+	assert_int_equal(both.side->moves.lowest,
 		moved->intents[0] != '\0' ? strtoul(moved->intents + 1, NULL, 10) : 0);
-	end(&met);
+	end(&both);
 }
 
 static const struct moved_case simple = {
@@ -87,157 +88,157 @@ static const struct moved_case copied = {
 
 static void what_is_left_to_do(void **state)
 {
-	struct met met;
+	struct both both;
 
-	moved_prepare(&simple, &met.from, &met.to);
+	moved_prepare(&simple, &both.from, &both.to);
 	moved_will(&simple);
-	meet(&met, false);
+	begin_both(&both, false);
 	/* Read while it was moved. */
-	met.side->moves.takes.list[1].item.flags =
+	both.side->moves.taken_list.list[1].item.flags =
 		flags_intern(core.flags, &(struct slice){"\\Seen", 5}, 1);
-	assert_true(move(&met));
-	assert_int_equal(met.side->flags.carried.count, 1);
-	assert_int_equal(met.side->flags.carried.list[0].uid, 12);
-	assert_int_equal(met.side->other->flags.expected.count, 3);
-	assert_int_equal(met.side->other->flags.expected.list[2].uid, 63);
-	assert_int_equal(met.loser->local.losses.moved_away, 0);
-	assert_true(met.loser->attendance.moved && met.taker->attendance.moved);
-	assert_false(move(&met));
-	run_moved_done(met.taker);
-	assert_int_equal(met.side->arrivals.items.count, 0); /* none is copied */
-	assert_true(met.taker->pass.again);
-	assert_int_equal(met.loser->attendance.takers, 0);
-	end(&met);
+	assert_true(move(&both));
+	assert_int_equal(both.side->flags.carried.count, 1);
+	assert_int_equal(both.side->flags.carried.list[0].uid, 12);
+	assert_int_equal(both.side->other->flags.expected.count, 3);
+	assert_int_equal(both.side->other->flags.expected.list[2].uid, 63);
+	assert_int_equal(both.loser->local.losses.moved_away, 0);
+	assert_true(both.loser->moves.any && both.taker->moves.any);
+	assert_false(move(&both));
+	run_moves_done(both.taker);
+	assert_int_equal(both.side->arrivals.items.count, 0); /* none is copied */
+	assert_true(both.taker->pass.again);
+	assert_int_equal(both.loser->moves.takers, 0);
+	end(&both);
 }
 
 /* The other mailbox expunges them, which deletes nothing. */
 static void copies_are_moved_away(void **state)
 {
-	struct met met;
+	struct both both;
 
-	moved_prepare(&copied, &met.from, &met.to);
+	moved_prepare(&copied, &both.from, &both.to);
 	moved_will(&copied);
-	meet(&met, false);
-	assert_true(move(&met));
-	assert_int_equal(met.loser->local.losses.moved_away, 3);
-	(void)seqset_add_range(&met.loser->local.losses.gone, 1, 3);
-	run_moved_over(met.loser);
-	assert_true(met.loser->pass.again);
-	assert_int_equal(seqset_count(&met.loser->local.losses.gone), 3);
-	assert_false(met.loser->pass.reread);
-	end(&met);
+	begin_both(&both, false);
+	assert_true(move(&both));
+	assert_int_equal(both.loser->local.losses.moved_away, 3);
+	(void)seqset_add_range(&both.loser->local.losses.gone, 1, 3);
+	run_moves_over(both.loser);
+	assert_true(both.loser->pass.again);
+	assert_int_equal(seqset_count(&both.loser->local.losses.gone), 3);
+	assert_false(both.loser->pass.reread);
+	end(&both);
 }
 
 /* Where they are moved, what is gone beyond them is left to the next pass. */
 static void the_rest_is_put_off(void **state)
 {
-	struct met met;
+	struct both both;
 
-	moved_prepare(&simple, &met.from, &met.to);
+	moved_prepare(&simple, &both.from, &both.to);
 	moved_will(&simple);
-	add_pair(met.from, 4, 104);
-	meet(&met, false);
-	assert_true(move(&met));
-	(void)seqset_add_range(&met.loser->local.losses.gone, 1, 4);
-	run_moved_over(met.loser);
-	assert_true(seqset_is_empty(&met.loser->local.losses.gone));
-	assert_true(met.loser->pass.again && met.loser->pass.reread);
-	end(&met);
+	add_pair(both.from, 4, 104);
+	begin_both(&both, false);
+	assert_true(move(&both));
+	(void)seqset_add_range(&both.loser->local.losses.gone, 1, 4);
+	run_moves_over(both.loser);
+	assert_true(seqset_is_empty(&both.loser->local.losses.gone));
+	assert_true(both.loser->pass.again && both.loser->pass.reread);
+	end(&both);
 }
 
 static void a_refusal_ends_it(void **state)
 {
 	static const struct moved_case refused = {.answer = "NO not today"};
-	struct met met;
+	struct both both;
 
-	moved_prepare(&refused, &met.from, &met.to);
+	moved_prepare(&refused, &both.from, &both.to);
 	moved_will(&refused);
-	meet(&met, false);
-	assert_true(move(&met));
-	assert_true(met.side->moves.refused);
-	assert_false(met.taker->barrier.refused); /* the run goes on */
-	end(&met);
+	begin_both(&both, false);
+	assert_true(move(&both));
+	assert_true(both.side->moves.refused);
+	assert_false(both.taker->barrier.refused); /* the run goes on */
+	end(&both);
 }
 
 static void a_client_is_faster(void **state)
 {
-	struct met met;
+	struct both both;
 
 	connect_sides();
 	capabilities[REMOTE] = "MOVE";
-	met.from = add_mailbox("from");
-	met.to = add_mailbox("to");
-	meet(&met, false);
-	met.from->runs.disturbed++;
-	assert_false(move(&met));
-	assert_intents(met.to, "");
-	assert_false(met.side->moves.takes.list[2].moved);
-	run_moved_done(met.taker);
-	assert_int_equal(met.side->arrivals.items.count, 3); /* they are copied */
-	end(&met);
+	both.from = add_mailbox("from");
+	both.to = add_mailbox("to");
+	begin_both(&both, false);
+	both.from->runs.disturbed++;
+	assert_false(move(&both));
+	assert_intents(both.to, "");
+	assert_false(both.side->moves.taken_list.list[2].moved);
+	run_moves_done(both.taker);
+	assert_int_equal(both.side->arrivals.items.count, 3); /* they are copied */
+	end(&both);
 }
 
 static void in_doubt_already(void **state)
 {
 	struct intent intent = {
 		.to_remote = true, .source_uid = 12, .target_uidvalidity = 7, .target_uidnext = 50};
-	struct met met;
+	struct both both;
 
 	capabilities[REMOTE] = "MOVE";
 	connect_sides();
-	met.from = add_mailbox("from");
-	met.to = add_mailbox("to");
+	both.from = add_mailbox("from");
+	both.to = add_mailbox("to");
 	for (uint32_t uid = 1; uid <= 3; uid++)
-		add_pair(met.from, uid, 100 + uid);
-	intent.mailbox = met.to->idx;
+		add_pair(both.from, uid, 100 + uid);
+	intent.mailbox = both.to->idx;
 	assert_int_equal(intents_insert(core.db, &intent), 0);
 	will(REMOTE, "SELECT from", SELECTED(7, 104, 50, 3));
 	will(REMOTE, "UID MOVE 101,103 to", UNTAGGED("OK [COPYUID 7 101,103 61:62] moved") OK);
-	meet(&met, false);
-	assert_true(move(&met));
-	assert_pairs(met.from, "2=102");
-	assert_pairs(met.to, "11=61 13=62");
-	assert_intents(met.to, ">12");
-	end(&met);
+	begin_both(&both, false);
+	assert_true(move(&both));
+	assert_pairs(both.from, "2=102");
+	assert_pairs(both.to, "11=61 13=62");
+	assert_intents(both.to, ">12");
+	end(&both);
 }
 
 /* Moved at the remote, and so in the local store: whoever idles there is told. */
 static void clients_are_told(void **state)
 {
-	struct met met;
+	struct both both;
 
 	capabilities[LOCAL] = "MOVE";
 	connect_sides();
-	met.from = add_mailbox("from");
-	met.to = add_mailbox("to");
+	both.from = add_mailbox("from");
+	both.to = add_mailbox("to");
 	for (uint32_t uid = 1; uid <= 3; uid++)
-		add_pair(met.from, uid, 100 + uid);
+		add_pair(both.from, uid, 100 + uid);
 	will(LOCAL, "SELECT from", SELECTED(7, 4, 50, 3));
 	will(LOCAL, "UID MOVE 1:3 to", UNTAGGED("OK [COPYUID 7 1:3 61:63] moved") OK);
-	meet(&met, true);
-	assert_true(move(&met));
+	begin_both(&both, true);
+	assert_true(move(&both));
 	expect_events("news:to news:from");
-	assert_pairs(met.from, "");
-	assert_pairs(met.to, "61=11 62=12 63=13");
-	end(&met);
+	assert_pairs(both.from, "");
+	assert_pairs(both.to, "61=11 62=12 63=13");
+	end(&both);
 }
 
 /* Which is what cost the connection: it can be copied instead. */
 static void the_connection_is_lost(void **state)
 {
 	static const struct moved_case lost = {.answer = HANG_UP};
-	struct met met;
+	struct both both;
 
-	moved_prepare(&lost, &met.from, &met.to);
+	moved_prepare(&lost, &both.from, &both.to);
 	moved_will(&lost);
-	meet(&met, false);
-	assert_true(run_moved_send(met.taker));
-	run_answered(met.taker);
+	begin_both(&both, false);
+	assert_true(run_moves_send(both.taker));
+	run_answered(both.taker);
 	expect_events("accused:3:remote lost:remote");
-	assert_true(met.taker->barrier.lost);
-	assert_pairs(met.from, MOVED_NONE);
-	assert_intents(met.to, MOVED_DOUBT); /* for the next run */
-	end(&met);
+	assert_true(both.taker->barrier.lost);
+	assert_pairs(both.from, MOVED_NONE);
+	assert_intents(both.to, MOVED_DOUBT); /* for the next run */
+	end(&both);
 }
 
 /* --- From the SELECT on --- */

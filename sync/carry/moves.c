@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What was moved on one side, from one mailbox to another, is moved likewise on the other side (see
- * meeting.h).  `side` is here where the message is gone or new; `side->other` is where its pair is,
- * and where it is moved.
+ * moves-wait.h).  `side` is here where the message is gone or new; `side->other` is where its pair
+ * is, and where it is moved.
  *
  * Before the command is sent, an intent (intents.h) is committed for each message, as if it were
  * about to be appended: so SETTLE finds out what became of a command that was never answered.  The
@@ -22,8 +22,8 @@
 #include "sync/deeds/journal.h"
 #include "sync/imap/flags.h"
 #include "sync/imap/seqset.h"
-#include "sync/carry/moved.h"
-#include "sync/carry/meeting.h"
+#include "sync/carry/moves.h"
+#include "sync/carry/moves-wait.h"
 #include "sync/run/helpers.h"
 
 /* RFC 6851.  Without it the messages are copied, and the run of the other mailbox expunges them
@@ -33,17 +33,12 @@ static bool moves(const struct run_side *side)
 	return side_has(side->other->side, "MOVE");
 }
 
-static struct run_side *same_side(struct run *run, const struct run_side *side)
+void run_moves_clear(struct run_side *side)
 {
-	return side->side->remote ? &run->remote : &run->local;
-}
-
-void run_moved_clear(struct run_side *side)
-{
-	free(side->moves.offers.list);
-	side->moves.offers = (struct offers){0};
-	free(side->moves.takes.list);
-	side->moves.takes = (struct takes){0};
+	free(side->moves.gone_list.list);
+	side->moves.gone_list = (struct gone_list){0};
+	free(side->moves.taken_list.list);
+	side->moves.taken_list = (struct taken_list){0};
 	transfer_clear(&side->moves.transfer);
 }
 
@@ -51,71 +46,70 @@ void run_moved_clear(struct run_side *side)
 
 static int by_other_uid(const void *one, const void *other)
 {
-	const struct offer *a = one, *b = other;
+	const struct gone_message *a = one, *b = other;
 
 	return (a->other_uid > b->other_uid) - (a->other_uid < b->other_uid);
 }
 
-static void add_offer(struct run_side *side, const struct uid_pair *pair)
+static void add_gone(struct run_side *side, const struct uid_pair *pair)
 {
-	struct offers *offers = &side->moves.offers;
-	struct offer offer = {.uid = pair->local, .other_uid = pair->remote};
+	struct gone_list *gone = &side->moves.gone_list;
+	struct gone_message message = {.uid = pair->local, .other_uid = pair->remote};
 
 	if (side->side->remote)
-		offer = (struct offer){.uid = pair->remote, .other_uid = pair->local};
+		message = (struct gone_message){.uid = pair->remote, .other_uid = pair->local};
 	/* Gone on both sides: nothing is left to be moved. */
-	if (seqset_contains(&side->other->losses.gone, offer.other_uid) ||
-		offers->count >= LIMIT_MOVED)
+	if (seqset_contains(&side->other->losses.gone, message.other_uid) ||
+		gone->count >= LIMIT_MOVED)
 		return;
-	if ((offers->count & (offers->count + 1)) == 0) /* grows when it is 0, 1, 3, 7 … */
-		offers->list =
-			xreallocarray(offers->list, 2 * offers->count + 1, sizeof(*offers->list));
-	offers->list[offers->count++] = offer;
+	if ((gone->count & (gone->count + 1)) == 0) /* grows when it is 0, 1, 3, 7 … */
+		gone->list = xreallocarray(gone->list, 2 * gone->count + 1, sizeof(*gone->list));
+	gone->list[gone->count++] = message;
 }
 
-static bool find_offers(struct run_side *side)
+static bool find_gone(struct run_side *side)
 {
-	struct offers *offers = &side->moves.offers;
+	struct gone_list *gone = &side->moves.gone_list;
 	_cleanup_free_ struct uid_pair *pairs = NULL;
 	size_t count = 0;
 
 	if (!run_pairs_of(side, &side->losses.gone, &pairs, &count))
 		return false;
 	for (size_t i = 0; i < count; i++)
-		add_offer(side, &pairs[i]);
-	for (size_t i = 0; i < offers->count && side->side->remote; i++)
+		add_gone(side, &pairs[i]);
+	for (size_t i = 0; i < gone->count && side->side->remote; i++)
 		if (run_database_failed(
 			    side->run, emails_find(side->run->core->db, side->run->mailbox->idx,
-					       offers->list[i].uid, &offers->list[i].email)))
+					       gone->list[i].uid, &gone->list[i].email)))
 			return false;
-	if (offers->count > 1)
-		qsort(offers->list, offers->count, sizeof(*offers->list), by_other_uid);
+	if (gone->count > 1)
+		qsort(gone->list, gone->count, sizeof(*gone->list), by_other_uid);
 	return true;
 }
 
-void run_moved_identify(struct run_side *side, struct offer *offer, const struct identity *identity,
-	const struct response *response)
+void run_moves_identify(struct run_side *side, struct gone_message *gone,
+	const struct identity *identity, const struct response *response)
 {
-	offer->identity = *identity;
-	offer->flags = flags_intern(side->run->core->flags, response->atoms, response->atoms_count);
-	offer->identified = offer->flags != NULL;
+	gone->identity = *identity;
+	gone->flags = flags_intern(side->run->core->flags, response->atoms, response->atoms_count);
+	gone->identified = gone->flags != NULL;
 }
 
 /* The response is about the other side, where the pair is. */
-static bool on_offered(struct command *command, struct response *response)
+static bool on_pair(struct command *command, struct response *response)
 {
 	struct run_side *side = run_side_of(command)->other;
-	struct offer key = {.other_uid = response->fetch.uid}, *offer;
+	struct gone_message key = {.other_uid = response->fetch.uid}, *gone;
 	struct identity identity;
 
 	if (!identity_from_fetch(response, &identity) || !(response->fetch.items & FETCH_FLAGS))
 		return false;
-	offer = side->moves.offers.count > 0
-			? bsearch(&key, side->moves.offers.list, side->moves.offers.count,
-				  sizeof(key), by_other_uid)
-			: NULL;
-	if (offer != NULL)
-		run_moved_identify(side, offer, &identity, response);
+	gone = side->moves.gone_list.count > 0
+		       ? bsearch(&key, side->moves.gone_list.list, side->moves.gone_list.count,
+				 sizeof(key), by_other_uid)
+		       : NULL;
+	if (gone != NULL)
+		run_moves_identify(side, gone, &identity, response);
 	return true;
 }
 
@@ -123,68 +117,63 @@ static void ask_side(struct run_side *side)
 {
 	struct seqset set;
 
-	if (!side->told.loses || !find_offers(side) || side->moves.offers.count == 0)
+	if (!side->told.loses || !find_gone(side) || side->moves.gone_list.count == 0)
 		return;
 	seqset_init(&set);
-	for (size_t i = 0; i < side->moves.offers.count; i++)
-		(void)seqset_add(&set, side->moves.offers.list[i].other_uid);
+	for (size_t i = 0; i < side->moves.gone_list.count; i++)
+		(void)seqset_add(&set, side->moves.gone_list.list[i].other_uid);
 	run_select(side->other);
-	run_read_if_granted(side->other, &side->run->barrier, &set, FETCH_METADATA, on_offered);
+	run_read_if_granted(side->other, &side->run->barrier, &set, FETCH_METADATA, on_pair);
 	seqset_done(&set);
 }
 
-void run_moved_ask(struct run *run)
+void run_moves_ask(struct run *run)
 {
 	ask_side(&run->local);
 	ask_side(&run->remote);
 }
 
-void run_moved_asked(struct run *run)
-{
-	meeting_asked(run);
-}
-
 /* What is new */
 
-static struct take *first_take(struct takes *takes)
+static struct taken_message *first_taken(struct taken_list *taken)
 {
-	return &takes->list[takes->next];
+	return &taken->list[taken->next];
 }
 
-static bool is_possible(const struct run_side *side, const struct take *take)
+static bool is_possible(const struct run_side *side, const struct taken_message *message)
 {
 	const struct mailbox *source;
 
-	if (!take->copy)
-		return take->from != NULL && !run_is_disturbed(take->from);
-	source = run_copied_from(side);
+	if (!message->copy)
+		return message->from != NULL && !run_is_disturbed(message->from);
+	source = run_copies_source(side);
 	return source != NULL && !journal_holds(side->run->core->journal, source);
 }
 
-/* The takes of the next command: from one mailbox.  Those that cannot be done any more are passed
+/* What the next command takes, from one mailbox.  Those that cannot be done any more are passed
  * over: a client has done something there, or its run has ended. */
 static bool take_chunk(struct run_side *side)
 {
-	struct takes *takes = &side->moves.takes;
+	struct taken_list *taken = &side->moves.taken_list;
 
-	takes->next = takes->end;
-	while (takes->next < takes->count) {
-		if (is_possible(side, first_take(takes)) && !run_is_disturbed(side->run))
+	taken->next = taken->end;
+	while (taken->next < taken->count) {
+		if (is_possible(side, first_taken(taken)) && !run_is_disturbed(side->run))
 			break;
-		takes->next++;
+		taken->next++;
 	}
-	takes->end = takes->next;
-	while (takes->end < takes->count && takes->end - takes->next < TRANSFER_MAX &&
-		takes->list[takes->end].from == first_take(takes)->from)
-		takes->end++;
-	return takes->end > takes->next;
+	taken->end = taken->next;
+	while (taken->end < taken->count && taken->end - taken->next < TRANSFER_MAX &&
+		taken->list[taken->end].from == first_taken(taken)->from)
+		taken->end++;
+	return taken->end > taken->next;
 }
 
-/* The takes of the next command, as a transfer: the n-th of the one is the n-th of the other. */
+/* What the next command takes, as a transfer: the n-th of the one is the n-th of the other. */
 static void fill_transfer(struct run_side *side)
 {
-	const struct takes *takes = &side->moves.takes;
-	const struct take *first = &takes->list[takes->next];
+	const struct taken_list *taken = &side->moves.taken_list;
+	const struct taken_message *first = &taken->list[taken->next];
 	struct transfer *transfer = &side->moves.transfer;
 
 	transfer_clear(transfer);
@@ -195,13 +184,13 @@ static void fill_transfer(struct run_side *side)
 	transfer->target = side->run->mailbox->idx;
 	transfer->uidvalidity = side->other->told.snapshot.uidvalidity;
 	transfer->uidnext = side->other->told.snapshot.uidnext;
-	for (size_t i = takes->next; i < takes->end; i++)
+	for (size_t i = taken->next; i < taken->end; i++)
 		transfer_add(transfer, &(const struct transferred){
-					       .origin_source = takes->list[i].offer.uid,
-					       .origin_target = takes->list[i].item.uid,
-					       .uid = takes->list[i].offer.other_uid,
-					       .identity = takes->list[i].offer.identity,
-					       .email = takes->list[i].item.email,
+					       .origin_source = taken->list[i].gone.uid,
+					       .origin_target = taken->list[i].item.uid,
+					       .uid = taken->list[i].gone.other_uid,
+					       .identity = taken->list[i].gone.identity,
+					       .email = taken->list[i].item.email,
 				       });
 }
 
@@ -230,16 +219,17 @@ static bool on_sent(struct request *request)
 	return true;
 }
 
-void run_moved_select(struct run_side *side, const char *wire_name)
+void run_moves_select(struct run_side *side, const char *wire_name)
 {
 	/* A view of our own, since theirs may go before ours; and a new one for each mailbox. */
 	side_forget_view(side->other->side, &side->moves.source_view);
 	side_select(side->other->side, &side->run->barrier, &side->moves.source_view, wire_name);
 }
 
-static char *source_wire(const struct run_side *side, const struct take *take)
+static char *source_wire(const struct run_side *side, const struct taken_message *message)
 {
-	const struct mailbox *mailbox = take->copy ? run_copied_from(side) : take->from->mailbox;
+	const struct mailbox *mailbox =
+		message->copy ? run_copies_source(side) : message->from->mailbox;
 
 	return side_wire_name(side->other->side, mailbox->name, mailbox->len);
 }
@@ -252,11 +242,11 @@ static void name_move(const struct request *request, struct suspect *suspect)
 
 static void send(struct run_side *side)
 {
-	_cleanup_free_ char *wire = source_wire(side, first_take(&side->moves.takes));
+	_cleanup_free_ char *wire = source_wire(side, first_taken(&side->moves.taken_list));
 	struct run_side *target = side->other;
 	struct run_request *request;
 
-	run_moved_select(side, wire);
+	run_moves_select(side, wire);
 	request = request_new(&side->run->barrier, target->side, sizeof(*request), on_sent);
 	request->side = target;
 	request->request.command.untagged = on_untagged;
@@ -279,7 +269,7 @@ static bool send_side(struct run_side *side)
 	return false;
 }
 
-bool run_moved_send(struct run *run)
+bool run_moves_send(struct run *run)
 {
 	return run->end.failure == NULL && (send_side(&run->local) || send_side(&run->remote));
 }
@@ -297,16 +287,16 @@ static int write_chunk(void *context)
  * sees both changes.
  */
 static void carry_flags(
-	struct run_side *side, const struct take *take, const struct transferred *message)
+	struct run_side *side, const struct taken_message *taken, const struct transferred *message)
 {
-	struct run_side *from = take->copy ? NULL : same_side(take->from, side);
+	struct run_side *from = taken->copy ? NULL : run_side(taken->from, side->side->remote);
 
-	if (take->item.flags != take->offer.flags &&
-		!changes_add(&side->flags.carried, take->item.uid, take->item.flags))
+	if (taken->item.flags != taken->gone.flags &&
+		!changes_add(&side->flags.carried, taken->item.uid, taken->item.flags))
 		side->told.overflow = true;
-	if (from == NULL || changes_find(&from->other->told.changes, take->offer.other_uid) == NULL)
+	if (from == NULL || changes_find(&from->other->told.changes, taken->gone.other_uid) == NULL)
 		(void)changes_add(
-			&side->other->flags.expected, message->new_uid, take->offer.flags);
+			&side->other->flags.expected, message->new_uid, taken->gone.flags);
 }
 
 static void tell_clients(struct run_side *side, const struct run_side *from)
@@ -323,23 +313,23 @@ static void tell_clients(struct run_side *side, const struct run_side *from)
 /* The other run must know that something was taken from it. */
 static void note_taken(struct run_side *side, struct run_side *from, uint64_t count)
 {
-	from->run->attendance.moved = side->run->attendance.moved = true;
+	from->run->moves.any = side->run->moves.any = true;
 	if (!transfer_moves(&side->moves.transfer))
 		from->losses.moved_away += count;
 }
 
 static void note_moved(struct run_side *side)
 {
-	struct takes *takes = &side->moves.takes;
-	const struct take *first = first_take(takes);
-	struct run_side *from = first->copy ? NULL : same_side(first->from, side);
-	const struct mailbox *source = first->copy ? run_copied_from(side) : from->run->mailbox;
+	struct taken_list *taken = &side->moves.taken_list;
+	const struct taken_message *first = first_taken(taken);
+	struct run_side *from = first->copy ? NULL : run_side(first->from, side->side->remote);
+	const struct mailbox *source = first->copy ? run_copies_source(side) : from->run->mailbox;
 	uint64_t count = transfer_count_done(&side->moves.transfer);
 
 	for (size_t i = 0; i < side->moves.transfer.count; i++)
 		if (side->moves.transfer.list[i].state == TRANSFER_DONE)
 			carry_flags(
-				side, &takes->list[takes->next + i], &side->moves.transfer.list[i]);
+				side, &taken->list[taken->next + i], &side->moves.transfer.list[i]);
 	if (count == 0)
 		return;
 	if (from != NULL)
@@ -360,37 +350,37 @@ static void forget_source(struct transfer *transfer)
 
 static void sent_side(struct run_side *side)
 {
-	struct takes *takes = &side->moves.takes;
+	struct taken_list *taken = &side->moves.taken_list;
 	struct transfer *transfer = &side->moves.transfer;
 	bool abandoned;
 
-	if (takes->end == takes->next || !transfer_any(transfer))
+	if (taken->end == taken->next || !transfer_any(transfer))
 		return;
-	abandoned = !first_take(takes)->copy && first_take(takes)->from == NULL;
+	abandoned = !first_taken(taken)->copy && first_taken(taken)->from == NULL;
 	if (abandoned)
 		forget_source(transfer);
 	if (!run_transact(side->run, write_chunk, side))
 		return;
 	for (size_t i = 0; i < transfer->count; i++) {
-		takes->list[takes->next + i].moved = transfer->list[i].state == TRANSFER_DONE;
-		takes->list[takes->next + i].in_doubt =
+		taken->list[taken->next + i].moved = transfer->list[i].state == TRANSFER_DONE;
+		taken->list[taken->next + i].in_doubt =
 			transfer->list[i].state == TRANSFER_IN_DOUBT;
 	}
 	if (!abandoned)
 		note_moved(side);
 }
 
-void run_moved_sent(struct run *run)
+void run_moves_sent(struct run *run)
 {
 	sent_side(&run->local);
 	sent_side(&run->remote);
 }
 
 /* What is in doubt is neither copied, nor counted as replicated. */
-static void leave(struct run_side *side, const struct take *take)
+static void leave(struct run_side *side, const struct taken_message *message)
 {
-	if (side->moves.lowest == 0 || take->item.uid < side->moves.lowest)
-		side->moves.lowest = take->item.uid;
+	if (side->moves.lowest == 0 || message->item.uid < side->moves.lowest)
+		side->moves.lowest = message->item.uid;
 	side->run->pass.doubt = true;
 }
 
@@ -413,18 +403,18 @@ static void drop_changes(struct run_side *side)
 static void done_side(struct run_side *side)
 {
 	struct items *items = &side->arrivals.items;
-	struct takes *takes = &side->moves.takes;
+	struct taken_list *taken = &side->moves.taken_list;
 	size_t kept = 0;
 
-	for (size_t i = 0; i < takes->count; i++) {
-		const struct take *take = &takes->list[i];
+	for (size_t i = 0; i < taken->count; i++) {
+		const struct taken_message *message = &taken->list[i];
 
-		if (!take->moved && !take->in_doubt)
+		if (!message->moved && !message->in_doubt)
 			continue;
-		items_find(items, take->item.uid)->arrived = true;
+		items_find(items, message->item.uid)->arrived = true;
 		side->run->pass.again = true;
-		if (take->in_doubt)
-			leave(side, take);
+		if (message->in_doubt)
+			leave(side, message);
 	}
 	drop_changes(side);
 	for (size_t i = 0; i < items->count; i++)
@@ -434,11 +424,11 @@ static void done_side(struct run_side *side)
 	changes_settle(&side->flags.carried);
 }
 
-void run_moved_done(struct run *run)
+void run_moves_done(struct run *run)
 {
 	done_side(&run->local);
 	done_side(&run->remote);
-	meeting_moved(run);
+	moves_wait_moved(run);
 }
 
 static bool any_mapped(struct run_side *side)
@@ -464,9 +454,9 @@ static void put_off(struct run_side *side)
  * two mailboxes were not looked at in the same moment: so what is missed beyond that is left to the
  * next pass.  That decides about it, unless again some of it is found to have been moved.
  */
-void run_moved_over(struct run *run)
+void run_moves_over(struct run *run)
 {
-	if (!run->attendance.moved)
+	if (!run->moves.any)
 		return;
 	run->pass.again = true;
 	put_off(&run->local);
