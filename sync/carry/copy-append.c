@@ -157,8 +157,8 @@ static int settle(void *context)
 		if (r == 0)
 			r = run_quarantine_release(append->copier->source, message->item->uid);
 		if (r == 0 && !target->side->remote)
-			r = emails_insert(target->run->core->db, target->run->mailbox->idx,
-				message->item->uid, &message->item->email);
+			r = email_ids_insert(target->run->core->db, target->run->mailbox->idx,
+				message->item->uid, &message->item->email_id);
 		if (r < 0)
 			return r;
 		(void)changes_add(&target->flags.expected, uids[i], message->flags);

@@ -2,7 +2,7 @@
 /*
  * What was copied at the remote server is copied in the local store.  Nothing has gone anywhere, so
  * only a server that names messages (EMAILID, RFC 8474) tells that a new one is the same as one
- * that is in another mailbox, or in this one; emails.h knows which, and where its pair is.
+ * that is in another mailbox, or in this one; email-ids.h knows which, and where its pair is.
  *
  * The pair may have other things done to it meanwhile, even be expunged: then the COPY does not
  * name it, and the message is copied from the remote server like any other.  One mailbox is copied
@@ -45,7 +45,7 @@ static bool find_copies(struct run_side *side)
 		const struct item *item = &side->arrivals.items.list[i];
 		struct uid_pair pair;
 		int64_t idx;
-		int r = emails_locate(side->run->core->db, &item->email, &idx, &pair);
+		int r = email_ids_locate(side->run->core->db, &item->email_id, &idx, &pair);
 
 		if (run_database_failed(side->run, r))
 			return false;

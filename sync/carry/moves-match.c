@@ -23,7 +23,7 @@ static bool takes_part(const struct run *run)
 }
 
 static struct plan_traveller traveller(
-	const struct run *run, const struct identity *identity, const struct email *email)
+	const struct run *run, const struct identity *identity, const struct email_id *email_id)
 {
 	return (struct plan_traveller){
 		.mailbox = run->mailbox->idx,
@@ -31,7 +31,7 @@ static struct plan_traveller traveller(
 		.named = identity_is_named(identity),
 		.size = identity->size,
 		.date = identity->date,
-		.email_id = email->id[0] != '\0' ? email->id : NULL,
+		.email_id = email_id->id[0] != '\0' ? email_id->id : NULL,
 	};
 }
 
@@ -43,7 +43,7 @@ static void list_gone(struct candidates *candidates, struct run *run, const stru
 		if (!message->identified)
 			continue;
 		candidates->gone[candidates->gone_count] =
-			traveller(run, &message->identity, &message->email);
+			traveller(run, &message->identity, &message->email_id);
 		candidates->gone[candidates->gone_count].flags = message->flags;
 		candidates->messages[candidates->gone_count] = message;
 		candidates->runs[candidates->gone_count++] = run;
@@ -71,7 +71,7 @@ static void list_all(struct candidates *candidates, struct core *core, bool remo
 		list_gone(candidates, run, &run_side(run, remote)->moves.gone_list);
 		for (size_t i = 0; i < items->count; i++)
 			candidates->arrived[candidates->arrived_count++] =
-				traveller(run, &items->list[i].identity, &items->list[i].email);
+				traveller(run, &items->list[i].identity, &items->list[i].email_id);
 	}
 }
 

@@ -79,8 +79,8 @@ static bool find_gone(struct run_side *side)
 		add_gone(side, &pairs[i]);
 	for (size_t i = 0; i < gone->count && side->side->remote; i++)
 		if (run_database_failed(
-			    side->run, emails_find(side->run->core->db, side->run->mailbox->idx,
-					       gone->list[i].uid, &gone->list[i].email)))
+			    side->run, email_ids_find(side->run->core->db, side->run->mailbox->idx,
+					       gone->list[i].uid, &gone->list[i].email_id)))
 			return false;
 	if (gone->count > 1)
 		qsort(gone->list, gone->count, sizeof(*gone->list), by_other_uid);
@@ -190,7 +190,7 @@ static void fill_transfer(struct run_side *side)
 					       .origin_target = taken->list[i].item.uid,
 					       .uid = taken->list[i].gone.other_uid,
 					       .identity = taken->list[i].gone.identity,
-					       .email = taken->list[i].item.email,
+					       .email_id = taken->list[i].item.email_id,
 				       });
 }
 

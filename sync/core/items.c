@@ -127,7 +127,8 @@ enum item_result items_add(
 	take_date(&item, response);
 	take_message_id(&item, response);
 	if ((response->fetch.items & FETCH_EMAILID) && response->fetch.email_id.len <= EMAIL_ID_LEN)
-		memcpy(item.email.id, response->fetch.email_id.data, response->fetch.email_id.len);
+		memcpy(item.email_id.id, response->fetch.email_id.data,
+			response->fetch.email_id.len);
 	item.flags = flags_intern_usable(
 		pool, response->atoms, response->atoms_count, &item.flags_left_out);
 	if (item.flags == NULL)

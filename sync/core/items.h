@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "sync/core/credit.h"
-#include "sync/state/emails.h"
+#include "sync/state/email-ids.h"
 #include "sync/state/intents.h"
 
 struct flags;
@@ -34,7 +34,7 @@ struct item {
 	const struct flags *flags;
 	size_t flags_left_out; /* that no message may have, or too many of them */
 	struct identity identity;
-	struct email email; /* if the server tells it */
+	struct email_id email_id; /* if the server tells it */
 	char message_id[MESSAGE_ID_SHOWN + 1]; /* for a person: cut, and as the server wrote it */
 };
 

@@ -193,9 +193,9 @@ static int find_email(const struct transfer *transfer, struct transferred *messa
 {
 	uint32_t uid = transfer->side->remote ? message->uid : message->origin_source;
 
-	if (message->email.id[0] != '\0' || !side_has(&transfer->core->remote, "OBJECTID"))
+	if (message->email_id.id[0] != '\0' || !side_has(&transfer->core->remote, "OBJECTID"))
 		return 0;
-	return emails_find(transfer->core->db, transfer->source, uid, &message->email);
+	return email_ids_find(transfer->core->db, transfer->source, uid, &message->email_id);
 }
 
 /* The pair of the source becomes one of the target. */
@@ -216,7 +216,7 @@ static int settle(const struct transfer *transfer, struct transferred *message)
 		return intents_drop(db, &intent);
 	}
 	if (r >= 0)
-		r = emails_insert(db, transfer->target, pair.remote, &message->email);
+		r = email_ids_insert(db, transfer->target, pair.remote, &message->email_id);
 	message->state = TRANSFER_DONE;
 	return r;
 }

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "sync/imap/response.h"
-#include "sync/state/emails.h"
+#include "sync/state/email-ids.h"
 #include "sync/state/intents.h"
 
 struct command;
@@ -41,7 +41,7 @@ struct transferred {
 	uint32_t origin_source, origin_target; /* its UIDs where it was done */
 	uint32_t uid; /* of the source, where it is to be done */
 	struct identity identity;
-	struct email email; /* if it is known */
+	struct email_id email_id; /* if it is known */
 	enum transfer_state state;
 	int64_t intent; /* its id; 0 for none */
 	uint32_t new_uid; /* of the target, where it is done; 0: it was not named */

@@ -46,7 +46,7 @@ struct gone_message {
 	uint32_t uid, other_uid;
 	struct identity identity; /* of the pair */
 	const struct flags *flags; /* likewise */
-	struct email email; /* its own, if it is known */
+	struct email_id email_id; /* its own, if it is known */
 	bool identified; /* both are known */
 };
 

@@ -6,7 +6,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/state/db-private.h"
 #include "sync/state/db.h"
-#include "sync/state/emails.h"
+#include "sync/state/email-ids.h"
 
 /* In ascending order of the UID on one side; both are answered by an index. */
 static const char range_local[] = "SELECT lUID,rUID FROM mapping"
@@ -37,7 +37,7 @@ int mapping_delete(struct db *db, int64_t idx, struct uid_pair pair)
 {
 	static const char sql[] = "DELETE FROM mapping WHERE idx = ?1 AND lUID = ?2 AND rUID = ?3";
 
-	int r = emails_delete(db, idx, pair.remote);
+	int r = email_ids_delete(db, idx, pair.remote);
 
 	return r == 0 ? bind_pair(db, sql, idx, pair) : r;
 }

@@ -79,7 +79,7 @@ static const struct {
 		"mailbox BLOB NOT NULL, target BLOB, "
 		"uidvalidity UNSIGNED INT NOT NULL, source_uids TEXT, target_uids TEXT);",
 		false},
-	/* What the remote server calls a message: see emails.h. */
+	/* What the remote server calls a message: see email-ids.h. */
 	[TABLE_EMAIL] = {"email",
 		"CREATE TABLE IF NOT EXISTS email ("
 		"idx INTEGER NOT NULL REFERENCES mailboxes(idx) ON DELETE CASCADE, "

@@ -67,20 +67,20 @@ static void a_copy(void **state)
 static void emailids_go_along(void **state)
 {
 	struct mailbox *from, *to;
-	struct email email = {.id = "M6d99ac"};
+	struct email_id email = {.id = "M6d99ac"};
 
 	moved_prepare(&simple, &from, &to);
-	assert_int_equal(emails_insert(core.db, from->idx, 102, &email), 0);
+	assert_int_equal(email_ids_insert(core.db, from->idx, 102, &email), 0);
 	act_on_messages(ACTION_MOVE);
 	will_ask_first();
 	moved_will(&simple);
 	replay_next_deed("over");
 	assert_pairs(to, MOVED_ALL);
-	assert_int_equal(emails_find(core.db, to->idx, 62, &email), 0);
+	assert_int_equal(email_ids_find(core.db, to->idx, 62, &email), 0);
 	assert_string_equal(email.id, "M6d99ac");
-	assert_int_equal(emails_find(core.db, to->idx, 61, &email), 0);
+	assert_int_equal(email_ids_find(core.db, to->idx, 61, &email), 0);
 	assert_string_equal(email.id, "");
-	assert_int_equal(emails_find(core.db, from->idx, 102, &email), 0);
+	assert_int_equal(email_ids_find(core.db, from->idx, 102, &email), 0);
 	assert_string_equal(email.id, "");
 }
 

@@ -7,12 +7,12 @@
 #include "sync/carry/moves.h"
 #include "sync/pass/pass-private.h"
 #include "sync/pass/pass.h"
-#include "sync/state/emails.h"
+#include "sync/state/email-ids.h"
 
 static struct mailbox *from, *box;
 static struct run *run;
 
-static const struct email email_a = {.id = "ma"}, email_b = {.id = "mb"};
+static const struct email_id email_a = {.id = "ma"}, email_b = {.id = "mb"};
 
 /* The messages 101 and 102 of "from" are known by their names, and 60 and 61 are new in "box". */
 static void begin(void)
@@ -23,8 +23,8 @@ static void begin(void)
 	box = add_mailbox("box");
 	add_pair(from, 1, 101);
 	add_pair(from, 2, 102);
-	assert_int_equal(emails_insert(core.db, from->idx, 101, &email_a), 0);
-	assert_int_equal(emails_insert(core.db, from->idx, 102, &email_b), 0);
+	assert_int_equal(email_ids_insert(core.db, from->idx, 101, &email_a), 0);
+	assert_int_equal(email_ids_insert(core.db, from->idx, 102, &email_b), 0);
 	run = still_run(box);
 	run->local.told.snapshot = box->local.base;
 	run->remote.told.snapshot = box->remote.base;
@@ -32,11 +32,11 @@ static void begin(void)
 	run->remote.arrivals.items.count = run->remote.arrivals.items.size = 2;
 	run->remote.arrivals.items.list[0] = (struct item){.uid = 60,
 		.identity = identity_of("a"),
-		.email = email_a,
+		.email_id = email_a,
 		.flags = flags_empty(core.flags)};
 	run->remote.arrivals.items.list[1] = (struct item){.uid = 61,
 		.identity = identity_of("b"),
-		.email = email_b,
+		.email_id = email_b,
 		.flags = flags_empty(core.flags)};
 }
 
@@ -99,7 +99,7 @@ static void another_uidvalidity(void **state)
 static void twice(void **state)
 {
 	begin();
-	run->remote.arrivals.items.list[1].email = email_a;
+	run->remote.arrivals.items.list[1].email_id = email_a;
 	will(LOCAL, "SELECT from", SELECTED(7, 50, 50, 3));
 	will(LOCAL, "UID FETCH 1 (UID FLAGS *)", MESSAGE(1, a, "") OK);
 	assert_true(run_copies_ask(run));
@@ -114,11 +114,11 @@ static void nothing_to_ask(void **state)
 	const struct client_action action = {.kind = ACTION_DELETE, .mailbox = "from"};
 
 	begin();
-	run->remote.arrivals.items.list[0].email = run->remote.arrivals.items.list[1].email =
-		(struct email){.id = "unknown"};
+	run->remote.arrivals.items.list[0].email_id = run->remote.arrivals.items.list[1].email_id =
+		(struct email_id){.id = "unknown"};
 	assert_false(run_copies_ask(run));
 	run->pass.copies_sought = false;
-	run->remote.arrivals.items.list[0].email = email_a;
+	run->remote.arrivals.items.list[0].email_id = email_a;
 	journal.receiver.announce(&journal.receiver, 1, &action); /* a client is at it */
 	assert_false(run_copies_ask(run));
 	assert_int_equal(run->remote.moves.taken_list.count, 0);

@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #include "sync/state/db-private.h"
-#include "sync/state/emails.h"
+#include "sync/state/email-ids.h"
 
 static bool exists(struct db *db, enum table table)
 {
@@ -48,21 +48,21 @@ static void statements_that_stay(void **state)
 {
 	struct db *db = fixture_open(":memory:");
 	int64_t idx = fixture_mailbox(db, "a");
-	struct email email = {.id = "M1"}, found;
+	struct email_id email = {.id = "M1"}, found;
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(db_begin(db), 0);
-		assert_int_equal(emails_insert(db, idx, 7, &email), 0);
-		assert_int_equal(emails_find(db, idx, 7, &found), 0);
+		assert_int_equal(email_ids_insert(db, idx, 7, &email), 0);
+		assert_int_equal(email_ids_find(db, idx, 7, &found), 0);
 		assert_string_equal(found.id, "M1");
 		db_rollback(db);
-		assert_int_equal(emails_find(db, idx, 7, &found), 0);
+		assert_int_equal(email_ids_find(db, idx, 7, &found), 0);
 		assert_string_equal(found.id, "");
-		assert_int_equal(emails_delete(db, idx, 7), 0);
+		assert_int_equal(email_ids_delete(db, idx, 7), 0);
 	}
-	assert_int_equal(emails_insert(db, idx, 7, &email), 0);
-	assert_int_equal(emails_find(db, idx, 7, &found), 0);
+	assert_int_equal(email_ids_insert(db, idx, 7, &email), 0);
+	assert_int_equal(email_ids_find(db, idx, 7, &found), 0);
 	assert_string_equal(found.id, "M1");
 	(void)db_close(db);
 }
@@ -144,7 +144,7 @@ static void rolled_back_by_sqlite(void **state)
 		"FROM n";
 	struct db *db = fixture_open(((struct fixture *)*state)->path);
 	int64_t pages, idx = fixture_mailbox(db, "a");
-	struct email email = {.id = "M1"}, found;
+	struct email_id email = {.id = "M1"}, found;
 	char limit[64];
 
 	assert_true(idx == 1);
@@ -152,13 +152,13 @@ static void rolled_back_by_sqlite(void **state)
 	(void)snprintf(limit, sizeof(limit), "PRAGMA max_page_count = %lld", (long long)pages + 20);
 	assert_int_equal(db_execute(db, limit), 0);
 	assert_int_equal(db_begin(db), 0);
-	assert_int_equal(emails_insert(db, idx, 7, &email), 0);
+	assert_int_equal(email_ids_insert(db, idx, 7, &email), 0);
 	assert_int_equal(db_execute(db, fill), -ENOSPC);
 	db_rollback(db);
 	assert_false(exists(db, TABLE_EMAIL));
-	assert_int_equal(emails_find(db, idx, 7, &found), 0);
-	assert_int_equal(emails_insert(db, idx, 7, &email), 0);
-	assert_int_equal(emails_find(db, idx, 7, &found), 0);
+	assert_int_equal(email_ids_find(db, idx, 7, &found), 0);
+	assert_int_equal(email_ids_insert(db, idx, 7, &email), 0);
+	assert_int_equal(email_ids_find(db, idx, 7, &found), 0);
 	assert_string_equal(found.id, "M1");
 	(void)db_close(db);
 }

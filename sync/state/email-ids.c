@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "sync/state/emails.h"
+#include "sync/state/email-ids.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,13 +21,14 @@ static int prepare(
 	return 0;
 }
 
-int emails_insert(struct db *db, int64_t idx, uint32_t remote_uid, const struct email *email)
+int email_ids_insert(
+	struct db *db, int64_t idx, uint32_t remote_uid, const struct email_id *email_id)
 {
 	static const char sql[] = "INSERT OR REPLACE INTO email (idx,rUID,id) VALUES (?1,?2,?3)";
 	sqlite3_stmt *statement;
 	int r;
 
-	if (email->id[0] == '\0')
+	if (email_id->id[0] == '\0')
 		return 0;
 	r = schema_need(db, TABLE_EMAIL);
 	if (r < 0)
@@ -37,17 +38,17 @@ int emails_insert(struct db *db, int64_t idx, uint32_t remote_uid, const struct 
 		return -EIO;
 	(void)sqlite3_bind_int64(statement, 1, idx);
 	(void)sqlite3_bind_int64(statement, 2, remote_uid);
-	(void)sqlite3_bind_text(statement, 3, email->id, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(statement, 3, email_id->id, -1, SQLITE_STATIC);
 	return db_run(db, statement);
 }
 
-int emails_find(struct db *db, int64_t idx, uint32_t remote_uid, struct email *ret)
+int email_ids_find(struct db *db, int64_t idx, uint32_t remote_uid, struct email_id *ret)
 {
 	static const char sql[] = "SELECT id FROM email WHERE idx = ?1 AND rUID = ?2";
 	sqlite3_stmt *statement;
 	int r = prepare(db, sql, idx, remote_uid, &statement);
 
-	*ret = (struct email){0};
+	*ret = (struct email_id){0};
 	if (statement == NULL)
 		return r;
 	r = db_step(db, statement);
@@ -58,17 +59,17 @@ int emails_find(struct db *db, int64_t idx, uint32_t remote_uid, struct email *r
 	return 0;
 }
 
-int emails_locate(
-	struct db *db, const struct email *email, int64_t *ret_idx, struct uid_pair *ret_pair)
+int email_ids_locate(
+	struct db *db, const struct email_id *email_id, int64_t *ret_idx, struct uid_pair *ret_pair)
 {
 	static const char sql[] = "SELECT idx,lUID,rUID FROM email JOIN mapping USING (idx,rUID)"
 				  " WHERE id = ?1 ORDER BY email.rowid DESC LIMIT 1";
 	sqlite3_stmt *statement;
 	int r = schema_statement(db, TABLE_EMAIL, sql, &statement);
 
-	if (statement == NULL || email->id[0] == '\0')
+	if (statement == NULL || email_id->id[0] == '\0')
 		return r;
-	(void)sqlite3_bind_text(statement, 1, email->id, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(statement, 1, email_id->id, -1, SQLITE_STATIC);
 	r = db_step(db, statement);
 	if (r <= 0)
 		return r;
@@ -80,7 +81,7 @@ int emails_locate(
 	return r == 0 ? 1 : r;
 }
 
-int emails_delete(struct db *db, int64_t idx, uint32_t remote_uid)
+int email_ids_delete(struct db *db, int64_t idx, uint32_t remote_uid)
 {
 	static const char sql[] = "DELETE FROM email WHERE idx = ?1 AND rUID = ?2";
 	sqlite3_stmt *statement;

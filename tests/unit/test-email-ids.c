@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* emails.h: which messages share an EMAILID, as long as they have pairs. */
+/* email-ids.h: which messages share an EMAILID, as long as they have pairs. */
 #include "tests/unit/state-fixture.h"
 
-#include "sync/state/emails.h"
+#include "sync/state/email-ids.h"
 
-static struct email email(const char *id)
+static struct email_id email(const char *id)
 {
-	struct email email = {0};
+	struct email_id email = {0};
 
 	(void)snprintf(email.id, sizeof(email.id), "%s", id);
 	return email;
@@ -22,11 +22,11 @@ static int64_t add_mailbox(struct db *db, const char *name)
 
 static void assert_located(struct db *db, const char *id, int64_t idx, uint32_t local)
 {
-	struct email wanted = email(id);
+	struct email_id wanted = email(id);
 	struct uid_pair pair = {0};
 	int64_t found = 0;
 
-	assert_int_equal(emails_locate(db, &wanted, &found, &pair), idx != 0);
+	assert_int_equal(email_ids_locate(db, &wanted, &found, &pair), idx != 0);
 	assert_int_equal(found, idx);
 	assert_int_equal(pair.local, local);
 }
@@ -35,15 +35,15 @@ static void found_by_id(void **state)
 {
 	struct db *db = fixture_open(((struct fixture *)*state)->path);
 	int64_t a = add_mailbox(db, "a"), b = add_mailbox(db, "b");
-	struct email one = email("M1"), none = email(""), found;
+	struct email_id one = email("M1"), none = email(""), found;
 
 	assert_located(db, "M1", 0, 0);
-	assert_int_equal(emails_find(db, a, 7, &found), 0);
+	assert_int_equal(email_ids_find(db, a, 7, &found), 0);
 	assert_string_equal(found.id, "");
-	assert_int_equal(emails_delete(db, a, 7), 0);
-	assert_int_equal(emails_insert(db, a, 7, &none), 0);
-	assert_int_equal(emails_insert(db, a, 7, &one), 0);
-	assert_int_equal(emails_find(db, a, 7, &found), 0);
+	assert_int_equal(email_ids_delete(db, a, 7), 0);
+	assert_int_equal(email_ids_insert(db, a, 7, &none), 0);
+	assert_int_equal(email_ids_insert(db, a, 7, &one), 0);
+	assert_int_equal(email_ids_find(db, a, 7, &found), 0);
 	assert_string_equal(found.id, "M1");
 	/* Without a pair it is nowhere. */
 	assert_located(db, "M1", 0, 0);
@@ -52,11 +52,11 @@ static void found_by_id(void **state)
 	assert_located(db, "M2", 0, 0);
 	assert_located(db, "", 0, 0);
 	assert_int_equal(mapping_insert(db, b, (struct uid_pair){.local = 30, .remote = 3}), 0);
-	assert_int_equal(emails_insert(db, b, 3, &one), 0);
+	assert_int_equal(email_ids_insert(db, b, 3, &one), 0);
 	assert_located(db, "M1", b, 30);
 	/* It goes with its pair. */
 	assert_int_equal(mapping_delete(db, b, (struct uid_pair){.local = 30, .remote = 3}), 0);
-	assert_int_equal(emails_find(db, b, 3, &found), 0);
+	assert_int_equal(email_ids_find(db, b, 3, &found), 0);
 	assert_string_equal(found.id, "");
 	assert_located(db, "M1", a, 70);
 	db_close(db);

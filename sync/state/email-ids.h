@@ -7,8 +7,8 @@
  *
  * Rows go with their pairs (mapping_delete()), and count only as long as there is one.
  */
-#ifndef INTERIMAP_STATE_EMAILS_H
-#define INTERIMAP_STATE_EMAILS_H
+#ifndef INTERIMAP_STATE_EMAIL_IDS_H
+#define INTERIMAP_STATE_EMAIL_IDS_H
 
 #include <stdint.h>
 
@@ -19,18 +19,19 @@ struct db;
 /* Longer ones (RFC 8474 has up to 255 characters) are not kept. */
 enum { EMAIL_ID_LEN = 63 };
 
-struct email {
+struct email_id {
 	char id[EMAIL_ID_LEN + 1]; /* "": not known */
 };
 
 /* Nothing is written for one that is not known. */
-int emails_insert(struct db *db, int64_t idx, uint32_t remote_uid, const struct email *email);
+int email_ids_insert(
+	struct db *db, int64_t idx, uint32_t remote_uid, const struct email_id *email_id);
 /* Of one message; "" if it is not known. */
-int emails_find(struct db *db, int64_t idx, uint32_t remote_uid, struct email *ret);
+int email_ids_find(struct db *db, int64_t idx, uint32_t remote_uid, struct email_id *ret);
 /* 1: a message that has a pair, the youngest of them; 0: there is none. */
-int emails_locate(
-	struct db *db, const struct email *email, int64_t *ret_idx, struct uid_pair *ret_pair);
+int email_ids_locate(struct db *db, const struct email_id *email_id, int64_t *ret_idx,
+	struct uid_pair *ret_pair);
 /* The pair goes. */
-int emails_delete(struct db *db, int64_t idx, uint32_t remote_uid);
+int email_ids_delete(struct db *db, int64_t idx, uint32_t remote_uid);
 
 #endif
