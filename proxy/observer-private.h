@@ -206,7 +206,7 @@ void observer_take_set(struct client_scan *client, struct observed *command);
 
 /* observer-action.c: a command that is kept, and may be announced. */
 void observer_action_sent(struct observer *observer, struct observed *command);
-/* Its tagged response; before what settles the command. */
+/* Its tagged response; before what ends the command. */
 void observer_action_answered(
 	struct observer *observer, struct observed *command, const char *status);
 /* Tells the outcome, unless it is told.  The text of a COPYUID, or NULL, is modified. */

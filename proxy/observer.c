@@ -68,7 +68,7 @@ static void select_none(struct observer *observer)
 }
 
 /* SELECT that fails leaves no mailbox selected (RFC 3501 section 6.3.1). */
-static void settle_select(struct observer *observer, struct observed *command, bool ok)
+static void note_select(struct observer *observer, struct observed *command, bool ok)
 {
 	if (!ok) {
 		select_none(observer);
@@ -90,7 +90,7 @@ static void forget_selected(struct observer *observer, const char *gone)
 		select_mailbox(observer, NULL, false);
 }
 
-static void settle_tree(struct observer *observer, const struct observed *command, bool ok)
+static void note_tree(struct observer *observer, const struct observed *command, bool ok)
 {
 	bool leaves = command->effect == EFFECT_DELETE || command->effect == EFFECT_RENAME;
 	bool inbox = command->mailbox != NULL && strcmp(command->mailbox, "INBOX") == 0;
@@ -111,12 +111,12 @@ void observer_doubt(struct observer *observer)
 }
 
 /* The command has run, in whole (ok) or perhaps in part. */
-static void settle(struct observer *observer, struct observed *command, bool ok)
+static void note_effect(struct observer *observer, struct observed *command, bool ok)
 {
 	switch (command->effect) {
 	case EFFECT_SELECT:
 	case EFFECT_EXAMINE:
-		settle_select(observer, command, ok);
+		note_select(observer, command, ok);
 		break;
 	case EFFECT_UNSELECT:
 		select_none(observer);
@@ -156,7 +156,7 @@ static void settle(struct observer *observer, struct observed *command, bool ok)
 	case EFFECT_RENAME:
 	case EFFECT_SUBSCRIBE:
 	case EFFECT_UNSUBSCRIBE:
-		settle_tree(observer, command, ok);
+		note_tree(observer, command, ok);
 		break;
 	case EFFECT_NONE:
 	case EFFECT_IDLE:
@@ -271,7 +271,7 @@ void observer_command_answered(struct observer *observer, const char *tag, const
 		observer_action_answered(observer, command, status);
 		/* BAD says that nothing was done. */
 		if (ok || strcasecmp(status, "NO") == 0)
-			settle(observer, command, ok);
+			note_effect(observer, command, ok);
 		(void)forget(observer, command);
 	} else if (client->state != CLIENT_HEAD && !client->dropped &&
 		   strcmp(client->tag, tag) == 0) {

@@ -90,7 +90,7 @@ static bool is_paused(const struct relay *relay)
 	return relay->nudging || buf_len(&relay->unread) > 0;
 }
 
-static void pump_settle(struct relay *relay, struct pump *pump)
+static void pump_wait(struct relay *relay, struct pump *pump)
 {
 	bool waiting = buf_len(&pump->pending) > 0;
 
@@ -121,7 +121,7 @@ static void pump_flush(struct relay *relay, struct pump *pump)
 			buf_consume(&pump->pending, (size_t)sent);
 	}
 	stream_flush(pump->to);
-	pump_settle(relay, pump);
+	pump_wait(relay, pump);
 }
 
 /* Queues bytes; those of a whole read that are the first in line are written without a copy. */

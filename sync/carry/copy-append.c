@@ -412,10 +412,10 @@ static struct copy_message *take_group(struct copier *copier)
 	uint64_t bytes = 0;
 	unsigned count = 0;
 
-	while (copier->settled < copier->next && items->list[copier->settled].arrived)
-		copier->settled++;
-	while ((message = copier->arrived) != NULL &&
-		message->item < &items->list[copier->settled] && count < COPY_GROUP_MESSAGES &&
+	while (copier->done < copier->next && items->list[copier->done].arrived)
+		copier->done++;
+	while ((message = copier->arrived) != NULL && message->item < &items->list[copier->done] &&
+		count < COPY_GROUP_MESSAGES &&
 		(count == 0 || bytes + spool_size(message->spool) <= COPY_GROUP_BYTES)) {
 		DL_DELETE(copier->arrived, message);
 		DL_APPEND(messages, message);

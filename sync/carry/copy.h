@@ -13,7 +13,7 @@
 
 #include "sync/run/run.h"
 
-/* A copier in the side whose new messages it copies; the items must be settled. */
+/* A copier in the side whose new messages it copies; the items must be sorted. */
 void copier_begin(struct copier *copier, struct run_side *source);
 void copier_done(struct copier *copier);
 /* Issues what can be issued now; true when all is done. */

@@ -421,7 +421,7 @@ static void done_side(struct run_side *side)
 		if (!items->list[i].arrived)
 			items->list[kept++] = items->list[i];
 	items->count = kept;
-	changes_settle(&side->flags.carried);
+	changes_sort(&side->flags.carried);
 }
 
 void run_moves_done(struct run *run)

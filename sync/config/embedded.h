@@ -2,7 +2,7 @@
 /*
  * The embedded store: Dovecot's own `imap` program on a folder of ours, one process a connection,
  * pre-authenticated on its standard input and output.  No daemon, port, password or privilege; what
- * several processes do to one mailbox they settle among themselves, through index files and
+ * several processes do to one mailbox they arrange among themselves, through index files and
  * inotify.
  */
 #ifndef INTERIMAP_CONFIG_EMBEDDED_H

@@ -276,7 +276,7 @@ static int make(struct opening *opening)
 }
 
 /* As the only one who is here. */
-static int settle(struct opening *opening)
+static int prepare(struct opening *opening)
 {
 	enum state state = look(opening);
 	int r;
@@ -300,7 +300,7 @@ static int settle(struct opening *opening)
 	return 0;
 }
 
-static bool is_settled(const struct opening *opening)
+static bool is_prepared(const struct opening *opening)
 {
 	enum state state = look(opening);
 
@@ -309,17 +309,17 @@ static bool is_settled(const struct opening *opening)
 }
 
 /* Ends with the lock shared, so that nobody moves what is in use.  Who finds others there who are
- * about to settle it waits for them. */
-static int lock_and_settle(struct opening *opening)
+ * about to prepare it waits for them. */
+static int lock_and_prepare(struct opening *opening)
 {
 	int r;
 
 	for (int waited = 0; waited <= LIMIT_STORE_MOVE_MS; waited += PAUSE_MS) {
 		(void)take_lock(opening, LOCK_SH);
-		if (is_settled(opening))
+		if (is_prepared(opening))
 			return 0;
 		if (take_lock(opening, LOCK_EX | LOCK_NB) == 0) {
-			r = settle(opening);
+			r = prepare(opening);
 			(void)take_lock(opening, LOCK_SH);
 			return r;
 		}
@@ -362,7 +362,7 @@ int mailfolder_open(const char *path, const char *const *configurations, struct 
 		return opening.fd;
 	r = open_lock(&opening);
 	if (r == 0)
-		r = lock_and_settle(&opening);
+		r = lock_and_prepare(&opening);
 	if (r == 0)
 		r = finish(&opening, ret);
 	(void)close(opening.fd);

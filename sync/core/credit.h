@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many bytes of bodies one side may be asked for: those asked for and not yet settled on the
- * other side are at most COPY_CREDIT, or one larger message.
+ * How many bytes of bodies one side may be asked for: those asked for and not yet done with on
+ * the other side are at most COPY_CREDIT, or one larger message.
  *
  * What is asked for can only be reckoned with the sizes that the server declares.  So each body is
  * looked at once more when its real size is announced, and what a server has not declared has a
@@ -50,7 +50,7 @@ uint64_t credit_longest(uint64_t declared);
 /* Its body begins, of `size` bytes; TAKE charges the rest.  It was charged. */
 enum body_verdict credit_body(
 	struct credit *credit, struct charge *charge, uint64_t declared, uint64_t size);
-/* It is settled, or will not be.  Harmless if nothing is due. */
+/* It is done with, or will not come.  Harmless if nothing is due. */
 void credit_release(struct credit *credit, struct charge *charge);
 
 #endif

@@ -148,7 +148,7 @@ static int by_uid(const void *one, const void *other)
 	return a->uid < b->uid ? -1 : a->uid > b->uid;
 }
 
-void items_settle(struct items *items)
+void items_sort(struct items *items)
 {
 	size_t kept = 0;
 

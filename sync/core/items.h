@@ -39,7 +39,7 @@ struct item {
 };
 
 struct items {
-	struct item *list; /* ascending by UID once settled */
+	struct item *list; /* ascending by UID once sorted */
 	size_t count, size;
 };
 
@@ -70,7 +70,7 @@ enum item_result {
 enum item_result items_add(
 	struct items *items, struct flag_pool *pool, const struct response *response);
 /* Sorts, and drops repeated UIDs. */
-void items_settle(struct items *items);
+void items_sort(struct items *items);
 struct item *items_find(const struct items *items, uint32_t uid);
 void items_clear(struct items *items);
 void items_done(struct items *items);

@@ -44,7 +44,7 @@ struct side {
 	bool overflowed; /* … and taken back by the server, or refused */
 	bool fallback_said; /* that something else has its place */
 	struct room room;
-	struct credit credit; /* for bodies asked of this side and not yet settled on the other */
+	struct credit credit; /* for bodies asked of this side and not yet done with on the other */
 };
 
 /* folders: see core_options. */

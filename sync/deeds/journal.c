@@ -484,7 +484,7 @@ void journal_retry(struct journal *journal)
 		deed->refused = false;
 }
 
-void journal_settle(struct journal *journal, struct deed *deed)
+void journal_forget(struct journal *journal, struct deed *deed)
 {
 	disturb(journal, deed->kind, &deed->from, &deed->to);
 	free_deed(journal, deed);
@@ -512,7 +512,7 @@ void journal_dropped(struct journal *journal, bool committed)
 
 	DL_FOREACH_SAFE (journal->deeds, deed, next) {
 		if (deed->dropped && committed)
-			journal_settle(journal, deed);
+			journal_forget(journal, deed);
 		else
 			deed->dropped = false;
 	}

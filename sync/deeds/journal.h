@@ -92,7 +92,7 @@ bool journal_is_held_up(const struct journal *journal, const struct deed *deed);
 /* Those that were refused are tried once more. */
 void journal_retry(struct journal *journal);
 /* It is no longer in the database: forgets it. */
-void journal_settle(struct journal *journal, struct deed *deed);
+void journal_forget(struct journal *journal, struct deed *deed);
 /* "RENAME Work": for a person, the caller's. */
 char *journal_describe(const struct journal *journal, const struct deed *deed);
 /* The mailbox is forgotten: all deeds that concern it go from the database, since the first of them

@@ -205,7 +205,7 @@ static void replay_finished(struct core *core, struct deed *deed, enum replay_en
 			queue_named(engine, &deed->from);
 			queue_named(engine, &deed->to);
 		}
-		journal_settle(&engine->journal, deed);
+		journal_forget(&engine->journal, deed);
 		break;
 	case REPLAY_REFUSED:
 		engine->core.incomplete = deed->refused = true;

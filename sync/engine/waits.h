@@ -41,7 +41,7 @@ enum wait_reason {
 	/* Named in the status: */
 	WAIT_CLIENT, /* a client's command is not answered; for half a minute at most */
 	WAIT_MOVES, /* other runs may have what it misses, or take what it has (carry/moves-wait.h) */
-	WAIT_CREDIT, /* bodies that other runs have asked for are not settled yet (core/credit.h) */
+	WAIT_CREDIT, /* other runs are not done with bodies that they have asked for (core/credit.h) */
 	WAIT_RUNS, /* a deed's: runs of its mailboxes come to the end of their pass */
 	WAIT_TURN, /* others come first: deeds before it, an order, ENGINE_RUNS_MAX runs */
 	WAIT_DEED, /* a mailbox's: what a client did there is carried out first */

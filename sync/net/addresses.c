@@ -15,14 +15,14 @@
 #endif
 
 /* An interface that comes up brings its addresses and routes one after the other. */
-static const double ADDRESSES_SETTLE = 0.3;
+static const double ADDRESSES_PAUSE = 0.3;
 
 struct addresses {
 	struct loop *loop;
 	struct addresses_handler *handler;
 	int fd;
 	ev_io readable;
-	ev_timer settle;
+	ev_timer pause;
 };
 
 /* What changed is no matter; that it could not be told for want of room (ENOBUFS) is a change. */
@@ -41,15 +41,15 @@ static void on_readable(struct ev_loop *ev, ev_io *watcher, int revents)
 	struct addresses *addresses = container_of(watcher, struct addresses, readable);
 
 	drain(addresses->fd);
-	if (!ev_is_active(&addresses->settle)) {
-		ev_timer_set(&addresses->settle, ADDRESSES_SETTLE, 0.);
-		ev_timer_start(ev, &addresses->settle);
+	if (!ev_is_active(&addresses->pause)) {
+		ev_timer_set(&addresses->pause, ADDRESSES_PAUSE, 0.);
+		ev_timer_start(ev, &addresses->pause);
 	}
 }
 
-static void on_settle(struct ev_loop *ev, ev_timer *timer, int revents)
+static void on_pause(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	struct addresses *addresses = container_of(timer, struct addresses, settle);
+	struct addresses *addresses = container_of(timer, struct addresses, pause);
 
 	addresses->handler->changed(addresses->handler);
 }
@@ -84,7 +84,7 @@ struct addresses *addresses_new(struct loop *loop, struct addresses_handler *han
 	addresses->loop = loop;
 	addresses->handler = handler;
 	addresses->fd = fd;
-	ev_init(&addresses->settle, on_settle);
+	ev_init(&addresses->pause, on_pause);
 	ev_io_init(&addresses->readable, on_readable, fd, EV_READ);
 	ev_io_start(loop->ev, &addresses->readable);
 	return addresses;
@@ -95,7 +95,7 @@ struct addresses *addresses_free(struct addresses *addresses)
 	if (addresses == NULL)
 		return NULL;
 	ev_io_stop(addresses->loop->ev, &addresses->readable);
-	ev_timer_stop(addresses->loop->ev, &addresses->settle);
+	ev_timer_stop(addresses->loop->ev, &addresses->pause);
 	(void)close(addresses->fd);
 	free(addresses);
 	return NULL;

@@ -11,7 +11,7 @@ struct addresses;
 struct loop;
 
 struct addresses_handler {
-	/* From the loop, once for all that changed within ADDRESSES_SETTLE. */
+	/* From the loop, once for all that changed within ADDRESSES_PAUSE. */
 	void (*changed)(struct addresses_handler *handler);
 };
 

@@ -38,7 +38,7 @@ void run_confirm(struct run *run)
 
 static void confirmed_side(struct run_side *side)
 {
-	items_settle(&side->arrivals.items);
+	items_sort(&side->arrivals.items);
 	if (seqset_is_empty(&side->losses.alive))
 		return;
 	log_warning(SIDE_CONTEXT(side->side, side->run->mailbox->display),
@@ -177,8 +177,8 @@ bool run_plan(struct run *run)
 		return false;
 	if (run->pass.has_plan)
 		plan_done(&run->pass.plan);
-	changes_settle(&run->local.flags.known);
-	changes_settle(&run->remote.flags.known);
+	changes_sort(&run->local.flags.known);
+	changes_sort(&run->remote.flags.known);
 	run->pass.has_plan = false;
 	if (!pairs_of_side(&run->local, &pairs) || !pairs_of_side(&run->remote, &pairs)) {
 		free(pairs.list);
@@ -285,17 +285,17 @@ static int set_state(struct run_side *side, const struct mailbox_state *state)
 		side->run->core->db, side->run->mailbox->idx, side->side->remote, state);
 }
 
-static bool is_settled_as(const struct run *run, const struct settled *settled)
+static bool is_in_step_as(const struct run *run, const struct in_step *in_step)
 {
-	return run->pairs_settled.local == settled->local &&
-	       run->pairs_settled.remote == settled->remote;
+	return run->pairs_in_step.local == in_step->local &&
+	       run->pairs_in_step.remote == in_step->remote;
 }
 
 /* What a pass has reached. */
 struct reached {
 	struct run *run;
 	struct mailbox_state local, remote;
-	struct settled settled;
+	struct in_step in_step;
 };
 
 static int write_pass(void *context)
@@ -325,8 +325,8 @@ static int write_pass(void *context)
 		r = set_state(&run->local, &reached->local);
 	if (r >= 0)
 		r = set_state(&run->remote, &reached->remote);
-	if (r >= 0 && !is_settled_as(run, &reached->settled))
-		r = settled_set(db, run->mailbox->idx, &reached->settled);
+	if (r >= 0 && !is_in_step_as(run, &reached->in_step))
+		r = in_step_set(db, run->mailbox->idx, &reached->in_step);
 	return r;
 }
 
@@ -336,7 +336,7 @@ static bool is_as_before(const struct reached *reached)
 
 	return run->pass.plan.unmap_count == 0 && run->settling.late_count == 0 &&
 	       !run_echoes_any(run) && !run_refused_any(run) && run->removals.last == 0 &&
-	       is_settled_as(run, &reached->settled) &&
+	       is_in_step_as(run, &reached->in_step) &&
 	       memcmp(run_base(&run->local), &reached->local, sizeof(reached->local)) == 0 &&
 	       memcmp(run_base(&run->remote), &reached->remote, sizeof(reached->remote)) == 0;
 }
@@ -351,13 +351,13 @@ bool run_commit(struct run *run)
 		return false;
 	reached.local = state_of(&run->local);
 	reached.remote = state_of(&run->remote);
-	reached.settled = run_settled_reached(run, &reached.local, &reached.remote);
+	reached.in_step = run_in_step_reached(run, &reached.local, &reached.remote);
 	if (is_as_before(&reached))
 		return true;
 	if (!run_transact(run, write_pass, &reached))
 		return false;
 	*run_base(&run->local) = reached.local;
 	*run_base(&run->remote) = reached.remote;
-	run->pairs_settled = reached.settled;
+	run->pairs_in_step = reached.in_step;
 	return true;
 }

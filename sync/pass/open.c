@@ -145,7 +145,7 @@ void run_open(struct run *run)
 	run_removals_load(run);
 	run_echoes_load(run);
 	if (run->pass.first)
-		run_settled_load(run);
+		run_in_step_load(run);
 	open_side(&run->local);
 	open_side(&run->remote);
 }
@@ -225,7 +225,7 @@ static void note_went_back(struct run_side *side)
 {
 	const struct mailbox_state *base = run_base(side), *now = &side->told.snapshot;
 	const struct log_context *context = SIDE_CONTEXT(side->side, side->run->mailbox->display);
-	uint32_t uidnext = run_settled_uidnext(side);
+	uint32_t uidnext = run_in_step_uidnext(side);
 
 	side->told.went_back = now->uidnext < uidnext || now->highestmodseq < base->highestmodseq;
 	if (!side->told.went_back)
@@ -278,7 +278,7 @@ static void add_carried(struct run_side *side)
 			!changes_add(&side->told.changes, carried->uid, carried->flags))
 			side->told.overflow = true;
 	}
-	changes_settle(&side->told.changes);
+	changes_sort(&side->told.changes);
 	changes_clear(&side->flags.carried);
 }
 
@@ -324,12 +324,12 @@ static void drop_unkept(struct run_side *side)
 
 static bool read_side(struct run_side *side)
 {
-	changes_settle(&side->told.changes);
-	changes_settle(&side->flags.expected);
+	changes_sort(&side->told.changes);
+	changes_sort(&side->flags.expected);
 	drop_unkept(side);
 	changes_drop_echoes(&side->told.changes, &side->flags.expected);
 	changes_clear(&side->flags.expected);
-	items_settle(&side->arrivals.items);
+	items_sort(&side->arrivals.items);
 	side->told.permanent = permanent_flags(side);
 	if (side->told.went_back) { /* what it reports is since another state than ours */
 		changes_clear(&side->told.changes);

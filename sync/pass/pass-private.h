@@ -27,13 +27,15 @@ bool run_renew_pair(struct run *run);
 bool run_settle_look(struct run *run);
 /* Evaluates a look; true when another one is due after a pause (settling.pause is started then). */
 bool run_settle_looked(struct run *run);
+
+/* dangling.c */
 /* Up to where the flags of pairs are known, from the database. */
-void run_settled_load(struct run *run);
+void run_in_step_load(struct run *run);
 /* … and after this pass, which leaves the sides in these states. */
-struct settled run_settled_reached(const struct run *run, const struct mailbox_state *local,
+struct in_step run_in_step_reached(const struct run *run, const struct mailbox_state *local,
 	const struct mailbox_state *remote);
-/* The UIDNEXT up to which pairs are settled: that of the database, or a later one. */
-uint32_t run_settled_uidnext(struct run_side *side);
+/* The UIDNEXT up to which pairs are in step: that of the database, or a later one. */
+uint32_t run_in_step_uidnext(struct run_side *side);
 /* Asks both sides for the flags of pairs that an interrupted run left; false if there are none. */
 bool run_dangling_ask(struct run *run);
 void run_dangling_asked(struct run *run);

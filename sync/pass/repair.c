@@ -283,17 +283,17 @@ static void report_missed(struct run_side *side)
 		if (!changes_add(&side->told.changes, missed->list[i].uid, missed->list[i].flags))
 			side->told.overflow = true;
 	changes_clear(missed);
-	changes_settle(&side->told.changes);
+	changes_sort(&side->told.changes);
 }
 
 bool run_audited(struct run *run)
 {
 	struct audit *audit = run->audit;
 
-	changes_settle(&audit->local.listed);
-	changes_settle(&audit->remote.listed);
-	items_settle(&audit->local.items);
-	items_settle(&audit->remote.items);
+	changes_sort(&audit->local.listed);
+	changes_sort(&audit->remote.listed);
+	items_sort(&audit->local.items);
+	items_sort(&audit->remote.items);
 	for (size_t i = 0; i < audit->count; i++) {
 		struct uid_pair pair = audit->pairs[i];
 		const struct flags *local = changes_find(&audit->local.listed, pair.local);

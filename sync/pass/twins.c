@@ -73,7 +73,7 @@ static void drop_paired(struct run_side *side)
 		if (!side->arrivals.items.list[i].arrived)
 			side->arrivals.items.list[kept++] = side->arrivals.items.list[i];
 	side->arrivals.items.count = kept;
-	changes_settle(&side->told.changes);
+	changes_sort(&side->told.changes);
 }
 
 void run_pair_twins(struct run *run)

@@ -96,9 +96,9 @@ static bool is_same(
 static void add(
 	struct matcher *matcher, const struct plan_traveller *message, bool arrived, size_t index)
 {
-	bool settled = arrived ? matcher->origins[index] != PLAN_NOT_MOVED : matcher->taken[index];
+	bool done = arrived ? matcher->origins[index] != PLAN_NOT_MOVED : matcher->taken[index];
 
-	if (settled || (matcher->by_email_id ? message->email_id == NULL : !message->named))
+	if (done || (matcher->by_email_id ? message->email_id == NULL : !message->named))
 		return;
 	matcher->entries[matcher->count++] =
 		(struct entry){.message = message, .arrived = arrived, .index = index};

@@ -25,7 +25,7 @@ static int by_uid(const void *one, const void *other)
 	return a->uid < b->uid ? -1 : a->uid > b->uid;
 }
 
-static bool is_settled(const struct changes *changes)
+static bool is_sorted(const struct changes *changes)
 {
 	for (size_t i = 1; i < changes->count; i++)
 		if (changes->list[i - 1].uid >= changes->list[i].uid)
@@ -61,9 +61,9 @@ static void sort_stable(struct changes *changes)
 	free(keyed);
 }
 
-void changes_settle(struct changes *changes)
+void changes_sort(struct changes *changes)
 {
-	if (!is_settled(changes))
+	if (!is_sorted(changes))
 		sort_stable(changes);
 }
 

@@ -21,7 +21,7 @@ enum {
 struct copier {
 	struct run_side *source;
 	size_t next; /* the first item not yet asked for */
-	size_t settled; /* the first item not yet dealt with: what arrives behind it waits */
+	size_t done; /* so many items are dealt with: what arrives behind it waits */
 	struct copy_message
 		*arriving; /* its body comes in now, or is complete and its response is not */
 	struct copy_message *arrived; /* whole, to be appended together (utlist), by UID */

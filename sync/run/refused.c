@@ -144,8 +144,8 @@ void run_refused_ask(struct run *run)
 
 void run_refused_asked(struct run *run)
 {
-	changes_settle(&run->local.told.changes);
-	changes_settle(&run->remote.told.changes);
+	changes_sort(&run->local.told.changes);
+	changes_sort(&run->remote.told.changes);
 }
 
 /* --- COMMIT --- */

@@ -20,7 +20,7 @@
 #include "sync/state/echoes.h"
 #include "sync/state/intents.h"
 #include "sync/state/quarantine.h"
-#include "sync/state/settled.h"
+#include "sync/state/in-step.h"
 
 struct audit;
 struct core;
@@ -75,7 +75,7 @@ struct flagging {
 	struct changes carried; /* for the next pass: of what was moved here, or copied plain */
 	struct seqset stored; /* set in this pass */
 	struct seqset queried; /* the other side refused them, and they are asked for here */
-	struct seqset asked; /* of pairs left by an interrupted run, during SETTLE */
+	struct seqset asked; /* of pairs left by an interrupted run (pass/dangling.c) */
 };
 
 /* What is gone from a side, and what is to go. */
@@ -226,7 +226,7 @@ struct run {
 	struct pass pass;
 	struct ending end;
 	struct removals_seen removals;
-	struct settled pairs_settled; /* as it is in the database */
+	struct in_step pairs_in_step; /* as it is in the database */
 	struct echoed echoes;
 	struct doubts settling;
 	time_t waits_since; /* it was stepped last */

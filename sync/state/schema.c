@@ -119,7 +119,7 @@ static const struct {
 		"id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, mailbox BLOB NOT NULL, "
 		"uids TEXT NOT NULL, messages BIGINT NOT NULL, since BIGINT NOT NULL);",
 		false},
-	/* Up to where the flags of pairs are known: see settled.h. */
+	/* Up to where the flags of pairs are known: see in-step.h. */
 	[TABLE_SETTLED] = {"settled",
 		"CREATE TABLE IF NOT EXISTS settled ("
 		"idx INTEGER NOT NULL PRIMARY KEY REFERENCES mailboxes(idx) ON DELETE CASCADE, "

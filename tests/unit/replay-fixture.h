@@ -26,7 +26,7 @@ static inline void on_over(struct core *core_, struct deed *deed, enum replay_en
 
 	note("%s", ends[end]);
 	if (end == REPLAY_DONE)
-		journal_settle(&journal, deed);
+		journal_forget(&journal, deed);
 	replay = NULL;
 	look_now();
 }

@@ -48,7 +48,7 @@ static void assert_uids(const char *text)
 
 static void test_empty(void **state)
 {
-	changes_settle(&changes);
+	changes_sort(&changes);
 	assert_null(changes_find(&changes, 1));
 	changes_drop_echoes(&changes, &expected);
 	assert_int_equal(changes.count, 0);
@@ -58,7 +58,7 @@ static void test_ascending(void **state)
 {
 	for (uint32_t uid = 1; uid <= 5; uid++)
 		assert_true(changes_add(&changes, 2 * uid, uid % 2 != 0 ? seen : flagged));
-	changes_settle(&changes);
+	changes_sort(&changes);
 	assert_uids("2 4 6 8 10");
 	assert_ptr_equal(changes_find(&changes, 2), seen);
 	assert_ptr_equal(changes_find(&changes, 8), flagged);
@@ -75,7 +75,7 @@ static void test_last_one_counts(void **state)
 	assert_true(changes_add(&changes, 4294967295, none));
 	assert_true(changes_add(&changes, 3, flagged));
 	assert_true(changes_add(&changes, 1, seen));
-	changes_settle(&changes);
+	changes_sort(&changes);
 	assert_uids("1 3 7 4294967295");
 	assert_ptr_equal(changes_find(&changes, 3), flagged);
 	assert_ptr_equal(changes_find(&changes, 7), flagged);
@@ -95,7 +95,7 @@ static void test_random_order(void **state)
 		assert_true(changes_add(&changes, uid, flags));
 		last[uid] = flags;
 	}
-	changes_settle(&changes);
+	changes_sort(&changes);
 	assert_int_equal(changes.count, 50);
 	for (uint32_t uid = 1; uid <= 50; uid++)
 		assert_ptr_equal(changes_find(&changes, uid), last[uid]);
@@ -109,8 +109,8 @@ static void test_echoes(void **state)
 	changes_add(&expected, 2, seen);
 	changes_add(&expected, 3, flagged); /* changed again by somebody else: no echo */
 	changes_add(&expected, 4, seen);
-	changes_settle(&changes);
-	changes_settle(&expected);
+	changes_sort(&changes);
+	changes_sort(&expected);
 	changes_drop_echoes(&changes, &expected);
 	assert_uids("1 3");
 }
@@ -130,7 +130,7 @@ static void test_clear(void **state)
 {
 	changes_add(&changes, 1, seen);
 	changes_clear(&changes);
-	changes_settle(&changes);
+	changes_sort(&changes);
 	assert_null(changes_find(&changes, 1));
 	changes_add(&changes, 2, seen);
 	assert_uids("2");

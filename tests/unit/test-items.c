@@ -44,7 +44,7 @@ static void test_item(void **state)
 
 	parse(WHOLE);
 	assert_int_equal(items_add(&items, pool, &response), ITEM_TAKEN);
-	items_settle(&items);
+	items_sort(&items);
 	item = items_find(&items, 7);
 	assert_non_null(item);
 	assert_string_equal(item->internaldate, "17-Jul-1996 02:44:25 -0700");
@@ -111,7 +111,7 @@ static void add_uid(uint32_t uid, unsigned size)
 	assert_int_equal(items_add(&items, pool, &response), ITEM_TAKEN);
 }
 
-static void test_settled(void **state)
+static void test_sorted(void **state)
 {
 	add_uid(9, 1);
 	add_uid(4294967295, 2);
@@ -119,7 +119,7 @@ static void test_settled(void **state)
 	add_uid(9, 1);
 	for (uint32_t uid = 100; uid < 200; uid++)
 		add_uid(uid, uid);
-	items_settle(&items);
+	items_sort(&items);
 	assert_int_equal(items.count, 103);
 	assert_int_equal(items.list[0].uid, 3);
 	assert_int_equal(items.list[1].uid, 9);
@@ -239,7 +239,7 @@ int main(void)
 		TEST(test_item),
 		TEST(test_every_part_is_needed),
 		TEST(test_odd),
-		TEST(test_settled),
+		TEST(test_sorted),
 		TEST(test_message_ids),
 		TEST(test_whole_headers),
 		TEST(test_identity_from_fetch),

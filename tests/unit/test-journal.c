@@ -69,7 +69,7 @@ static void a_move(void **state)
 	assert_true(deed->certain && !deed->to_local && !deed->begun);
 	/* The replay takes it out of the database, and the journal forgets it. */
 	assert_int_equal(actions_drop(core.db, deed->id), 0);
-	journal_settle(&journal, deed);
+	journal_forget(&journal, deed);
 	assert_int_equal(journal_hold(&journal, a), HOLD_NONE);
 	assert_int_equal(a->runs.disturbed, 3);
 	assert_int_equal(journal.deeds_count, 0);
@@ -132,7 +132,7 @@ static void what_becomes_a_deed(void **state)
 			assert_ptr_equal(
 				journal_next(&journal, false), result == ACTION_DONE ? deed : NULL);
 			assert_int_equal(actions_drop(core.db, deed->id), 0);
-			journal_settle(&journal, deed);
+			journal_forget(&journal, deed);
 		}
 }
 
@@ -211,7 +211,7 @@ static void a_refusal(void **state)
 	assert_ptr_equal(journal_next(&journal, false), third);
 	assert_int_equal(journal_hold(&journal, a), HOLD_DEED); /* the third comes first */
 	assert_int_equal(actions_drop(core.db, third->id), 0);
-	journal_settle(&journal, third);
+	journal_forget(&journal, third);
 	assert_int_equal(journal_hold(&journal, a), HOLD_REFUSED);
 	assert_int_equal(journal_hold(&journal, b), HOLD_NONE);
 	assert_int_equal(journal_hold(&journal, other), HOLD_DEED);

@@ -5,7 +5,7 @@
 
 #include "sync/pass/pass-private.h"
 #include "sync/pass/pass.h"
-#include "sync/state/settled.h"
+#include "sync/state/in-step.h"
 
 #define CHANGED(uid, flags) UNTAGGED("1 FETCH (UID " #uid " FLAGS (" flags ") MODSEQ (55))")
 #define STAYS SELECTED(7, 50, 60, 3)
@@ -275,15 +275,15 @@ static void to_be_read_again(void **state)
 
 static void one_is_left(void **state)
 {
-	struct settled settled;
+	struct in_step in_step;
 
 	begin_commit();
 	still->local.copier.lowest_left = 55;
 	commit(55, 70);
 	/* The pairs beyond it are in step. */
-	assert_int_equal(settled_load(core.db, box->idx, &settled), 0);
-	assert_int_equal(settled.local, 60);
-	assert_int_equal(settled.remote, 150);
+	assert_int_equal(in_step_load(core.db, box->idx, &in_step), 0);
+	assert_int_equal(in_step.local, 60);
+	assert_int_equal(in_step.remote, 150);
 }
 
 static void one_is_refused_and_not_remembered(void **state)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* run/settle.c and run/late.c: what became of messages whose APPEND or MOVE was never answered;
- * pairs that an interrupted run left; and copies that arrive after they had been given up. */
+/* pass/settle.c, dangling.c and late.c: what became of messages whose APPEND or MOVE was never
+ * answered; pairs that an interrupted run left; and copies that arrive after they had been given
+ * up. */
 #include "tests/unit/engine-fixture.h"
 
 #include "sync/pass/pass-private.h"
 #include "sync/pass/pass.h"
-#include "sync/state/settled.h"
+#include "sync/state/in-step.h"
 
 #define LOOKS "UID FETCH 50:* (UID INTERNALDATE RFC822.SIZE BODY.PEEK*"
 
@@ -316,18 +317,18 @@ static void pairs_beyond_uidnext(void **state)
 }
 
 /* Up to there they are in step, although UIDNEXT stays behind. */
-static void settled_pairs(void **state)
+static void pairs_in_step(void **state)
 {
 	const struct mailbox_state behind = {.uidvalidity = 7, .uidnext = 40, .highestmodseq = 60};
-	struct settled reached;
+	struct in_step reached;
 
 	begin();
 	add_pair(box, 55, 55);
 	assert_int_equal(
-		settled_set(core.db, box->idx, &(struct settled){.local = 60, .remote = 56}), 0);
-	run_settled_load(run);
-	assert_int_equal(run_settled_uidnext(&run->local), 60);
-	assert_int_equal(run_settled_uidnext(&run->remote), 56);
+		in_step_set(core.db, box->idx, &(struct in_step){.local = 60, .remote = 56}), 0);
+	run_in_step_load(run);
+	assert_int_equal(run_in_step_uidnext(&run->local), 60);
+	assert_int_equal(run_in_step_uidnext(&run->remote), 56);
 	assert_false(run_dangling_ask(run));
 	/* Without mod-sequences no flags are known. */
 	box->local.base.highestmodseq = 0;
@@ -338,11 +339,11 @@ static void settled_pairs(void **state)
 	assert_true(run_dangling_ask(run));
 	run_answered(run);
 	/* It is written down where UIDNEXT is behind what OPEN told. */
-	reached = run_settled_reached(run, &box->remote.base, &behind);
+	reached = run_in_step_reached(run, &box->remote.base, &behind);
 	assert_true(reached.local == 50 && reached.remote == 50);
-	reached = run_settled_reached(run, &box->remote.base, &box->remote.base);
+	reached = run_in_step_reached(run, &box->remote.base, &box->remote.base);
 	assert_true(reached.local == 0 && reached.remote == 0);
-	reached = run_settled_reached(run, &box->local.base, &behind);
+	reached = run_in_step_reached(run, &box->local.base, &behind);
 	assert_true(reached.local == 0 && reached.remote == 0);
 	end();
 }
@@ -454,7 +455,7 @@ int main(void)
 		BOTH(taken_and_not_recognised),
 		BOTH(the_connection_is_lost),
 		BOTH(pairs_beyond_uidnext),
-		BOTH(settled_pairs),
+		BOTH(pairs_in_step),
 		BOTH(late_copies),
 		BOTH(not_late),
 	};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "sync/state/settled.h"
+#include "sync/state/in-step.h"
 
 #include <errno.h>
 
@@ -7,7 +7,7 @@
 #include "sync/state/db.h"
 #include "sync/state/schema.h"
 
-int settled_load(struct db *db, int64_t idx, struct settled *ret)
+int in_step_load(struct db *db, int64_t idx, struct in_step *ret)
 {
 	static const char sql[] = "SELECT s.local,s.remote FROM settled s"
 				  " JOIN local l ON l.idx = s.idx"
@@ -17,7 +17,7 @@ int settled_load(struct db *db, int64_t idx, struct settled *ret)
 	sqlite3_stmt *statement;
 	int r = schema_statement(db, TABLE_SETTLED, sql, &statement);
 
-	*ret = (struct settled){0};
+	*ret = (struct in_step){0};
 	if (statement == NULL)
 		return r;
 	(void)sqlite3_bind_int64(statement, 1, idx);
@@ -43,7 +43,7 @@ static int forget(struct db *db, int64_t idx)
 	return db_run(db, statement);
 }
 
-int settled_set(struct db *db, int64_t idx, const struct settled *settled)
+int in_step_set(struct db *db, int64_t idx, const struct in_step *in_step)
 {
 	static const char sql[] = "INSERT OR REPLACE INTO settled"
 				  " SELECT ?1,l.UIDVALIDITY,?2,r.UIDVALIDITY,?3"
@@ -51,7 +51,7 @@ int settled_set(struct db *db, int64_t idx, const struct settled *settled)
 	sqlite3_stmt *statement;
 	int r;
 
-	if (settled->local == 0 && settled->remote == 0)
+	if (in_step->local == 0 && in_step->remote == 0)
 		return forget(db, idx);
 	r = schema_need(db, TABLE_SETTLED);
 	if (r < 0)
@@ -60,7 +60,7 @@ int settled_set(struct db *db, int64_t idx, const struct settled *settled)
 	if (statement == NULL)
 		return -EIO;
 	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int64(statement, 2, settled->local);
-	(void)sqlite3_bind_int64(statement, 3, settled->remote);
+	(void)sqlite3_bind_int64(statement, 2, in_step->local);
+	(void)sqlite3_bind_int64(statement, 3, in_step->remote);
 	return db_run(db, statement);
 }
