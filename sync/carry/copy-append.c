@@ -77,8 +77,7 @@ static void free_messages(struct copy_message *messages)
 
 static void release_append(struct request *request)
 {
-	struct append_request *append = container_of(
-		container_of(request, struct run_request, request), struct append_request, run);
+	struct append_request *append = container_of(request, struct append_request, run.request);
 	struct copy_message *message, *next;
 
 	DL_FOREACH_SAFE (append->messages, message, next)
@@ -89,8 +88,7 @@ static void release_append(struct request *request)
 static void name_messages(const struct request *request, struct suspect *suspect)
 {
 	const struct append_request *append =
-		container_of(container_of(request, const struct run_request, request),
-			const struct append_request, run);
+		container_of(request, const struct append_request, run.request);
 	const struct copy_message *message;
 
 	suspect->kind = SUSPECT_APPEND;
@@ -324,8 +322,7 @@ static void refused(struct append_request *append)
 
 static bool on_appended(struct request *request)
 {
-	struct append_request *append = container_of(
-		container_of(request, struct run_request, request), struct append_request, run);
+	struct append_request *append = container_of(request, struct append_request, run.request);
 
 	append->copier->appends--;
 	if (append->run.side->run->end.begun)

@@ -340,8 +340,7 @@ static bool is_about_messages(const struct command *command)
 static void name_messages(const struct request *request, struct suspect *suspect)
 {
 	const struct fetch_request *fetch =
-		container_of(container_of(request, const struct run_request, request),
-			const struct fetch_request, run);
+		container_of(request, const struct fetch_request, run.request);
 	const struct items *items = &fetch->copier->source->arrivals.items;
 	const struct copy_message *arriving = fetch->copier->arriving;
 
@@ -357,8 +356,7 @@ static void name_messages(const struct request *request, struct suspect *suspect
 
 static bool on_fetched(struct request *request)
 {
-	struct fetch_request *fetch = container_of(
-		container_of(request, struct run_request, request), struct fetch_request, run);
+	struct fetch_request *fetch = container_of(request, struct fetch_request, run.request);
 	struct copier *copier = fetch->copier;
 	struct items *items = &copier->source->arrivals.items;
 	bool told = is_about_messages(&request->command);

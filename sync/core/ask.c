@@ -21,11 +21,11 @@ static bool is_of(const struct side *side, const struct response_status *status,
 
 static bool on_status(struct command *command, struct response *response)
 {
-	struct request *request = container_of(command, struct request, command);
-	struct status_request *status = container_of(request, struct status_request, request);
+	struct status_request *status =
+		container_of(command, struct status_request, request.command);
 
 	if (response->type != RESPONSE_STATUS ||
-		!is_of(request->side, &response->status, &status->name))
+		!is_of(status->request.side, &response->status, &status->name))
 		return false;
 	status->got(status, &response->status);
 	return true;
@@ -59,12 +59,11 @@ struct status_request *status_request_new(struct barrier *barrier, struct side *
 
 static bool on_list(struct command *command, struct response *response)
 {
-	struct request *request = container_of(command, struct request, command);
-	struct list_request *list = container_of(request, struct list_request, request);
+	struct list_request *list = container_of(command, struct list_request, request.command);
+	struct side *side = list->request.side;
 
-	if (response->type == RESPONSE_LIST && request->side->notified)
-		request->side->core->owner->listed(
-			request->side->core, request->side, &response->list);
+	if (response->type == RESPONSE_LIST && side->notified)
+		side->core->owner->listed(side->core, side, &response->list);
 	return list->got(list, response);
 }
 

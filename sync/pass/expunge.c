@@ -145,8 +145,7 @@ struct expunge_request {
 
 static struct expunge_request *expunge_of(struct request *request)
 {
-	return container_of(
-		container_of(request, struct run_request, request), struct expunge_request, run);
+	return container_of(request, struct expunge_request, run.request);
 }
 
 static void note_refused(struct run_side *side, const struct expunge_request *expunge)

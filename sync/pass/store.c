@@ -31,8 +31,7 @@ struct store_request {
 
 static struct store_request *store_of(struct request *request)
 {
-	return container_of(
-		container_of(request, struct run_request, request), struct store_request, run);
+	return container_of(request, struct store_request, run.request);
 }
 
 static void submit(

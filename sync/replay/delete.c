@@ -29,8 +29,7 @@ static void on_status(
 
 static bool on_origin_status(struct request *request)
 {
-	struct status_request *status = container_of(request, struct status_request, request);
-	struct replay *replay = container_of(status, struct replay_status, status)->replay;
+	struct replay *replay = container_of(request, struct replay_status, status.request)->replay;
 
 	replay->tree.origin_denies = command_names_nothing(&request->command);
 	return true;

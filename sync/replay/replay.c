@@ -23,9 +23,7 @@ struct replay_request *replay_request(
 
 struct replay *replay_of(struct command *command)
 {
-	struct request *request = container_of(command, struct request, command);
-
-	return container_of(request, struct replay_request, request)->replay;
+	return container_of(command, struct replay_request, request.command)->replay;
 }
 
 enum step replay_next(struct replay *replay, int phase)
@@ -144,9 +142,7 @@ static bool on_listed(struct list_request *list, struct response *response)
 
 static void release_root(struct request *request)
 {
-	struct list_request *list = container_of(request, struct list_request, request);
-
-	free(container_of(list, struct replay_list, list)->root.data);
+	free(container_of(request, struct replay_list, list.request)->root.data);
 }
 
 void replay_ask_list(struct replay *replay, struct side *side, const struct mailbox_name *name,

@@ -17,8 +17,7 @@ struct run_fetch {
 
 static struct run_fetch *run_fetch_of(const struct request *request)
 {
-	return container_of(
-		container_of(request, struct run_request, request), struct run_fetch, run);
+	return container_of(request, struct run_fetch, run.request);
 }
 
 /* A server that fails to read a message may say of it what it has in its index, and then go. */
@@ -165,8 +164,7 @@ struct run_read_on {
 
 static struct run_read_on *run_read_on_of(const struct request *request)
 {
-	return container_of(
-		container_of(request, struct run_request, request), struct run_read_on, run);
+	return container_of(request, struct run_read_on, run.request);
 }
 
 static bool on_read_on(struct command *command, struct response *response)

@@ -13,9 +13,7 @@ struct run_request {
 /* The side of a command that is a run_request. */
 static inline struct run_side *run_side_of(struct command *command)
 {
-	struct request *request = container_of(command, struct request, command);
-
-	return container_of(request, struct run_request, request)->side;
+	return container_of(command, struct run_request, request.command)->side;
 }
 
 /* Notes the flags that a FETCH tells; false if it tells none. */

@@ -301,8 +301,7 @@ struct lone_fetch {
 
 static struct lone_fetch *lone_fetch_of(struct request *request)
 {
-	return container_of(
-		container_of(request, struct run_request, request), struct lone_fetch, run);
+	return container_of(request, struct lone_fetch, run.request);
 }
 
 static bool on_lone_metadata(struct command *command, struct response *response)

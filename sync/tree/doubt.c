@@ -25,8 +25,7 @@ static void on_status(struct status_request *status, const struct response_statu
 
 static bool answered(struct request *request)
 {
-	struct status_request *status = container_of(request, struct status_request, request);
-	struct listed *entry = container_of(status, struct doubt_request, status)->entry;
+	struct listed *entry = container_of(request, struct doubt_request, status.request)->entry;
 
 	if (request->command.outcome == OUTCOME_LOST ||
 		request->command.outcome == OUTCOME_CANCELLED)

@@ -41,12 +41,12 @@ static void note(struct side *side, size_t index, const struct seqset *uids)
 
 static bool on_search(struct command *command, struct response *response)
 {
-	struct request *request = container_of(command, struct request, command);
+	struct change_request *change =
+		container_of(command, struct change_request, request.command);
 
 	if (response->type != RESPONSE_SEARCH && response->type != RESPONSE_ESEARCH)
 		return false;
-	note(request->side, container_of(request, struct change_request, request)->index,
-		&response->set);
+	note(change->request.side, change->index, &response->set);
 	return true;
 }
 

@@ -157,9 +157,8 @@ static void examine(struct verified_side *side)
 
 static bool on_message(struct command *command, struct response *response)
 {
-	struct verified_side *side = container_of(
-		container_of(command, struct request, command), struct verify_request, request)
-					     ->side;
+	struct verified_side *side =
+		container_of(command, struct verify_request, request.command)->side;
 	struct tree *tree = side->verification->tree;
 	struct identity identity;
 	const struct flags *flags;
