@@ -33,7 +33,8 @@ struct router {
 	struct route routes[];
 };
 
-int router_owner(const struct router *router, const char *wire_name)
+/* The account that the mailbox belongs to, or -1. */
+static int find_owner(const struct router *router, const char *wire_name)
 {
 	size_t longest = 0;
 	int owner = -1;
@@ -58,7 +59,7 @@ static void on_hint(struct hint_receiver *receiver, enum hint_kind kind, const c
 
 	/* What was renamed may have been another's. */
 	if (mailbox != NULL && kind != HINT_TREE && kind != HINT_UNKNOWN) {
-		owner = router_owner(router, mailbox);
+		owner = find_owner(router, mailbox);
 		if (owner < 0)
 			return;
 	}
@@ -76,9 +77,9 @@ static int owner_of(const struct router *router, const struct client_action *act
 	int owner = -1, target = -1;
 
 	if (action->mailbox != NULL)
-		owner = router_owner(router, action->mailbox);
+		owner = find_owner(router, action->mailbox);
 	if (action->target != NULL)
-		target = router_owner(router, action->target);
+		target = find_owner(router, action->target);
 	if (action->mailbox == NULL)
 		return target;
 	return action->target == NULL || owner == target ? owner : -1;
@@ -137,7 +138,7 @@ static void on_outcome(struct action_receiver *receiver, uint64_t ticket,
 static void on_removal(struct action_receiver *receiver, const struct client_removal *removal)
 {
 	struct router *router = container_of(receiver, struct router, actions);
-	int owner = router_owner(router, removal->mailbox);
+	int owner = find_owner(router, removal->mailbox);
 	struct action_receiver *actions = owner >= 0 ? router->routes[owner].actions : NULL;
 
 	if (actions != NULL)

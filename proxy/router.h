@@ -28,9 +28,6 @@ struct router *router_free(struct router *router);
 void router_connect(struct router *router, size_t index, const char *reference,
 	struct hint_receiver *hints, struct action_receiver *actions);
 
-/* The account that the mailbox belongs to, or -1. */
-int router_owner(const struct router *router, const char *wire_name);
-
 /* Where clients tell. */
 struct hint_receiver *router_hints(struct router *router);
 struct action_receiver *router_actions(struct router *router);

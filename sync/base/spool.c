@@ -48,11 +48,6 @@ uint64_t spool_size(const struct spool *spool)
 	return spool->size;
 }
 
-uint64_t spool_written(const struct spool *spool)
-{
-	return spool->written;
-}
-
 bool spool_complete(const struct spool *spool)
 {
 	return spool->written == spool->size;

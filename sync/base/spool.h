@@ -20,7 +20,6 @@ struct spool *spool_new(uint64_t size);
 struct spool *spool_free(struct spool *spool);
 
 uint64_t spool_size(const struct spool *spool); /* as announced */
-uint64_t spool_written(const struct spool *spool); /* so far */
 
 /*
  * Makes room for all of it on the disk where it does not stay in memory.  0: it will find room; 1:

@@ -22,7 +22,6 @@ struct copy_message {
 };
 
 struct copy_message *copy_message_free(struct copy_message *message);
-void copier_release_credit(struct copier *copier, struct item *item);
 /* This UID stays uncopied. */
 void copier_leave(struct copier *copier, uint32_t uid);
 

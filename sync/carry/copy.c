@@ -31,7 +31,7 @@ void copier_leave(struct copier *copier, uint32_t uid)
 		copier->lowest_left = uid;
 }
 
-void copier_release_credit(struct copier *copier, struct item *item)
+static void release_credit(struct copier *copier, struct item *item)
 {
 	struct side *side = copier->source->side;
 
@@ -56,7 +56,7 @@ struct copy_message *copy_message_free(struct copy_message *message)
 	if (message == NULL)
 		return NULL;
 	if (message->item != NULL)
-		copier_release_credit(message->copier, message->item);
+		release_credit(message->copier, message->item);
 	spool_free(message->spool);
 	free(message);
 	return NULL;
@@ -80,7 +80,7 @@ static void drop_arriving(struct copier *copier)
 static void pass_over(struct copier *copier, struct item *item)
 {
 	item->arrived = true;
-	copier_release_credit(copier, item);
+	release_credit(copier, item);
 }
 
 /* It stays for the next pass, unless it was expunged meanwhile. */
@@ -183,9 +183,7 @@ static bool reserve(struct copier *copier, struct copy_message *message, uint64_
 
 static struct fetch_request *fetch_of(struct command *command)
 {
-	return container_of(container_of(container_of(command, struct request, command),
-				    struct run_request, request),
-		struct fetch_request, run);
+	return container_of(command, struct fetch_request, run.request.command);
 }
 
 /* Only what this very command named. */

@@ -178,7 +178,8 @@ static void ask_all(struct moves_wait *wait)
 		}
 }
 
-void moves_wait_look(struct moves_wait *wait)
+/* Something has changed that runs may wait for. */
+static void look(struct moves_wait *wait)
 {
 	struct counts counts[2];
 	struct run *run;
@@ -209,7 +210,7 @@ void moves_wait_look(struct moves_wait *wait)
 
 static void on_patience(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	moves_wait_look(container_of(timer, struct moves_wait, patience));
+	look(container_of(timer, struct moves_wait, patience));
 }
 
 void moves_wait_init(struct moves_wait *wait, struct core *core)
@@ -247,7 +248,7 @@ void moves_wait_opened(struct run *run)
 		expect_side(&run->local);
 		expect_side(&run->remote);
 	}
-	moves_wait_look(&run->core->runs->moves_wait);
+	look(&run->core->runs->moves_wait);
 }
 
 size_t moves_wait_batch(struct run *run, bool remote)
@@ -293,7 +294,7 @@ void moves_wait_begin(struct run *run)
 	any |= note_found(&run->remote);
 	run->moves.state = any ? MOVE_WAITING : MOVE_OVER;
 	run->moves.since = ev_now(run->core->loop->ev);
-	moves_wait_look(&run->core->runs->moves_wait);
+	look(&run->core->runs->moves_wait);
 }
 
 /* When all have been answered. */
@@ -309,7 +310,7 @@ static void match_all(struct moves_wait *wait)
 	DL_FOREACH (wait->core->runs->list, run)
 		if (run->moves.state == MOVE_ASKED)
 			enter(run, MOVE_MOVING);
-	moves_wait_look(wait);
+	look(wait);
 }
 
 void moves_wait_asked(struct run *run)
@@ -363,5 +364,5 @@ void moves_wait_leave(struct run *run)
 	if (wait->asking)
 		match_all(wait);
 	else
-		moves_wait_look(wait);
+		look(wait);
 }

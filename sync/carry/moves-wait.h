@@ -18,8 +18,6 @@
 
 void moves_wait_init(struct moves_wait *wait, struct core *core);
 void moves_wait_done(struct moves_wait *wait);
-/* Something has changed that others may wait for. */
-void moves_wait_look(struct moves_wait *wait);
 
 /* A pass begins. */
 void moves_wait_reset(struct run *run);

@@ -47,7 +47,8 @@ static void put_message_id(struct buf *value, const char *header, size_t len)
 	}
 }
 
-void identity_digest(const char *header, size_t len, uint8_t ret_digest[16])
+/* Of the Message-ID field in a header; of nothing if there is none. */
+static void digest(const char *header, size_t len, uint8_t ret_digest[16])
 {
 	struct buf value;
 
@@ -111,7 +112,7 @@ bool identity_from_fetch(const struct response *response, struct identity *ret)
 		return false;
 	ret->size = response->fetch.size;
 	ret->date = response->fetch.date;
-	identity_digest(response->fetch.header.data != NULL ? response->fetch.header.data : "",
+	digest(response->fetch.header.data != NULL ? response->fetch.header.data : "",
 		response->fetch.header.len, ret->digest);
 	return true;
 }

@@ -45,8 +45,6 @@ struct items {
 
 /* The identity that a FETCH of FETCH_IDENTITY tells; false if the response is not one. */
 bool identity_from_fetch(const struct response *response, struct identity *ret);
-/* Digest of the Message-ID field in a header; of nothing if there is none. */
-void identity_digest(const char *header, size_t len, uint8_t ret_digest[16]);
 /* It has a Message-ID.  Without one, two different messages of a size may well come within a
  * second. */
 bool identity_is_named(const struct identity *identity);

@@ -294,7 +294,7 @@ const struct flags *flags_storable(
 {
 	_cleanup_free_ struct flag_name **names =
 		xcalloc(flags->count + 1, sizeof(struct flag_name *));
-	bool open = flags_permanent_is_open(permanent);
+	bool open = flags_contain(permanent, "\\*");
 	size_t kept = 0;
 
 	for (size_t i = 0; i < flags->count; i++) {
@@ -306,11 +306,6 @@ const struct flags *flags_storable(
 			names[kept++] = flags->names[i];
 	}
 	return get_list(pool, names, kept);
-}
-
-bool flags_permanent_is_open(const struct flags *permanent)
-{
-	return flags_contain(permanent, "\\*");
 }
 
 bool flags_contain(const struct flags *flags, const char *flag)

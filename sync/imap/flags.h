@@ -47,8 +47,6 @@ const struct flags *flags_system(struct flag_pool *pool, const struct flags *fla
 /* Those that are in `flags` and not in `other`. */
 const struct flags *flags_minus(
 	struct flag_pool *pool, const struct flags *flags, const struct flags *other);
-/* Whether every keyword can be stored there ("\*" is in it). */
-bool flags_permanent_is_open(const struct flags *permanent);
 bool flags_contain(const struct flags *flags, const char *flag);
 bool flags_are_empty(const struct flags *flags);
 

@@ -392,15 +392,3 @@ void plan_done(struct plan *plan)
 	free(plan->conflicts);
 	memset(plan, 0, sizeof(*plan));
 }
-
-static bool operations_are_empty(const struct plan_operations *operations)
-{
-	return seqset_is_empty(&operations->expunge) && operations->stores_count == 0 &&
-	       seqset_is_empty(&operations->need_flags);
-}
-
-bool plan_is_empty(const struct plan *plan)
-{
-	return operations_are_empty(&plan->local) && operations_are_empty(&plan->remote) &&
-	       plan->unmap_count == 0;
-}

@@ -80,7 +80,5 @@ void plan_messages(struct flag_pool *pool, const struct plan_side *local,
 	const struct plan_side *remote, const struct uid_pair *pairs, size_t pairs_count,
 	struct plan *ret);
 void plan_done(struct plan *plan);
-/* Nothing to do on either side, and nothing needed. */
-bool plan_is_empty(const struct plan *plan);
 
 #endif

@@ -61,9 +61,16 @@
 static inline struct identity identity_of(const char *id)
 {
 	_cleanup_free_ char *header = xasprintf("Message-ID: <%s>", id);
-	struct identity identity = {.size = 100, .date = 1577836800};
+	const struct response response = {
+		.type = RESPONSE_FETCH,
+		.fetch = {.items = FETCH_UID | FETCH_SIZE | FETCH_INTERNALDATE | FETCH_HEADER,
+			.size = 100,
+			.date = 1577836800,
+			.header = {.data = header, .len = strlen(header)}},
+	};
+	struct identity identity;
 
-	identity_digest(header, strlen(header), identity.digest);
+	assert_true(identity_from_fetch(&response, &identity));
 	return identity;
 }
 

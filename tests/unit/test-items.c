@@ -133,7 +133,15 @@ static void test_sorted(void **state)
 
 static void digest(const char *header, uint8_t ret[16])
 {
-	identity_digest(header, strlen(header), ret);
+	const struct response fetched = {
+		.type = RESPONSE_FETCH,
+		.fetch = {.items = FETCH_UID | FETCH_SIZE | FETCH_INTERNALDATE | FETCH_HEADER,
+			.header = {.data = header, .len = strlen(header)}},
+	};
+	struct identity identity;
+
+	assert_true(identity_from_fetch(&fetched, &identity));
+	memcpy(ret, identity.digest, sizeof(identity.digest));
 }
 
 static void assert_same(const char *one, const char *other, bool same)

@@ -128,7 +128,7 @@ static void patience(void **state)
 	lose(loser, 1, 1);
 	moves_wait_begin(loser);
 	run_ready();
-	moves_wait_look(&runs.moves_wait);
+	moves_wait_opened(taker); /* they are looked at once more */
 	assert_int_equal(loser->moves.state, MOVE_WAITING);
 	pass_seconds(3);
 	RUN_UNTIL(loser->moves.state == MOVE_OVER);
@@ -182,7 +182,7 @@ static void many_arrivals(void **state)
 	assert_int_equal(taker->moves.state, MOVE_WAITING);
 	pass_seconds(1);
 	run_ready();
-	moves_wait_look(&runs.moves_wait);
+	moves_wait_opened(loser); /* … with nothing, so far */
 	assert_int_equal(taker->moves.state, MOVE_WAITING);
 	(void)seqset_add_range(&loser->remote.losses.gone, 101, 150);
 	moves_wait_opened(loser);

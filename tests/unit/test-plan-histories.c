@@ -14,7 +14,7 @@
 
 #include "sync/base/xalloc.h"
 #include "sync/imap/flags.h"
-#include "sync/plan/messages.h"
+#include "tests/unit/plan-fixture.h"
 
 #define CLOSED "\\Answered \\Flagged \\Deleted \\Seen \\Draft"
 #define OPEN CLOSED " \\*"

@@ -13,7 +13,7 @@
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
 #include "sync/imap/flags.h"
-#include "sync/plan/messages.h"
+#include "tests/unit/plan-fixture.h"
 
 #define OPEN "\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*"
 #define CLOSED "\\Answered \\Flagged \\Deleted \\Seen \\Draft"

@@ -27,7 +27,7 @@ static void pass(uint64_t size)
 {
 	struct spool *spool = spool_new(size);
 	static unsigned char data[100000];
-	uint64_t offset = 0, round = 0;
+	uint64_t written = 0, offset = 0, round = 0;
 	ssize_t n;
 
 	growths = 0;
@@ -35,11 +35,12 @@ static void pass(uint64_t size)
 	while (offset < size) {
 		size_t portion = (size_t)(round++ * 7919 % sizeof(data));
 
-		if (portion > size - spool_written(spool))
-			portion = (size_t)(size - spool_written(spool));
+		if (portion > size - written)
+			portion = (size_t)(size - written);
 		for (size_t i = 0; i < portion; i++)
-			data[i] = (unsigned char)((spool_written(spool) + i) / 3);
+			data[i] = (unsigned char)((written + i) / 3);
 		assert_int_equal(spool_write(spool, data, portion), 0);
+		written += portion;
 		n = spool_read(spool, offset, data, 1 + (size_t)(round * 104729 % sizeof(data)));
 		assert_true(n >= 0);
 		for (ssize_t i = 0; i < n; i++, offset++)
@@ -78,7 +79,6 @@ static void cut_short(void **state)
 
 	assert_int_equal(spool_write(spool, "abc", 3), 0);
 	assert_int_equal(spool_write(spool, "12345678", 8), -EFBIG); /* none of it */
-	assert_int_equal(spool_written(spool), 3);
 	assert_int_equal(spool_read(spool, 1, data, 10), 2);
 	assert_memory_equal(data, "bc", 2);
 	assert_int_equal(spool_read(spool, 3, data, 10), 0);
