@@ -45,24 +45,26 @@ static bool on_identity(struct command *command, struct response *response)
 	return true;
 }
 
-static void list_side(struct run_side *side)
+static void list_side(struct run_side *side, bool whole)
 {
+	if (side->told.exists == 0)
+		return;
 	run_select(side);
-	if (side->run->repair) {
+	if (whole)
+		run_read_on(
+			side, 1, side->told.snapshot.uidnext, FETCH_IDENTITY, on_identity, NULL);
+	else
 		run_read(side, &side->run->barrier, &side->arrivals.fresh, FETCH_IDENTITY,
 			on_identity);
-		return;
-	}
-	run_read_on(side, 1, side->told.snapshot.uidnext, FETCH_IDENTITY, on_identity, NULL);
 }
 
-void run_adopt_list(struct run *run)
+void run_adopt_list(struct run *run, bool whole)
 {
 	run->local.arrivals.refined = run->remote.arrivals.refined = 0;
 	if (run_database_failed(run, adopt_begin(run->core->db, run->mailbox->idx)))
 		return;
-	list_side(&run->local);
-	list_side(&run->remote);
+	list_side(&run->local, whole);
+	list_side(&run->remote, whole);
 }
 
 static bool on_header(struct command *command, struct response *response)

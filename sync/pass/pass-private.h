@@ -16,10 +16,8 @@ bool run_is_renewed(struct run *run);
 void run_fail_renewed(struct run_side *side);
 
 /* renew.c */
-/* Lists both sides (run_adopt_refine() goes on); submits requests or none. */
-void run_renew_list(struct run *run);
-/* Pairs them anew: the run begins again.  Or it is over, with a deed noted (RUN_AFTER_CLIENTS), or
- * failed: false. */
+/* Pairs anew what was listed by run_adopt_list(): the run begins again.  Or it is over, with a deed
+ * noted (RUN_AFTER_CLIENTS), or failed: false. */
 bool run_renew_pair(struct run *run);
 
 /* settle.c */
@@ -104,7 +102,8 @@ int run_echoes_write(struct run *run);
 
 /* adopt.c */
 bool run_adopt_wanted(struct run *run);
-void run_adopt_list(struct run *run);
+/* Lists both sides, whole or only what may be new (run_adopt_refine() goes on). */
+void run_adopt_list(struct run *run, bool whole);
 /* Asks for whole headers where the listing is ambiguous; false when there is nothing (more) to ask.
  */
 bool run_adopt_refine(struct run *run);

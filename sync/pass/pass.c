@@ -174,7 +174,7 @@ static enum step opened(struct run *run)
 	if (run->pass.renewed)
 		return run_fail(run, "its UIDVALIDITY changes again and again");
 	run->pass.renewed = true;
-	run_renew_list(run);
+	run_adopt_list(run, true);
 	return next(run, RUN_RENEW);
 }
 
@@ -246,7 +246,7 @@ static enum step adopt(struct run *run)
 {
 	if (!run_adopt_wanted(run))
 		return next(run, RUN_DANGLING);
-	run_adopt_list(run);
+	run_adopt_list(run, !run->repair);
 	return next(run, RUN_REFINE);
 }
 

@@ -30,36 +30,6 @@ static bool is_renewed(struct run_side *side)
 	return known != 0 && known != side->told.snapshot.uidvalidity;
 }
 
-static bool on_identity(struct command *command, struct response *response)
-{
-	struct run_side *side = run_side_of(command);
-	struct identity identity;
-
-	if (!identity_from_fetch(response, &identity))
-		return false;
-	(void)run_database_failed(
-		side->run, adopt_add_any(side->run->core->db, side->run->mailbox->idx,
-				   side->side->remote, response->fetch.uid, &identity));
-	return true;
-}
-
-static void list_side(struct run_side *side)
-{
-	if (side->told.exists == 0)
-		return;
-	run_select(side);
-	run_read_on(side, 1, side->told.snapshot.uidnext, FETCH_IDENTITY, on_identity, NULL);
-}
-
-void run_renew_list(struct run *run)
-{
-	run->local.arrivals.refined = run->remote.arrivals.refined = 0;
-	if (run_database_failed(run, adopt_begin(run->core->db, run->mailbox->idx)))
-		return;
-	list_side(&run->local);
-	list_side(&run->remote);
-}
-
 /* What a side holds. */
 struct holding {
 	struct renewal_side side;

@@ -30,50 +30,25 @@ int adopt_begin(struct db *db, int64_t idx)
 	return db_run(db, statement);
 }
 
-static int add(
-	struct db *db, const char *sql, int64_t idx, uint32_t uid, const struct identity *identity)
+int adopt_add(
+	struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity)
 {
+	/* Listed twice (a server may repeat itself), the last answer holds. */
+	static const char sql[] =
+		"INSERT OR REPLACE INTO temp.listed (idx,remote,uid,digest,size,date)"
+		" VALUES (?1,?2,?3,?4,?5,?6)";
 	sqlite3_stmt *statement = db_statement(db, sql);
 
 	if (statement == NULL)
 		return -EIO;
 	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int64(statement, 2, uid);
+	(void)sqlite3_bind_int(statement, 2, remote);
+	(void)sqlite3_bind_int64(statement, 3, uid);
 	(void)sqlite3_bind_blob(
-		statement, 3, identity->digest, sizeof(identity->digest), SQLITE_STATIC);
-	(void)sqlite3_bind_int64(statement, 4, (int64_t)identity->size);
-	(void)sqlite3_bind_int64(statement, 5, identity->date);
+		statement, 4, identity->digest, sizeof(identity->digest), SQLITE_STATIC);
+	(void)sqlite3_bind_int64(statement, 5, (int64_t)identity->size);
+	(void)sqlite3_bind_int64(statement, 6, identity->date);
 	return db_run(db, statement);
-}
-
-int adopt_add(
-	struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity)
-{
-	/* What is mapped is not up for adoption; listed twice (a server may repeat itself), the
-	 * last answer holds. */
-	static const char add_local[] =
-		"INSERT OR REPLACE INTO temp.listed (idx,remote,uid,digest,size,date)"
-		" SELECT ?1,0,?2,?3,?4,?5 WHERE NOT EXISTS"
-		" (SELECT 1 FROM mapping WHERE idx = ?1 AND lUID = ?2)";
-	static const char add_remote[] =
-		"INSERT OR REPLACE INTO temp.listed (idx,remote,uid,digest,size,date)"
-		" SELECT ?1,1,?2,?3,?4,?5 WHERE NOT EXISTS"
-		" (SELECT 1 FROM mapping WHERE idx = ?1 AND rUID = ?2)";
-
-	return add(db, remote ? add_remote : add_local, idx, uid, identity);
-}
-
-int adopt_add_any(
-	struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity)
-{
-	static const char add_local[] =
-		"INSERT OR REPLACE INTO temp.listed (idx,remote,uid,digest,size,date)"
-		" VALUES (?1,0,?2,?3,?4,?5)";
-	static const char add_remote[] =
-		"INSERT OR REPLACE INTO temp.listed (idx,remote,uid,digest,size,date)"
-		" VALUES (?1,1,?2,?3,?4,?5)";
-
-	return add(db, remote ? add_remote : add_local, idx, uid, identity);
 }
 
 int adopt_count(struct db *db, int64_t idx, bool remote, uint64_t *ret_listed, uint64_t *ret_mapped)

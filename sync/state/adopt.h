@@ -17,10 +17,8 @@ struct db;
 /* Empties the table for a new mailbox (several mailboxes may be under way at once: keyed by idx).
  */
 int adopt_begin(struct db *db, int64_t idx);
+/* Its UID may be in the mapping, which may be void (pass/renew.c). */
 int adopt_add(
-	struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity);
-/* The same for a message whose UID may be mapped, since that mapping may be void (pass/renew.c). */
-int adopt_add_any(
 	struct db *db, int64_t idx, bool remote, uint32_t uid, const struct identity *identity);
 /* How many messages of a side were listed, and how many of them have their UID in the mapping. */
 int adopt_count(
