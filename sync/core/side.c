@@ -132,10 +132,7 @@ bool side_can_notify(const struct side *side)
 
 uint64_t side_append_limit(const struct side *side, struct mailbox *mailbox)
 {
-	const char *limit = side->session != NULL
-				    ? strstr(session_capabilities(side->session), "APPENDLIMIT=")
-				    : NULL;
-	uint64_t bytes = limit != NULL ? strtoull(limit + strlen("APPENDLIMIT="), NULL, 10) : 0;
+	uint64_t bytes = side->session != NULL ? session_append_limit(side->session) : 0;
 
 	if (bytes == 0)
 		bytes = mailbox_side(mailbox, side->remote)->append_limit;

@@ -53,6 +53,7 @@ struct session {
 	bool enabled; /* the server says that QRESYNC is (RFC 5161 section 3.2) */
 	struct alerts alerts;
 	char *capabilities; /* " A B C ", upper case, or NULL while unknown */
+	uint64_t append_limit; /* what they say of it */
 	enum session_failure failure;
 };
 
@@ -73,6 +74,14 @@ static void fail(struct session *session, enum session_failure failure, const ch
 	client_fail(session->client, "%s", reason);
 }
 
+/* RFC 7889 section 4: as a capability, it is about all mailboxes. */
+static uint64_t read_append_limit(const struct session *session)
+{
+	const char *limit = strstr(session->capabilities, "APPENDLIMIT=");
+
+	return limit != NULL ? strtoull(limit + strlen("APPENDLIMIT="), NULL, 10) : 0;
+}
+
 static void on_capabilities(struct client_owner *owner, const struct response *response)
 {
 	struct session *session = container_of(owner, struct session, owner);
@@ -89,6 +98,7 @@ static void on_capabilities(struct client_owner *owner, const struct response *r
 	for (char *c = session->capabilities; *c != '\0'; c++)
 		if (*c >= 'a' && *c <= 'z')
 			*c = (char)(*c - 'a' + 'A');
+	session->append_limit = read_append_limit(session);
 	client_set_literal_mode(session->client, session_has(session, "LITERAL+")   ? LITERAL_PLUS
 						 : session_has(session, "LITERAL-") ? LITERAL_MINUS
 										    : LITERAL_SYNC);
@@ -108,6 +118,7 @@ static void on_alert(struct client_owner *owner, struct slice text)
 static void forget_capabilities(struct session *session)
 {
 	free(take(session->capabilities));
+	session->append_limit = 0;
 	client_set_literal_mode(session->client, LITERAL_SYNC);
 }
 
@@ -127,6 +138,11 @@ bool session_has(const struct session *session, const char *capability)
 const char *session_capabilities(const struct session *session)
 {
 	return session->capabilities != NULL ? session->capabilities + 1 : "";
+}
+
+uint64_t session_append_limit(const struct session *session)
+{
+	return session->append_limit;
 }
 
 /* A fresh command of the dialogue; the previous one has completed. */

@@ -79,6 +79,8 @@ struct client *session_client(struct session *session);
 bool session_has(const struct session *session, const char *capability);
 /* All capabilities, space-separated, as last advertised; valid until the next change. */
 const char *session_capabilities(const struct session *session);
+/* The largest message that it takes, in bytes; 0: it does not say. */
+uint64_t session_append_limit(const struct session *session);
 
 /* COMPRESS=DEFLATE if offered and not active; commands submitted afterwards wait for it.  A refusal
  * is only logged. */
