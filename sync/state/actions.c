@@ -133,26 +133,16 @@ int actions_load_uids(struct db *db, int64_t id, char **ret_source, char **ret_t
 	return 0;
 }
 
-static int run_with_id(struct db *db, const char *sql, int64_t id)
-{
-	sqlite3_stmt *statement = db_statement(db, sql);
-
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, id);
-	return db_run(db, statement);
-}
-
 int actions_set_begun(struct db *db, int64_t id)
 {
 	static const char sql[] = "UPDATE action SET begun = 1 WHERE id = ?1";
 
-	return run_with_id(db, sql, id);
+	return db_run_with(db, sql, NUMBERS(id));
 }
 
 int actions_drop(struct db *db, int64_t id)
 {
 	static const char sql[] = "DELETE FROM action WHERE id = ?1";
 
-	return run_with_id(db, sql, id);
+	return db_run_with(db, sql, NUMBERS(id));
 }

@@ -18,16 +18,9 @@
 int adopt_begin(struct db *db, int64_t idx)
 {
 	static const char sql[] = "DELETE FROM temp.listed WHERE idx = ?1";
-	sqlite3_stmt *statement;
 	int r = schema_need(db, TABLE_LISTED);
 
-	if (r < 0)
-		return r;
-	statement = db_statement(db, sql);
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	return db_run(db, statement);
+	return r < 0 ? r : db_run_with(db, sql, NUMBERS(idx));
 }
 
 int adopt_add(

@@ -45,6 +45,8 @@ sqlite3_stmt *db_statement(struct db *db, const char *sql);
 int db_step(struct db *db, sqlite3_stmt *statement);
 /* Runs a statement that returns no rows. */
 int db_run(struct db *db, sqlite3_stmt *statement);
+/* Runs the statement of a constant that returns no rows, and whose parameters are numbers. */
+int db_run_with(struct db *db, const char *sql, struct numbers numbers);
 /* Runs statements without parameters that are needed once. */
 int db_execute(struct db *db, const char *sql);
 /* Runs one that returns a single number. */

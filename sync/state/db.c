@@ -133,6 +133,15 @@ int db_run(struct db *db, sqlite3_stmt *statement)
 	return r;
 }
 
+int db_run_with(struct db *db, const char *sql, struct numbers numbers)
+{
+	sqlite3_stmt *statement = db_statement(db, sql);
+
+	for (size_t i = 0; i < numbers.count && statement != NULL; i++)
+		(void)sqlite3_bind_int64(statement, (int)i + 1, numbers.list[i]);
+	return db_run(db, statement);
+}
+
 int db_execute(struct db *db, const char *sql)
 {
 	int result = sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);

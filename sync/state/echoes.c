@@ -17,20 +17,11 @@ int echoes_insert(struct db *db, int64_t idx, const struct echo *echo)
 {
 	static const char sql[] = "INSERT OR IGNORE INTO echo (idx,remote,uid,other_uid,since)"
 				  " VALUES (?1,?2,?3,?4,?5)";
-	sqlite3_stmt *statement;
 	int r = schema_need(db, TABLE_ECHO);
 
-	if (r < 0)
-		return r;
-	statement = db_statement(db, sql);
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int(statement, 2, echo->remote);
-	(void)sqlite3_bind_int64(statement, 3, echo->uid);
-	(void)sqlite3_bind_int64(statement, 4, echo->other_uid);
-	(void)sqlite3_bind_int64(statement, 5, time(NULL));
-	r = db_run(db, statement);
+	if (r == 0)
+		r = db_run_with(db, sql,
+			NUMBERS(idx, echo->remote, echo->uid, echo->other_uid, time(NULL)));
 	return r < 0 ? r : sqlite3_changes(db->sqlite);
 }
 
@@ -86,13 +77,6 @@ int echoes_load(struct db *db, int64_t idx, struct echo **ret_echoes, size_t *re
 int echoes_delete(struct db *db, int64_t idx, const struct echo *echo)
 {
 	static const char sql[] = "DELETE FROM echo WHERE idx = ?1 AND remote = ?2 AND uid = ?3";
-	sqlite3_stmt *statement;
-	int r = schema_statement(db, TABLE_ECHO, sql, &statement);
 
-	if (statement == NULL)
-		return r;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int(statement, 2, echo->remote);
-	(void)sqlite3_bind_int64(statement, 3, echo->uid);
-	return db_run(db, statement);
+	return schema_run_with(db, TABLE_ECHO, sql, NUMBERS(idx, echo->remote, echo->uid));
 }

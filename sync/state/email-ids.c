@@ -8,19 +8,6 @@
 #include "sync/state/db.h"
 #include "sync/state/schema.h"
 
-/* About one message; NULL as in schema_statement(). */
-static int prepare(
-	struct db *db, const char *sql, int64_t idx, uint32_t remote_uid, sqlite3_stmt **ret)
-{
-	int r = schema_statement(db, TABLE_EMAIL, sql, ret);
-
-	if (*ret == NULL)
-		return r;
-	(void)sqlite3_bind_int64(*ret, 1, idx);
-	(void)sqlite3_bind_int64(*ret, 2, remote_uid);
-	return 0;
-}
-
 int email_ids_insert(
 	struct db *db, int64_t idx, uint32_t remote_uid, const struct email_id *email_id)
 {
@@ -46,11 +33,13 @@ int email_ids_find(struct db *db, int64_t idx, uint32_t remote_uid, struct email
 {
 	static const char sql[] = "SELECT id FROM email WHERE idx = ?1 AND rUID = ?2";
 	sqlite3_stmt *statement;
-	int r = prepare(db, sql, idx, remote_uid, &statement);
+	int r = schema_statement(db, TABLE_EMAIL, sql, &statement);
 
 	*ret = (struct email_id){0};
 	if (statement == NULL)
 		return r;
+	(void)sqlite3_bind_int64(statement, 1, idx);
+	(void)sqlite3_bind_int64(statement, 2, remote_uid);
 	r = db_step(db, statement);
 	if (r <= 0)
 		return r;
@@ -84,8 +73,6 @@ int email_ids_locate(
 int email_ids_delete(struct db *db, int64_t idx, uint32_t remote_uid)
 {
 	static const char sql[] = "DELETE FROM email WHERE idx = ?1 AND rUID = ?2";
-	sqlite3_stmt *statement;
-	int r = prepare(db, sql, idx, remote_uid, &statement);
 
-	return statement != NULL ? db_run(db, statement) : r;
+	return schema_run_with(db, TABLE_EMAIL, sql, NUMBERS(idx, remote_uid));
 }

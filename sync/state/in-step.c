@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/state/in-step.h"
 
-#include <errno.h>
-
 #include "sync/state/db-private.h"
 #include "sync/state/db.h"
 #include "sync/state/schema.h"
@@ -34,13 +32,8 @@ int in_step_load(struct db *db, int64_t idx, struct in_step *ret)
 static int forget(struct db *db, int64_t idx)
 {
 	static const char sql[] = "DELETE FROM settled WHERE idx = ?1";
-	sqlite3_stmt *statement;
-	int r = schema_statement(db, TABLE_SETTLED, sql, &statement);
 
-	if (statement == NULL)
-		return r;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	return db_run(db, statement);
+	return schema_run_with(db, TABLE_SETTLED, sql, NUMBERS(idx));
 }
 
 int in_step_set(struct db *db, int64_t idx, const struct in_step *in_step)
@@ -48,19 +41,10 @@ int in_step_set(struct db *db, int64_t idx, const struct in_step *in_step)
 	static const char sql[] = "INSERT OR REPLACE INTO settled"
 				  " SELECT ?1,l.UIDVALIDITY,?2,r.UIDVALIDITY,?3"
 				  " FROM local l JOIN remote r USING (idx) WHERE idx = ?1";
-	sqlite3_stmt *statement;
 	int r;
 
 	if (in_step->local == 0 && in_step->remote == 0)
 		return forget(db, idx);
 	r = schema_need(db, TABLE_SETTLED);
-	if (r < 0)
-		return r;
-	statement = db_statement(db, sql);
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int64(statement, 2, in_step->local);
-	(void)sqlite3_bind_int64(statement, 3, in_step->remote);
-	return db_run(db, statement);
+	return r < 0 ? r : db_run_with(db, sql, NUMBERS(idx, in_step->local, in_step->remote));
 }

@@ -48,16 +48,9 @@ int intents_drop(struct db *db, const struct intent *intent)
 {
 	static const char sql[] = "DELETE FROM intent WHERE id = ?1 AND idx = ?2"
 				  " AND to_remote = ?3 AND source_uid = ?4";
-	sqlite3_stmt *statement;
-	int r = schema_statement(db, TABLE_INTENT, sql, &statement);
 
-	if (statement == NULL)
-		return r;
-	(void)sqlite3_bind_int64(statement, 1, intent->id);
-	(void)sqlite3_bind_int64(statement, 2, intent->mailbox);
-	(void)sqlite3_bind_int(statement, 3, intent->to_remote);
-	(void)sqlite3_bind_int64(statement, 4, intent->source_uid);
-	return db_run(db, statement);
+	return schema_run_with(db, TABLE_INTENT, sql,
+		NUMBERS(intent->id, intent->mailbox, intent->to_remote, intent->source_uid));
 }
 
 int intents_settle(struct db *db, const struct intent *intent, struct uid_pair pair)
@@ -97,15 +90,16 @@ static int read_intent(struct db *db, sqlite3_stmt *statement, struct intent *in
 	return r;
 }
 
-/* Reads what the statement finds; it is one of those of this file, bound. */
+/* Reads what the statement finds; it is one of those of this file, bound.  NULL: there is no
+ * table. */
 static int read_intents(
 	struct db *db, sqlite3_stmt *statement, struct intent **ret_intents, size_t *ret_count)
 {
 	_cleanup_free_ struct intent *intents = NULL;
 	size_t count = 0;
-	int r;
+	int r = 0;
 
-	while ((r = db_step(db, statement)) > 0) {
+	while (statement != NULL && (r = db_step(db, statement)) > 0) {
 		if ((count & (count + 1)) == 0) /* grows when count is 0, 1, 3, 7 … */
 			intents = xreallocarray(intents, 2 * count + 1, sizeof(*intents));
 		r = read_intent(db, statement, &intents[count++]);
@@ -127,20 +121,12 @@ int intents_load(struct db *db, int64_t idx, struct intent **ret_intents, size_t
 		"SELECT id,idx,to_remote,source_uid,target_uidvalidity,target_uidnext,"
 		"digest,size,date FROM intent WHERE idx = ?1 OR ?1 = 0 ORDER BY id";
 	sqlite3_stmt *statement;
-	bool exists;
-	int r = schema_find(db, TABLE_INTENT, &exists);
+	int r = schema_statement(db, TABLE_INTENT, sql, &statement);
 
 	if (r < 0)
 		return r;
-	if (!exists) {
-		*ret_intents = NULL;
-		*ret_count = 0;
-		return 0;
-	}
-	statement = db_statement(db, sql);
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, idx);
+	if (statement != NULL)
+		(void)sqlite3_bind_int64(statement, 1, idx);
 	return read_intents(db, statement, ret_intents, ret_count);
 }
 
@@ -151,22 +137,10 @@ static int insert_late(struct db *db, const struct intent *intent)
 		"digest,size,date,since) SELECT idx,to_remote,source_uid,target_uidvalidity,"
 		"target_uidnext,digest,size,date,?2 FROM intent WHERE id = ?1";
 	static const char old[] = "DELETE FROM late WHERE since <= ?1";
-	sqlite3_stmt *statement = db_statement(db, old);
 	int64_t now = time(NULL);
-	int r;
+	int r = db_run_with(db, old, NUMBERS(now - LATE_SECONDS));
 
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, now - LATE_SECONDS);
-	r = db_run(db, statement);
-	if (r < 0)
-		return r;
-	statement = db_statement(db, sql);
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, intent->id);
-	(void)sqlite3_bind_int64(statement, 2, now);
-	return db_run(db, statement);
+	return r < 0 ? r : db_run_with(db, sql, NUMBERS(intent->id, now));
 }
 
 int intents_lapse(struct db *db, const struct intent *intent)
@@ -190,31 +164,20 @@ int late_load(struct db *db, int64_t idx, struct intent **ret_intents, size_t *r
 		"SELECT id,idx,to_remote,source_uid,target_uidvalidity,target_uidnext,"
 		"digest,size,date FROM late WHERE idx = ?1 AND since > ?2 ORDER BY id";
 	sqlite3_stmt *statement;
-	bool exists;
-	int r = schema_find(db, TABLE_LATE, &exists);
+	int r = schema_statement(db, TABLE_LATE, sql, &statement);
 
 	if (r < 0)
 		return r;
-	if (!exists) {
-		*ret_intents = NULL;
-		*ret_count = 0;
-		return 0;
+	if (statement != NULL) {
+		(void)sqlite3_bind_int64(statement, 1, idx);
+		(void)sqlite3_bind_int64(statement, 2, time(NULL) - LATE_SECONDS);
 	}
-	statement = db_statement(db, sql);
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int64(statement, 2, time(NULL) - LATE_SECONDS);
 	return read_intents(db, statement, ret_intents, ret_count);
 }
 
 int late_drop(struct db *db, const struct intent *intent)
 {
 	static const char sql[] = "DELETE FROM late WHERE id = ?1";
-	sqlite3_stmt *statement = db_statement(db, sql);
 
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, intent->id);
-	return db_run(db, statement);
+	return db_run_with(db, sql, NUMBERS(intent->id));
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "sync/state/losses.h"
 
-#include <errno.h>
 #include <time.h>
 
 #include "sync/state/db-private.h"
@@ -14,34 +13,20 @@ enum { WINDOW_SECONDS = 3600, BURST_SECONDS = 60 };
 static int forget_old(struct db *db)
 {
 	static const char sql[] = "DELETE FROM loss WHERE abs(?1 - time) > ?2";
-	sqlite3_stmt *statement = db_statement(db, sql);
 
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, time(NULL));
-	(void)sqlite3_bind_int64(statement, 2, WINDOW_SECONDS);
-	return db_run(db, statement);
+	return db_run_with(db, sql, NUMBERS(time(NULL), WINDOW_SECONDS));
 }
 
 int losses_add(struct db *db, int64_t idx, bool remote, uint64_t messages)
 {
 	static const char sql[] =
 		"INSERT INTO loss (mailbox,remote,time,messages) VALUES (?1,?2,?3,?4)";
-	sqlite3_stmt *statement;
 	int r = schema_need(db, TABLE_LOSS);
 
 	if (r == 0)
 		r = forget_old(db);
-	if (r < 0)
-		return r;
-	statement = db_statement(db, sql);
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int(statement, 2, remote);
-	(void)sqlite3_bind_int64(statement, 3, time(NULL));
-	(void)sqlite3_bind_int64(statement, 4, (int64_t)messages);
-	return db_run(db, statement);
+	return r < 0 ? r
+		     : db_run_with(db, sql, NUMBERS(idx, remote, time(NULL), (int64_t)messages));
 }
 
 static int count_lost(struct db *db, int64_t idx, bool remote, struct losses *ret)
@@ -101,36 +86,23 @@ int losses_of_side(struct db *db, bool remote, int64_t except, struct losses *re
 	return r < 0 ? r : count_held(db, remote, except, ret);
 }
 
-/* One about a mailbox and a side; NULL as in schema_statement(). */
-static int prepare(struct db *db, enum table table, const char *sql, int64_t idx, bool remote,
-	sqlite3_stmt **ret)
-{
-	int r = schema_statement(db, table, sql, ret);
-
-	if (*ret == NULL)
-		return r;
-	(void)sqlite3_bind_int64(*ret, 1, idx);
-	(void)sqlite3_bind_int(*ret, 2, remote);
-	return 0;
-}
-
 int losses_forget(struct db *db, int64_t idx, bool remote)
 {
 	static const char sql[] = "DELETE FROM loss WHERE mailbox = ?1 AND remote = ?2";
-	sqlite3_stmt *statement;
-	int r = prepare(db, TABLE_LOSS, sql, idx, remote, &statement);
 
-	return statement != NULL ? db_run(db, statement) : r;
+	return schema_run_with(db, TABLE_LOSS, sql, NUMBERS(idx, remote));
 }
 
 int holds_find(struct db *db, int64_t idx, bool remote, uint64_t *ret_messages)
 {
 	static const char sql[] = "SELECT messages FROM hold WHERE idx = ?1 AND remote = ?2";
 	sqlite3_stmt *statement;
-	int r = prepare(db, TABLE_HOLD, sql, idx, remote, &statement);
+	int r = schema_statement(db, TABLE_HOLD, sql, &statement);
 
 	if (statement == NULL)
 		return r;
+	(void)sqlite3_bind_int64(statement, 1, idx);
+	(void)sqlite3_bind_int(statement, 2, remote);
 	r = db_step(db, statement);
 	if (r > 0)
 		*ret_messages = (uint64_t)sqlite3_column_int64(statement, 0);
@@ -142,23 +114,14 @@ int holds_set(struct db *db, int64_t idx, bool remote, uint64_t messages)
 {
 	static const char sql[] =
 		"INSERT OR REPLACE INTO hold (idx,remote,messages) VALUES (?1,?2,?3)";
-	sqlite3_stmt *statement;
 	int r = schema_need(db, TABLE_HOLD);
 
-	if (r < 0)
-		return r;
-	r = prepare(db, TABLE_HOLD, sql, idx, remote, &statement);
-	if (statement == NULL)
-		return r;
-	(void)sqlite3_bind_int64(statement, 3, (int64_t)messages);
-	return db_run(db, statement);
+	return r < 0 ? r : db_run_with(db, sql, NUMBERS(idx, remote, (int64_t)messages));
 }
 
 int holds_clear(struct db *db, int64_t idx, bool remote)
 {
 	static const char sql[] = "DELETE FROM hold WHERE idx = ?1 AND remote = ?2";
-	sqlite3_stmt *statement;
-	int r = prepare(db, TABLE_HOLD, sql, idx, remote, &statement);
 
-	return statement != NULL ? db_run(db, statement) : r;
+	return schema_run_with(db, TABLE_HOLD, sql, NUMBERS(idx, remote));
 }

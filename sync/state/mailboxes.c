@@ -97,11 +97,9 @@ int mailboxes_insert(struct db *db, const char *name, size_t len, bool subscribe
 	return r;
 }
 
-/* For statements that change the row of one mailbox. */
-static int run_on_one(struct db *db, sqlite3_stmt *statement)
+/* What comes of a statement that changes the row of one mailbox. */
+static int changed_one(struct db *db, int r)
 {
-	int r = db_run(db, statement);
-
 	if (r == 0 && sqlite3_changes(db->sqlite) == 0)
 		r = db_refuse(db, -ENOENT, "unknown mailbox");
 	return r;
@@ -110,13 +108,8 @@ static int run_on_one(struct db *db, sqlite3_stmt *statement)
 int mailboxes_set_subscribed(struct db *db, int64_t idx, bool subscribed)
 {
 	static const char sql[] = "UPDATE mailboxes SET subscribed = ?2 WHERE idx = ?1";
-	sqlite3_stmt *statement = db_statement(db, sql);
 
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int(statement, 2, subscribed);
-	return run_on_one(db, statement);
+	return changed_one(db, db_run_with(db, sql, NUMBERS(idx, subscribed)));
 }
 
 int mailboxes_rename(struct db *db, int64_t idx, const char *name, size_t len)
@@ -132,7 +125,7 @@ int mailboxes_rename(struct db *db, int64_t idx, const char *name, size_t len)
 		return -EIO;
 	(void)sqlite3_bind_int64(statement, 1, idx);
 	(void)sqlite3_bind_blob(statement, 2, name, (int)len, SQLITE_STATIC);
-	return run_on_one(db, statement);
+	return changed_one(db, db_run(db, statement));
 }
 
 int mailboxes_delete(struct db *db, int64_t idx)
@@ -147,26 +140,16 @@ int mailboxes_delete(struct db *db, int64_t idx)
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < ARRAY_LEN(sql) && r == 0; i++) {
-		sqlite3_stmt *statement = db_statement(db, sql[i]);
-
-		if (statement != NULL)
-			(void)sqlite3_bind_int64(statement, 1, idx);
-		r = db_run(db, statement);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(sql) && r == 0; i++)
+		r = db_run_with(db, sql[i], NUMBERS(idx));
 	return db_leave(db, own, r);
 }
 
 int mailboxes_forget_uids(struct db *db, int64_t idx)
 {
 	static const char sql[] = "DELETE FROM mapping WHERE idx = ?1";
-	sqlite3_stmt *statement = db_statement(db, sql);
-	int r;
+	int r = db_run_with(db, sql, NUMBERS(idx));
 
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	r = db_run(db, statement);
 	return r == 0 ? schema_drop_uids(db, idx) : r;
 }
 
@@ -179,13 +162,7 @@ int mailboxes_set_state(struct db *db, int64_t idx, bool remote, const struct ma
 	static const char set_local[] = SET_STATE("local");
 	static const char set_remote[] = SET_STATE("remote");
 #undef SET_STATE
-	sqlite3_stmt *statement = db_statement(db, remote ? set_remote : set_local);
 
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int64(statement, 2, state->uidvalidity);
-	(void)sqlite3_bind_int64(statement, 3, state->uidnext);
-	(void)sqlite3_bind_int64(statement, 4, (int64_t)state->highestmodseq);
-	return db_run(db, statement);
+	return db_run_with(db, remote ? set_remote : set_local,
+		NUMBERS(idx, state->uidvalidity, state->uidnext, (int64_t)state->highestmodseq));
 }

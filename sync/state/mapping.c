@@ -14,23 +14,11 @@ static const char range_local[] = "SELECT lUID,rUID FROM mapping"
 static const char range_remote[] = "SELECT lUID,rUID FROM mapping"
 				   " WHERE idx = ?1 AND rUID BETWEEN ?2 AND ?3 ORDER BY rUID";
 
-static int bind_pair(struct db *db, const char *sql, int64_t idx, struct uid_pair pair)
-{
-	sqlite3_stmt *statement = db_statement(db, sql);
-
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	(void)sqlite3_bind_int64(statement, 2, pair.local);
-	(void)sqlite3_bind_int64(statement, 3, pair.remote);
-	return db_run(db, statement);
-}
-
 int mapping_insert(struct db *db, int64_t idx, struct uid_pair pair)
 {
 	static const char sql[] = "INSERT INTO mapping (idx,lUID,rUID) VALUES (?1,?2,?3)";
 
-	return bind_pair(db, sql, idx, pair);
+	return db_run_with(db, sql, NUMBERS(idx, pair.local, pair.remote));
 }
 
 int mapping_delete(struct db *db, int64_t idx, struct uid_pair pair)
@@ -39,7 +27,7 @@ int mapping_delete(struct db *db, int64_t idx, struct uid_pair pair)
 
 	int r = email_ids_delete(db, idx, pair.remote);
 
-	return r == 0 ? bind_pair(db, sql, idx, pair) : r;
+	return r == 0 ? db_run_with(db, sql, NUMBERS(idx, pair.local, pair.remote)) : r;
 }
 
 static int read_pair(struct db *db, sqlite3_stmt *statement, struct uid_pair *pair)

@@ -189,13 +189,8 @@ void quarantine_done(struct quarantine *row)
 int quarantine_delete(struct db *db, int64_t id)
 {
 	static const char sql[] = "DELETE FROM quarantine WHERE id = ?1";
-	sqlite3_stmt *statement;
-	int r = schema_statement(db, TABLE_QUARANTINE, sql, &statement);
 
-	if (statement == NULL)
-		return r;
-	(void)sqlite3_bind_int64(statement, 1, id);
-	return db_run(db, statement);
+	return schema_run_with(db, TABLE_QUARANTINE, sql, NUMBERS(id));
 }
 
 int quarantine_load(struct db *db, int64_t mailbox, struct quarantine **ret_rows, size_t *ret_count)

@@ -17,12 +17,8 @@ enum { KEPT_SECONDS = 90 * 24 * 3600 };
 static int forget_old(struct db *db)
 {
 	static const char sql[] = "DELETE FROM removal WHERE since < ?1";
-	sqlite3_stmt *statement = db_statement(db, sql);
 
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, time(NULL) - KEPT_SECONDS);
-	return db_run(db, statement);
+	return db_run_with(db, sql, NUMBERS(time(NULL) - KEPT_SECONDS));
 }
 
 static int insert(struct db *db, const char *mailbox, const char *uids, uint64_t messages)

@@ -251,6 +251,14 @@ int schema_statement(struct db *db, enum table table, const char *sql, sqlite3_s
 	return *ret != NULL ? 0 : -EIO;
 }
 
+int schema_run_with(struct db *db, enum table table, const char *sql, struct numbers numbers)
+{
+	bool exists;
+	int r = schema_find(db, table, &exists);
+
+	return r < 0 || !exists ? r : db_run_with(db, sql, numbers);
+}
+
 static int check_references(struct db *db)
 {
 	static const char sql[] = "SELECT count(*) FROM pragma_foreign_key_check";

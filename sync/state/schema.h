@@ -5,9 +5,20 @@
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct db;
+
+/* Parameters of a statement, from the first one on. */
+struct numbers {
+	const int64_t *list;
+	size_t count;
+};
+
+#define NUMBERS(...) \
+	((struct numbers){(const int64_t[]){__VA_ARGS__}, \
+		sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)})
 
 /* Our own tables; `tables` in schema.c has a row for each.  What is made of one knows of it from
  * schema_need() or schema_find() in the same transaction, and from nothing else. */
@@ -36,6 +47,9 @@ int schema_need(struct db *db, enum table table);
 /* A statement about a table that need not be there: NULL and 0 if it is not, NULL and -errno if the
  * database fails. */
 int schema_statement(struct db *db, enum table table, const char *sql, sqlite3_stmt **ret);
+/* Runs one that returns no rows, and whose parameters are numbers; nothing where the table is not
+ * there. */
+int schema_run_with(struct db *db, enum table table, const char *sql, struct numbers numbers);
 /* Deletes from all our tables what they hold of a mailbox by its UIDs, within the caller's
  * transaction. */
 int schema_drop_uids(struct db *db, int64_t idx);

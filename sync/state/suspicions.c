@@ -17,13 +17,8 @@ enum { KEPT_SECONDS = 7 * 24 * 3600 };
 static int forget_old(struct db *db)
 {
 	static const char sql[] = "DELETE FROM suspicion WHERE abs(?1 - since) > ?2";
-	sqlite3_stmt *statement = db_statement(db, sql);
 
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, time(NULL));
-	(void)sqlite3_bind_int64(statement, 2, KEPT_SECONDS);
-	return db_run(db, statement);
+	return db_run_with(db, sql, NUMBERS(time(NULL), KEPT_SECONDS));
 }
 
 static int put(struct db *db, struct suspicion_row *row)
@@ -72,13 +67,8 @@ int suspicions_put(struct db *db, struct suspicion_row *row)
 int suspicions_delete(struct db *db, int64_t id)
 {
 	static const char sql[] = "DELETE FROM suspicion WHERE id = ?1";
-	sqlite3_stmt *statement;
-	int r = schema_statement(db, TABLE_SUSPICION, sql, &statement);
 
-	if (statement == NULL)
-		return r;
-	(void)sqlite3_bind_int64(statement, 1, id);
-	return db_run(db, statement);
+	return schema_run_with(db, TABLE_SUSPICION, sql, NUMBERS(id));
 }
 
 int suspicions_load(struct db *db, struct suspicion_row **ret_rows, size_t *ret_count)

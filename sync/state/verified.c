@@ -41,16 +41,6 @@ int verified_add(struct db *db, bool remote, uint32_t uid, const struct identity
 	return db_run(db, statement);
 }
 
-static int run_for(struct db *db, const char *sql, int64_t idx)
-{
-	sqlite3_stmt *statement = db_statement(db, sql);
-
-	if (statement == NULL)
-		return -EIO;
-	(void)sqlite3_bind_int64(statement, 1, idx);
-	return db_run(db, statement);
-}
-
 /* A local message gets its mate, and that one the other way. */
 static int find_mates(struct db *db, int64_t idx)
 {
@@ -77,7 +67,7 @@ static int find_mates(struct db *db, int64_t idx)
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(steps) && r >= 0; i++)
-		r = run_for(db, steps[i], idx);
+		r = db_run_with(db, steps[i], NUMBERS(idx));
 	return r;
 }
 
