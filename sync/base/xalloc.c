@@ -32,6 +32,11 @@ void *xreallocarray(void *ptr, size_t count, size_t size)
 	return check(reallocarray(ptr, count > 0 ? count : 1, size > 0 ? size : 1));
 }
 
+void *xgrow(void *ptr, size_t count, size_t size)
+{
+	return (count & (count + 1)) == 0 ? xreallocarray(ptr, 2 * count + 1, size) : ptr;
+}
+
 char *xstrdup(const char *s)
 {
 	return check(strdup(s));

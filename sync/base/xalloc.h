@@ -13,6 +13,9 @@ void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);
 /* Resizes an array; aborts also when count * size overflows. */
 void *xreallocarray(void *ptr, size_t count, size_t size);
+/* Makes room for one more than `count` elements in an array that has grown only so: when it had
+ * 0, 1, 3, 7 … */
+void *xgrow(void *ptr, size_t count, size_t size);
 char *xstrdup(const char *s);
 char *xstrndup(const char *s, size_t n);
 /* Copy of n bytes with a NUL appended. */

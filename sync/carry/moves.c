@@ -62,8 +62,7 @@ static void add_gone(struct run_side *side, const struct uid_pair *pair)
 	if (seqset_contains(&side->other->losses.gone, message.other_uid) ||
 		gone->count >= LIMIT_MOVED)
 		return;
-	if ((gone->count & (gone->count + 1)) == 0) /* grows when it is 0, 1, 3, 7 … */
-		gone->list = xreallocarray(gone->list, 2 * gone->count + 1, sizeof(*gone->list));
+	gone->list = xgrow(gone->list, gone->count, sizeof(*gone->list));
 	gone->list[gone->count++] = message;
 }
 

@@ -47,7 +47,7 @@ struct audit {
 	struct uid_pair pairs[WINDOW];
 	size_t count;
 	struct uid_pair *apart; /* pairs to be taken apart */
-	size_t apart_count, apart_size;
+	size_t apart_count;
 	bool compares; /* a side went back: identities are compared, and what is found is summed up
 			*/
 	uint64_t lost, strangers; /* then: messages that a side misses, pairs of different ones */
@@ -173,11 +173,7 @@ static void take_apart(struct audit *audit, struct uid_pair pair)
 		audit->run->local.told.overflow = true;
 		return;
 	}
-	if (audit->apart_count == audit->apart_size) {
-		audit->apart_size = audit->apart_size > 0 ? 2 * audit->apart_size : 64;
-		audit->apart =
-			xreallocarray(audit->apart, audit->apart_size, sizeof(*audit->apart));
-	}
+	audit->apart = xgrow(audit->apart, audit->apart_count, sizeof(*audit->apart));
 	audit->apart[audit->apart_count++] = pair;
 }
 

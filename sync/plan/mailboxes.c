@@ -30,7 +30,7 @@ struct mailbox {
 
 struct list {
 	struct plan_mailbox *actions;
-	size_t count, size;
+	size_t count;
 };
 
 static bool is_inbox(const struct entry *entry)
@@ -90,10 +90,7 @@ static struct mailbox combine(const struct entry *entries, size_t count)
 static void add(struct list *list, enum plan_mailbox_action action, const struct mailbox *mailbox,
 	bool subscribed)
 {
-	if (list->count == list->size) {
-		list->size = list->size ? 2 * list->size : 16;
-		list->actions = xreallocarray(list->actions, list->size, sizeof(*list->actions));
-	}
+	list->actions = xgrow(list->actions, list->count, sizeof(*list->actions));
 	list->actions[list->count++] = (struct plan_mailbox){
 		.action = action,
 		.name = mailbox->name,

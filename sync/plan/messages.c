@@ -31,11 +31,11 @@ struct draft {
 	const struct flags *permanent; /* never NULL */
 	bool holds_all; /* it can store all that the other side can */
 	struct gone *gone;
-	size_t gone_count, gone_size;
+	size_t gone_count;
 	struct wish *wishes;
-	size_t wishes_count, wishes_size;
+	size_t wishes_count;
 	uint32_t *needed;
-	size_t needed_count, needed_size;
+	size_t needed_count;
 	struct plan_operations *out;
 };
 
@@ -43,17 +43,7 @@ struct maker {
 	struct flag_pool *pool;
 	struct draft local, remote;
 	struct plan *plan;
-	size_t unmap_size, conflicts_size;
 };
-
-/* Makes room for one more element. */
-static void *grow(void *array, size_t count, size_t *size, size_t element)
-{
-	if (count < *size)
-		return array;
-	*size = *size ? 2 * *size : 16;
-	return xreallocarray(array, *size, element);
-}
 
 static const struct flags *find_flags(const struct plan_change *changes, size_t count, uint32_t uid)
 {
@@ -86,28 +76,25 @@ static bool is_gone(const struct draft *draft, uint32_t uid)
 static void add_unmap(struct maker *maker, struct uid_pair pair)
 {
 	struct plan *plan = maker->plan;
-	plan->unmap =
-		grow(plan->unmap, plan->unmap_count, &maker->unmap_size, sizeof(*plan->unmap));
+	plan->unmap = xgrow(plan->unmap, plan->unmap_count, sizeof(*plan->unmap));
 	plan->unmap[plan->unmap_count++] = pair;
 }
 
 static void add_gone(struct draft *draft, uint32_t uid, struct uid_pair pair)
 {
-	draft->gone = grow(draft->gone, draft->gone_count, &draft->gone_size, sizeof(*draft->gone));
+	draft->gone = xgrow(draft->gone, draft->gone_count, sizeof(*draft->gone));
 	draft->gone[draft->gone_count++] = (struct gone){.uid = uid, .pair = pair};
 }
 
 static void add_wish(struct draft *draft, uint32_t uid, const struct flags *flags)
 {
-	draft->wishes = grow(
-		draft->wishes, draft->wishes_count, &draft->wishes_size, sizeof(*draft->wishes));
+	draft->wishes = xgrow(draft->wishes, draft->wishes_count, sizeof(*draft->wishes));
 	draft->wishes[draft->wishes_count++] = (struct wish){.uid = uid, .flags = flags};
 }
 
 static void add_needed(struct draft *draft, uint32_t uid)
 {
-	draft->needed = grow(
-		draft->needed, draft->needed_count, &draft->needed_size, sizeof(*draft->needed));
+	draft->needed = xgrow(draft->needed, draft->needed_count, sizeof(*draft->needed));
 	draft->needed[draft->needed_count++] = uid;
 }
 
@@ -115,8 +102,7 @@ static void add_conflict(struct maker *maker, struct uid_pair pair, const struct
 	const struct flags *remote, const struct flags *both)
 {
 	struct plan *plan = maker->plan;
-	plan->conflicts = grow(plan->conflicts, plan->conflicts_count, &maker->conflicts_size,
-		sizeof(*plan->conflicts));
+	plan->conflicts = xgrow(plan->conflicts, plan->conflicts_count, sizeof(*plan->conflicts));
 	plan->conflicts[plan->conflicts_count++] = (struct plan_conflict){
 		.pair = pair, .local = local, .remote = remote, .both = both};
 }
@@ -292,7 +278,6 @@ static void finish_gone(struct maker *maker, struct draft *draft)
 static void finish_stores(struct draft *draft)
 {
 	struct plan_operations *out = draft->out;
-	size_t size = 0;
 	struct plan_store *store = NULL;
 
 	sort(draft->wishes, draft->wishes_count, sizeof(*draft->wishes), compare_wishes);
@@ -300,7 +285,7 @@ static void finish_stores(struct draft *draft)
 		const struct wish *wish = &draft->wishes[i];
 		if (store && store->flags == wish->flags && seqset_add(&store->uids, wish->uid))
 			continue;
-		out->stores = grow(out->stores, out->stores_count, &size, sizeof(*out->stores));
+		out->stores = xgrow(out->stores, out->stores_count, sizeof(*out->stores));
 		store = &out->stores[out->stores_count++];
 		store->flags = wish->flags;
 		seqset_init(&store->uids);

@@ -86,8 +86,7 @@ int actions_load(struct db *db, struct action **ret_actions, size_t *ret_count)
 	if (r < 0)
 		return r;
 	while (statement != NULL && (r = db_step(db, statement)) > 0) {
-		if ((count & (count + 1)) == 0) /* grows when count is 0, 1, 3, 7 … */
-			actions = xreallocarray(actions, 2 * count + 1, sizeof(*actions));
+		actions = xgrow(actions, count, sizeof(*actions));
 		r = read_action(db, statement, &actions[count]);
 		if (r < 0) {
 			(void)sqlite3_reset(statement);

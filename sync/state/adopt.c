@@ -112,8 +112,7 @@ int adopt_ambiguous(struct db *db, int64_t idx, bool remote, uint32_t after_uid,
 	(void)sqlite3_bind_int64(statement, 3, after_uid);
 	(void)sqlite3_bind_int64(statement, 4, max);
 	while ((r = db_step(db, statement)) > 0) {
-		if ((count & (count + 1)) == 0) /* grows when count is 0, 1, 3, 7 … */
-			uids = xreallocarray(uids, 2 * (size_t)count + 1, sizeof(*uids));
+		uids = xgrow(uids, count, sizeof(*uids));
 		uids[count++] = (uint32_t)sqlite3_column_int64(statement, 0);
 	}
 	if (r < 0)

@@ -45,7 +45,7 @@ int echoes_load(struct db *db, int64_t idx, struct echo **ret_echoes, size_t *re
 		" AND lUID = iif(remote, other_uid, uid) AND rUID = iif(remote, uid, other_uid)),"
 		"since FROM echo WHERE idx = ?1 ORDER BY uid";
 	struct echo *echoes = NULL;
-	size_t count = 0, size = 0;
+	size_t count = 0;
 	sqlite3_stmt *statement;
 	int r = schema_statement(db, TABLE_ECHO, sql, &statement);
 
@@ -55,10 +55,7 @@ int echoes_load(struct db *db, int64_t idx, struct echo **ret_echoes, size_t *re
 		return r;
 	(void)sqlite3_bind_int64(statement, 1, idx);
 	while ((r = db_step(db, statement)) > 0) {
-		if (count == size) {
-			size = size > 0 ? 2 * size : 16;
-			echoes = xreallocarray(echoes, size, sizeof(*echoes));
-		}
+		echoes = xgrow(echoes, count, sizeof(*echoes));
 		r = read_echo(db, statement, &echoes[count]);
 		if (r < 0)
 			break;

@@ -100,8 +100,7 @@ static int read_intents(
 	int r = 0;
 
 	while (statement != NULL && (r = db_step(db, statement)) > 0) {
-		if ((count & (count + 1)) == 0) /* grows when count is 0, 1, 3, 7 … */
-			intents = xreallocarray(intents, 2 * count + 1, sizeof(*intents));
+		intents = xgrow(intents, count, sizeof(*intents));
 		r = read_intent(db, statement, &intents[count++]);
 		if (r < 0) {
 			(void)sqlite3_reset(statement);

@@ -48,8 +48,7 @@ int mailboxes_load(struct db *db, struct mailbox_row **ret_rows, size_t *ret_cou
 	int r;
 
 	while ((r = db_step(db, statement)) > 0) {
-		if ((count & (count + 1)) == 0) /* grows when count is 0, 1, 3, 7 … */
-			rows = xreallocarray(rows, 2 * count + 1, sizeof(*rows));
+		rows = xgrow(rows, count, sizeof(*rows));
 		r = read_row(db, statement, &rows[count++]);
 		if (r < 0) {
 			(void)sqlite3_reset(statement);

@@ -40,14 +40,11 @@ static int read_pair(struct db *db, sqlite3_stmt *statement, struct uid_pair *pa
 /* What was appended before an error stays out of *count. */
 static int collect(struct db *db, sqlite3_stmt *statement, struct uid_pair **pairs, size_t *count)
 {
-	size_t used = *count, size = *count;
+	size_t used = *count;
 	int r;
 
 	while ((r = db_step(db, statement)) > 0) {
-		if (used == size) {
-			size = size < 8 ? 16 : 2 * size;
-			*pairs = xreallocarray(*pairs, size, sizeof(**pairs));
-		}
+		*pairs = xgrow(*pairs, used, sizeof(**pairs));
 		r = read_pair(db, statement, &(*pairs)[used++]);
 		if (r < 0) {
 			(void)sqlite3_reset(statement);

@@ -198,7 +198,7 @@ int quarantine_load(struct db *db, int64_t mailbox, struct quarantine **ret_rows
 	static const char sql[] =
 		COLUMNS "WHERE q.idx = ?1 OR ?1 = 0 ORDER BY q.idx,q.remote,q.uid,q.id";
 	struct quarantine *rows = NULL;
-	size_t count = 0, size = 0;
+	size_t count = 0;
 	sqlite3_stmt *statement;
 	int r = schema_statement(db, TABLE_QUARANTINE, sql, &statement);
 
@@ -208,10 +208,7 @@ int quarantine_load(struct db *db, int64_t mailbox, struct quarantine **ret_rows
 		return r;
 	(void)sqlite3_bind_int64(statement, 1, mailbox);
 	while ((r = db_step(db, statement)) > 0) {
-		if (count == size) {
-			size = size > 0 ? 2 * size : 16;
-			rows = xreallocarray(rows, size, sizeof(*rows));
-		}
+		rows = xgrow(rows, count, sizeof(*rows));
 		r = read_row(db, statement, &rows[count]);
 		if (r < 0)
 			break;
@@ -239,7 +236,7 @@ int quarantine_sums(struct db *db, struct quarantine_sum **ret_sums, size_t *ret
 	static const char sql[] = "SELECT ifnull(idx,0) AS of, count(*), min(next) FROM quarantine"
 				  " GROUP BY of ORDER BY of";
 	struct quarantine_sum *sums = NULL;
-	size_t count = 0, size = 0;
+	size_t count = 0;
 	sqlite3_stmt *statement;
 	int r = schema_statement(db, TABLE_QUARANTINE, sql, &statement);
 
@@ -248,10 +245,7 @@ int quarantine_sums(struct db *db, struct quarantine_sum **ret_sums, size_t *ret
 	if (statement == NULL)
 		return r;
 	while ((r = db_step(db, statement)) > 0) {
-		if (count == size) {
-			size = size > 0 ? 2 * size : 16;
-			sums = xreallocarray(sums, size, sizeof(*sums));
-		}
+		sums = xgrow(sums, count, sizeof(*sums));
 		sums[count++] = (struct quarantine_sum){
 			.mailbox = sqlite3_column_int64(statement, 0),
 			.rows = (uint64_t)sqlite3_column_int64(statement, 1),

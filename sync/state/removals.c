@@ -56,7 +56,6 @@ int removals_load(
 	static const char sql[] =
 		"SELECT id,uids,messages FROM removal WHERE mailbox = ?1 ORDER BY id";
 	sqlite3_stmt *statement;
-	size_t size = 0;
 	int r = schema_statement(db, TABLE_REMOVAL, sql, &statement);
 
 	*ret_removals = NULL;
@@ -67,10 +66,7 @@ int removals_load(
 	while ((r = db_step(db, statement)) > 0) {
 		const char *uids = (const char *)sqlite3_column_text(statement, 1);
 
-		if (*ret_count == size) {
-			size = size > 0 ? 2 * size : 16;
-			*ret_removals = xreallocarray(*ret_removals, size, sizeof(**ret_removals));
-		}
+		*ret_removals = xgrow(*ret_removals, *ret_count, sizeof(**ret_removals));
 		(*ret_removals)[(*ret_count)++] = (struct removal){
 			.id = sqlite3_column_int64(statement, 0),
 			.uids = xstrdup(uids != NULL ? uids : ""),

@@ -76,7 +76,6 @@ int suspicions_load(struct db *db, struct suspicion_row **ret_rows, size_t *ret_
 	static const char sql[] = "SELECT id,kind,idx,deed,remote,uids,losses,halves FROM suspicion"
 				  " WHERE abs(?1 - since) <= ?2 ORDER BY id";
 	sqlite3_stmt *statement;
-	size_t size = 0;
 	int r = schema_statement(db, TABLE_SUSPICION, sql, &statement);
 
 	*ret_rows = NULL;
@@ -88,10 +87,7 @@ int suspicions_load(struct db *db, struct suspicion_row **ret_rows, size_t *ret_
 	while ((r = db_step(db, statement)) > 0) {
 		const char *uids = (const char *)sqlite3_column_text(statement, 5);
 
-		if (*ret_count == size) {
-			size = size > 0 ? 2 * size : 16;
-			*ret_rows = xreallocarray(*ret_rows, size, sizeof(**ret_rows));
-		}
+		*ret_rows = xgrow(*ret_rows, *ret_count, sizeof(**ret_rows));
 		(*ret_rows)[(*ret_count)++] = (struct suspicion_row){
 			.id = sqlite3_column_int64(statement, 0),
 			.kind = (unsigned)sqlite3_column_int64(statement, 1),
