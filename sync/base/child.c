@@ -29,7 +29,7 @@ static void reap(struct ev_loop *ev, struct ev_child *watcher, int revents)
 	free(watcher);
 }
 
-static void reap_later(struct loop *loop, pid_t pid)
+void child_reap(struct loop *loop, pid_t pid)
 {
 	struct ev_child *watcher = xcalloc(1, sizeof(*watcher));
 
@@ -98,8 +98,9 @@ static char **make_environment(const char *const *added)
 }
 
 /* Default dispositions, and nothing blocked but SIGINT. */
-static int set_signals(posix_spawnattr_t *attributes)
+static int set_signals(posix_spawnattr_t *attributes, bool own_group)
 {
+	short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
 	sigset_t all, blocked;
 	int r;
 
@@ -109,42 +110,56 @@ static int set_signals(posix_spawnattr_t *attributes)
 	r = posix_spawnattr_setsigdefault(attributes, &all);
 	if (r == 0)
 		r = posix_spawnattr_setsigmask(attributes, &blocked);
+	if (r == 0 && own_group)
+		r = posix_spawnattr_setpgroup(attributes, 0);
 	if (r == 0)
 		r = posix_spawnattr_setflags(
-			attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+			attributes, own_group ? (short)(flags | POSIX_SPAWN_SETPGROUP) : flags);
 	return r;
 }
 
-static int set_descriptors(posix_spawn_file_actions_t *actions, int fd, bool null_stderr)
-{
-	int r = posix_spawn_file_actions_adddup2(actions, fd, STDIN_FILENO);
+/* What becomes of one of the child's standard descriptors, if it is not given one. */
+enum { INHERITED = -1, FROM_NULL = -2 };
 
-	if (r == 0)
-		r = posix_spawn_file_actions_adddup2(actions, fd, STDOUT_FILENO);
-	if (r == 0 && null_stderr)
-		r = posix_spawn_file_actions_addopen(
-			actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+static int set_descriptors(posix_spawn_file_actions_t *actions, const int fds[3])
+{
+	int r = 0;
+
+	for (int i = 0; i < 3 && r == 0; i++) {
+		if (fds[i] == FROM_NULL)
+			r = posix_spawn_file_actions_addopen(
+				actions, i, "/dev/null", i == 0 ? O_RDONLY : O_WRONLY, 0);
+		else if (fds[i] != INHERITED)
+			r = posix_spawn_file_actions_adddup2(actions, fds[i], i);
+	}
 	if (r == 0)
 		r = posix_spawn_file_actions_addclosefrom_np(actions, STDERR_FILENO + 1);
 	return r;
 }
 
 /* 0 or -errno. */
-static int spawn(const struct child_options *options, const char *path, int fd, pid_t *ret_pid)
+static int spawn(
+	const struct child_options *options, const int fds[3], bool own_group, pid_t *ret_pid)
 {
+	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char **environment = make_environment(options->environment);
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	int r;
 
+	if (options->argv == NULL || options->argv[0] == NULL)
+		return -EINVAL;
+	path = find_program(options->argv[0]);
+	if (path == NULL)
+		return -ENOENT;
 	r = posix_spawn_file_actions_init(&actions);
 	if (r != 0)
 		return -r;
 	r = posix_spawnattr_init(&attributes);
 	if (r == 0) {
-		r = set_signals(&attributes);
+		r = set_signals(&attributes, own_group);
 		if (r == 0)
-			r = set_descriptors(&actions, fd, options->null_stderr);
+			r = set_descriptors(&actions, fds);
 		if (r == 0)
 			r = posix_spawn(ret_pid, path, &actions, &attributes,
 				(char *const *)options->argv, environment);
@@ -156,27 +171,53 @@ static int spawn(const struct child_options *options, const char *path, int fd, 
 
 pid_t child_spawn(struct loop *loop, const struct child_options *options, int *ret_fd)
 {
-	_cleanup_free_ char *path = NULL;
 	_cleanup_close_ int theirs = -1, ours = -1;
 	int pair[2], r;
 	pid_t pid = -1;
 
-	if (options->argv == NULL || options->argv[0] == NULL)
-		return -EINVAL;
-	path = find_program(options->argv[0]);
-	if (path == NULL)
-		return -ENOENT;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
 	ours = pair[0];
 	theirs = pair[1]; /* blocking, as programs expect of their standard input */
 	if (fcntl(ours, F_SETFL, O_NONBLOCK) < 0)
 		return -errno;
-	r = spawn(options, path, theirs, &pid);
+	r = spawn(options,
+		(const int[]){theirs, theirs, options->null_stderr ? FROM_NULL : INHERITED}, false,
+		&pid);
 	if (r < 0)
 		return r;
-	reap_later(loop, pid);
+	child_reap(loop, pid);
 	*ret_fd = ours;
 	ours = -1;
+	return pid;
+}
+
+/* A pipe whose reading end does not block. */
+static int make_pipe(int ret[2])
+{
+	if (pipe2(ret, O_CLOEXEC) < 0)
+		return -errno;
+	return fcntl(ret[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+pid_t child_spawn_printing(const struct child_options *options, int *ret_out, int *ret_err)
+{
+	int out[2] = {-1, -1}, err[2] = {-1, -1};
+	int r = make_pipe(out);
+	pid_t pid = -1;
+
+	if (r == 0)
+		r = make_pipe(err);
+	if (r == 0)
+		r = spawn(options, (const int[]){FROM_NULL, out[1], err[1]}, true, &pid);
+	closep(&out[1]);
+	closep(&err[1]);
+	if (r < 0) {
+		closep(&out[0]);
+		closep(&err[0]);
+		return r;
+	}
+	*ret_out = out[0];
+	*ret_err = err[0];
 	return pid;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Child processes with one end of a socket pair as their standard input and output. */
+/* Child processes: with one end of a socket pair as their standard input and output, or with pipes
+ * for what they print. */
 #ifndef INTERIMAP_BASE_CHILD_H
 #define INTERIMAP_BASE_CHILD_H
 
@@ -23,5 +24,16 @@ struct child_options {
  * exits.  Returns the process id, or -errno (also when the program cannot be executed).
  */
 pid_t child_spawn(struct loop *loop, const struct child_options *options, int *ret_fd);
+
+/*
+ * Likewise a child that is run for what it prints.  It has nothing to read, and leads a process group
+ * of its own, so that all of it can be killed.  Its standard output and error come from *ret_out and
+ * *ret_err (non-blocking, close-on-exec, the caller's; null_stderr does not count).  The caller sees
+ * to it that it is reaped.
+ */
+pid_t child_spawn_printing(const struct child_options *options, int *ret_out, int *ret_err);
+
+/* Has the loop reap it whenever it exits, for nobody. */
+void child_reap(struct loop *loop, pid_t pid);
 
 #endif

@@ -63,6 +63,11 @@ enum {
 	/* Connections */
 	LIMIT_WORKER_THREADS = 4, /* lookups and password hashes under way at once */
 	LIMIT_WORKER_END_SECONDS = 1, /* wait for them when the program ends */
+	LIMIT_HELPER_OUTPUT = 16 << 10, /* bytes that a command for a password or token prints … */
+	LIMIT_HELPER_LINE = 300, /* … and of what it said last that are shown … */
+	LIMIT_HELPER_SECONDS = 60, /* … and until it must have ended */
+	LIMIT_BEARER_ERROR = 4096, /* bytes of what a server says against a token, in base64 … */
+	LIMIT_BEARER_SHOWN = 100, /* … and of each member that is shown */
 	LIMIT_ADDRESSES = 32, /* addresses tried of one host name */
 	LIMIT_CERTIFICATE_NAMES = 500, /* bytes of the names of a certificate shown in a message */
 	LIMIT_FILTER_OUTPUT =
