@@ -10,6 +10,7 @@
 
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
+#include "sync/imap/bearer.h"
 #include "sync/imap/slice.h"
 
 struct mechanism {
@@ -17,12 +18,15 @@ struct mechanism {
 	bool client_first;
 	bool scram;
 	bool binds; /* the channel */
+	enum bearer bearer; /* else libgsasl has it */
 };
 
 struct sasl {
 	const struct mechanism *mechanism;
 	Gsasl *library;
 	Gsasl_session *session;
+	char *initial, *token; /* of a bearer mechanism: what it says; what may not be shown */
+	char *error; /* that the server told it */
 	bool started, complete, failed;
 };
 
@@ -35,6 +39,8 @@ static const struct mechanism mechanisms[] = {
 	{"SCRAM-SHA-1-PLUS", true, true, true},
 	{"SCRAM-SHA-256", true, true, false},
 	{"SCRAM-SHA-256-PLUS", true, true, true},
+	{"OAUTHBEARER", true, .bearer = BEARER_OAUTHBEARER},
+	{"XOAUTH2", true, .bearer = BEARER_XOAUTH2},
 };
 
 static const struct mechanism *find_mechanism(const char *name)
@@ -74,15 +80,26 @@ static bool set_binding(struct sasl *sasl, const struct sasl_options *options)
 	return true;
 }
 
+static bool start_bearer(struct sasl *sasl, const struct sasl_options *options)
+{
+	if (!bearer_is_valid(options))
+		return false;
+	sasl->initial = bearer_message(sasl->mechanism->bearer, options);
+	sasl->token = xstrdup(options->token);
+	return true;
+}
+
 struct sasl *sasl_new(const char *mechanism, const struct sasl_options *options)
 {
 	const struct mechanism *found = find_mechanism(mechanism);
 	struct sasl *sasl;
 
-	if (found == NULL)
+	if (found == NULL || (found->bearer == BEARER_NONE && options->token != NULL))
 		return NULL;
 	sasl = xcalloc(1, sizeof(*sasl));
 	sasl->mechanism = found;
+	if (found->bearer != BEARER_NONE)
+		return start_bearer(sasl, options) ? sasl : sasl_free(sasl);
 	if (gsasl_init(&sasl->library) != GSASL_OK ||
 		gsasl_client_start(sasl->library, found->name, &sasl->session) != GSASL_OK)
 		return sasl_free(sasl);
@@ -99,6 +116,13 @@ struct sasl *sasl_new(const char *mechanism, const struct sasl_options *options)
 	return sasl;
 }
 
+static void wipe(char *secret)
+{
+	if (secret != NULL)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
 struct sasl *sasl_free(struct sasl *sasl)
 {
 	if (sasl == NULL)
@@ -107,6 +131,9 @@ struct sasl *sasl_free(struct sasl *sasl)
 		gsasl_finish(sasl->session);
 	if (sasl->library != NULL)
 		gsasl_done(sasl->library);
+	wipe(sasl->initial);
+	wipe(sasl->token);
+	free(sasl->error);
 	free(sasl);
 	return NULL;
 }
@@ -200,6 +227,18 @@ static int check_scram(struct sasl *sasl, const char *challenge)
 	return r == 0 && challenge != NULL ? check_iterations(challenge) : r;
 }
 
+/* One message; and an answer to the server's error, behind which it says NO. */
+static char *bearer_step(struct sasl *sasl, const char *challenge)
+{
+	if (!sasl->started) {
+		sasl->started = sasl->complete = true;
+		return take(sasl->initial);
+	}
+	sasl->failed = true;
+	sasl->error = bearer_error(challenge, sasl->token);
+	return xstrdup(bearer_end(sasl->mechanism->bearer));
+}
+
 static int step(struct sasl *sasl, const char *challenge, char **ret_response)
 {
 	char *output = NULL;
@@ -207,8 +246,12 @@ static int step(struct sasl *sasl, const char *challenge, char **ret_response)
 
 	if (challenge == NULL && (!sasl->mechanism->client_first || sasl->started))
 		return -EINVAL;
-	if (sasl->complete || sasl->failed)
+	if (sasl->failed || (sasl->complete && sasl->mechanism->bearer == BEARER_NONE))
 		return -EINVAL;
+	if (sasl->mechanism->bearer != BEARER_NONE) {
+		*ret_response = bearer_step(sasl, challenge);
+		return 0;
+	}
 	r = sasl->mechanism->scram ? check_scram(sasl, challenge) : 0;
 	if (r < 0)
 		return r;
@@ -234,6 +277,11 @@ int sasl_step(struct sasl *sasl, const char *challenge, char **ret_response)
 	return r;
 }
 
+const char *sasl_server_error(const struct sasl *sasl)
+{
+	return sasl->error;
+}
+
 bool sasl_proves_server(const struct sasl *sasl)
 {
 	return sasl->mechanism->scram;
@@ -241,5 +289,5 @@ bool sasl_proves_server(const struct sasl *sasl)
 
 bool sasl_is_complete(const struct sasl *sasl)
 {
-	return sasl->complete;
+	return sasl->complete && !sasl->failed;
 }

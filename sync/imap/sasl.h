@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Client side of SASL (RFC 4422) for AUTHENTICATE: libgsasl's mechanisms (PLAIN, LOGIN, EXTERNAL,
- * CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256 and their -PLUS forms).
+ * CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256 and their -PLUS forms), and OAUTHBEARER and XOAUTH2 of our own
+ * (bearer.h).
  */
 #ifndef INTERIMAP_IMAP_SASL_H
 #define INTERIMAP_IMAP_SASL_H
@@ -13,8 +14,10 @@ struct sasl;
 
 struct sasl_options {
 	const char *username;
-	const char *password;
+	const char *password; /* NULL: there is none, and only mechanisms that need none */
+	const char *token; /* for OAUTHBEARER and XOAUTH2, and for nothing else; or NULL */
 	const char *host; /* for mechanisms that name the service */
+	unsigned port; /* likewise; 0: not told */
 	const char
 		*binding_type; /* "tls-exporter", "tls-unique", or NULL without channel binding */
 	const void *binding_data;
@@ -22,8 +25,8 @@ struct sasl_options {
 };
 
 /*
- * NULL when the mechanism is not supported here, or is a -PLUS form without usable channel binding.
- * Copies the options.
+ * NULL when the mechanism is not supported here, is a -PLUS form without usable channel binding, or
+ * wants a token where there is none, or a password where there is a token.  Copies the options.
  */
 struct sasl *sasl_new(const char *mechanism, const struct sasl_options *options);
 struct sasl *sasl_free(struct sasl *sasl);
@@ -45,6 +48,9 @@ bool sasl_client_first(const struct sasl *sasl);
  * 4013).
  */
 int sasl_step(struct sasl *sasl, const char *challenge, char **ret_response);
+
+/* What the server had against the token, for a sentence, or NULL.  Borrowed. */
+const char *sasl_server_error(const struct sasl *sasl);
 
 /* Whether the mechanism makes the server prove that it knows the password. */
 bool sasl_proves_server(const struct sasl *sasl);

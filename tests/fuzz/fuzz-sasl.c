@@ -7,6 +7,8 @@
 #include <gsasl.h>
 #include <stdbool.h>
 
+#include "sync/base/limits.h"
+#include "sync/base/printable.h"
 #include "sync/imap/sasl.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -60,6 +62,30 @@ static bool step(struct sasl *sasl, const char *text, size_t len, bool encoded, 
 	return r == 0 && !sasl_is_complete(sasl);
 }
 
+/* The error that a server answers to a token with: in any case it is answered, once. */
+static void fuzz_bearer(uint8_t how, const char *text, size_t len)
+{
+	const struct sasl_options options = {.username = "user", .token = "pencil"};
+	struct sasl *sasl = sasl_new((how & 1) != 0 ? "OAUTHBEARER" : "XOAUTH2", &options);
+	char *challenge = NULL, *response = NULL;
+	const char *error;
+
+	if ((how & 8) != 0)
+		challenge = strndup(text, len);
+	else
+		CHECK(gsasl_base64_to(text, len, &challenge, NULL) == GSASL_OK);
+	CHECK(sasl_step(sasl, NULL, &response) == 0);
+	free(response);
+	CHECK(sasl_step(sasl, challenge, &response) == 0 && !sasl_is_complete(sasl));
+	free(response);
+	error = sasl_server_error(sasl);
+	CHECK(error == NULL || (printable(error) && strlen(error) < 2 * LIMIT_BEARER_SHOWN + 20 &&
+				       strstr(error, "pencil") == NULL));
+	CHECK(sasl_step(sasl, challenge, &response) == -EINVAL);
+	free(challenge);
+	sasl_free(sasl);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const mechanisms[] = {"PLAIN", "LOGIN", "EXTERNAL", "CRAM-MD5",
@@ -76,6 +102,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *text = fuzz_copy(data, size), *response = NULL;
 	size_t at = 0;
 
+	if ((how & 32) != 0)
+		fuzz_bearer(how, text, size);
 	CHECK(sasl != NULL);
 	if (sasl_client_first(sasl) && (how & 16) != 0)
 		CHECK(sasl_step(sasl, NULL, &response) == 0);

@@ -312,6 +312,138 @@ static void unsupported(void **state)
 	assert_null(sasl_new("SCRAM-SHA-256-PLUS", &odd));
 }
 
+/* --- Bearer tokens --- */
+
+/* https://developers.google.com/gmail/imap/xoauth2-protocol, its example. */
+#define GOOGLE_TOKEN "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg"
+#define GOOGLE_MESSAGE \
+	"dXNlcj1zb21ldXNlckBleGFtcGxlLmNvbQFhdXRoPUJlYXJlciB5YTI5LnZGOWRmdDRxbVRjMk52YjNSbGNrQmhk" \
+	"SFJoZG1semRHRXVZMjl0Q2cBAQ=="
+#define GOOGLE_ERROR \
+	"eyJzdGF0dXMiOiI0MDEiLCJzY2hlbWVzIjoiYmVhcmVyIG1hYyIsInNjb3BlIjoiaHR0cHM6Ly9tYWlsLmdvb2ds" \
+	"ZS5jb20vIn0K"
+/* RFC 7628 sections 4.1 and 4.3 */
+#define RFC_TOKEN "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="
+#define RFC_MESSAGE \
+	"bixhPXVzZXJAZXhhbXBsZS5jb20sAWhvc3Q9c2VydmVyLmV4YW1wbGUuY29tAXBvcnQ9MTQzAWF1dGg9QmVhcmVy" \
+	"IHZGOWRmdDRxbVRjMk52YjNSbGNrQmhiSFJoZG1semRHRXVZMjl0Q2c9PQEB"
+#define RFC_ERROR \
+	"eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIiwic2NvcGUiOiJleGFtcGxlX3Njb3BlIiwib3BlbmlkLWNvbmZpZ3Vy" \
+	"YXRpb24iOiJodHRwczovL2V4YW1wbGUuY29tLy53ZWxsLWtub3duL29wZW5pZC1jb25maWd1cmF0aW9uIn0="
+
+static const struct sasl_options google = {
+	.username = "someuser@example.com", .token = GOOGLE_TOKEN, .host = "imap.gmail.com"};
+static const struct sasl_options rfc = {.username = "user@example.com",
+	.token = RFC_TOKEN,
+	.host = "server.example.com",
+	.port = 143};
+
+static void expect_step(struct sasl *sasl, const char *challenge, const char *expected)
+{
+	_cleanup_free_ char *response = NULL;
+
+	assert_int_equal(sasl_step(sasl, challenge, &response), 0);
+	assert_string_equal(response, expected);
+}
+
+/* Bytes are compared: with an initial response, and without. */
+static void test_bearer_examples(void **state)
+{
+	static const struct {
+		const char *mechanism;
+		const struct sasl_options *options;
+		const char *message, *error, *answer, *shown;
+	} examples[] = {
+		{"XOAUTH2", &google, GOOGLE_MESSAGE, GOOGLE_ERROR, "",
+			"status 401, scope https://mail.google.com/"},
+		{"OAUTHBEARER", &rfc, RFC_MESSAGE, RFC_ERROR,
+			"AQ==", "status invalid_token, scope example_scope"},
+	};
+
+	for (size_t i = 0; i < 2 * ARRAY_LEN(examples); i++) {
+		struct sasl *sasl = sasl_new(examples[i / 2].mechanism, examples[i / 2].options);
+		char *response = NULL;
+
+		assert_true(sasl_client_first(sasl));
+		assert_false(sasl_proves_server(sasl));
+		assert_false(sasl_is_complete(sasl));
+		expect_step(sasl, i % 2 == 0 ? NULL : "", examples[i / 2].message);
+		assert_true(sasl_is_complete(sasl));
+		assert_null(sasl_server_error(sasl));
+		expect_step(sasl, examples[i / 2].error, examples[i / 2].answer);
+		assert_false(sasl_is_complete(sasl));
+		assert_string_equal(sasl_server_error(sasl), examples[i / 2].shown);
+		assert_int_equal(sasl_step(sasl, "", &response), -EINVAL);
+		sasl_free(sasl);
+	}
+}
+
+/* A name may be anything, but it cannot end its field; a token is what RFC 6750 lets it be. */
+static void test_bearer_cannot_be_broken_out_of(void **state)
+{
+	static const struct sasl_options bad[] = {
+		{.username = "user\1auth=Bearer x", .token = "t"},
+		{.username = "user", .token = "t\1"},
+		{.username = "user", .token = "two words"},
+		{.username = "user", .token = ""},
+		{.username = "user", .token = "\xc3\xa4"},
+		{.token = "t"},
+		{.username = "user", .password = "pencil"},
+	};
+	const struct sasl_options odd = {.username = "a,b=c\xc3\xa4", .token = "t"};
+	_cleanup_free_ char *expected = encode(BYTES("n,a=a=2Cb=3Dc\xc3\xa4,\1auth=Bearer t\1\1"));
+	struct sasl *sasl = sasl_new("OAUTHBEARER", &odd);
+
+	expect_step(sasl, NULL, expected);
+	sasl_free(sasl);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_null(sasl_new("OAUTHBEARER", &bad[i]));
+		assert_null(sasl_new("XOAUTH2", &bad[i]));
+	}
+	/* A token is no password. */
+	assert_null(sasl_new("PLAIN", &google));
+}
+
+/* What a hostile server says is shown in part, or not at all, and is always answered. */
+static void test_bearer_errors(void **state)
+{
+	_cleanup_free_ char *deep = xcalloc(1, 3001), *longer = xcalloc(1, 9001);
+	_cleanup_free_ char *lengthy = NULL, *cut = NULL;
+	const struct {
+		const char *json, *shown;
+	} errors[] = {
+		{"", NULL},
+		{"no JSON", NULL},
+		{"[\"status\"]", NULL},
+		{"{}", NULL},
+		{"{\"status\":null,\"scope\":{\"status\":\"x\"}}", NULL},
+		{"{\"status\":400}", "status 400"},
+		{"{\"status\":\"4\\u001b[2J\\u202e0\",\"scope\":\"\"}", "status 4?[2J?0"},
+		{"{\"status\":\"we got " GOOGLE_TOKEN "\",\"scope\":\"a\"}", "scope a"},
+		{"{\"status\":\"a\\u0000b\"}", NULL},
+		{deep, NULL},
+		{longer, NULL},
+		{lengthy = xasprintf("{\"scope\":\"%0200d\"}", 0),
+			cut = xasprintf("scope %0*d", LIMIT_BEARER_SHOWN, 0)},
+	};
+
+	memset(deep, '[', 3000);
+	memset(longer, ' ', 9000);
+	memcpy(longer, "{\"status\":\"1\"}", 14);
+	for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
+		struct sasl *sasl = sasl_new("XOAUTH2", &google);
+		_cleanup_free_ char *challenge = encode(errors[i].json, strlen(errors[i].json));
+
+		expect_step(sasl, NULL, GOOGLE_MESSAGE);
+		expect_step(sasl, i == 0 ? "!!!" : challenge, "");
+		if (errors[i].shown == NULL)
+			assert_null(sasl_server_error(sasl));
+		else
+			assert_string_equal(sasl_server_error(sasl), errors[i].shown);
+		sasl_free(sasl);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +456,9 @@ int main(void)
 		cmocka_unit_test(missing_credentials),
 		cmocka_unit_test(unpreparable),
 		cmocka_unit_test(unsupported),
+		cmocka_unit_test(test_bearer_examples),
+		cmocka_unit_test(test_bearer_cannot_be_broken_out_of),
+		cmocka_unit_test(test_bearer_errors),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
