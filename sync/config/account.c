@@ -260,10 +260,73 @@ static int check_tls(struct account *account, const char *section, const struct 
 	return 0;
 }
 
+/*
+ * The one of password, password-command and token-command that holds: of those that the section has
+ * itself, else of those before any section.  Two in the same place contradict each other.
+ */
+static int load_secret(
+	struct account *account, const char *section, struct account_side *side, char **ret_reason)
+{
+	const struct {
+		const char *name;
+		const char **ret;
+	} options[] = {
+		{"password", &side->password},
+		{"password-command", &side->password_command},
+		{"token-command", &side->token_command},
+	};
+	const char *const places[] = {section, ""};
+	const char *found = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(places) && found == NULL; i++) {
+		for (size_t j = 0; j < ARRAY_LEN(options); j++) {
+			const struct ini_entry *entry =
+				ini_entry(account->private->ini, places[i], options[j].name);
+
+			if (entry == NULL)
+				continue;
+			if (found != NULL)
+				return refuse(account, places[i], options[j].name, ret_reason,
+					"either %s or %s, not both", found, options[j].name);
+			found = options[j].name;
+			*options[j].ret = entry->value;
+		}
+	}
+	return 0;
+}
+
+static bool is_bearer(const char *mechanism)
+{
+	return strcmp(mechanism, "OAUTHBEARER") == 0 || strcmp(mechanism, "XOAUTH2") == 0;
+}
+
+/* A token is good for some mechanisms, and a password for the others. */
+static int load_auth(
+	struct account *account, const char *section, struct account_side *side, char **ret_reason)
+{
+	bool remote = strcmp(section, "remote") == 0;
+	bool is_given = options_entry(account->private->ini, section, "auth") != NULL;
+	const char *value = string(account, section, "auth");
+	bool usable = false;
+
+	if (!is_given && side->token_command != NULL)
+		value = "OAUTHBEARER XOAUTH2";
+	side->auth = (const char *const *)(account->private->auth[remote] = upper_words(value));
+	for (size_t i = 0; side->auth[i] != NULL; i++)
+		usable |= is_bearer(side->auth[i]) == (side->token_command != NULL);
+	if (usable)
+		return 0;
+	return refuse(account, section, "auth", ret_reason,
+		side->token_command != NULL
+			? "auth: token-command needs OAUTHBEARER or XOAUTH2"
+			: "auth: OAUTHBEARER and XOAUTH2 need the option token-command");
+}
+
 static int load_side(
 	struct account *account, const char *section, struct account_side *side, char **ret_reason)
 {
 	bool remote = strcmp(section, "remote") == 0;
+	int r;
 
 	side->name = section;
 	side->type = type_of(account, section);
@@ -273,10 +336,12 @@ static int load_side(
 	side->compress = options_entry(account->private->ini, section, "compress") != NULL
 				 ? yes(account, section, "compress")
 				 : remote;
-	side->auth = (const char *const *)(account->private->auth[remote] =
-						   upper_words(string(account, section, "auth")));
 	side->username = string(account, section, "username");
-	side->password = string(account, section, "password");
+	r = load_secret(account, section, side, ret_reason);
+	if (r == 0)
+		r = load_auth(account, section, side, ret_reason);
+	if (r < 0)
+		return r;
 	side->list_reference = string(account, section, "list-reference");
 	load_tls(account, section, &side->tls);
 	if (side->type == ACCOUNT_TUNNEL) {
@@ -384,7 +449,8 @@ static bool holds_password(const struct ini *ini)
 	for (size_t i = 0; i < ini->entry_count; i++) {
 		const struct ini_entry *entry = &ini->entries[i];
 
-		if (strncmp(entry->name, "password", 8) == 0 && entry->value[0] != '\0')
+		if (strncmp(entry->name, "password", 8) == 0 && entry->value[0] != '\0' &&
+			strcmp(entry->name, "password-command") != 0)
 			return true;
 		if (strcmp(entry->name, "proxy") == 0 && strchr(entry->value, '@') != NULL)
 			return true;

@@ -33,7 +33,8 @@ struct account_side {
 	bool compress;
 	const char *const *auth; /* mechanisms in upper case, by preference, NULL-terminated */
 	const char *username; /* or NULL */
-	const char *password; /* or NULL */
+	const char *password; /* or NULL; at most one of these three is set */
+	const char *password_command, *token_command;
 	const char *list_reference; /* "" for none */
 	struct tls_options tls;
 };

@@ -6,12 +6,14 @@
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
 #include "sync/config/embedded.h"
+#include "sync/imap/secret.h"
 #include "sync/net/tls.h"
 
 struct endpoint {
 	struct session_options options;
 	struct tls_context *tls;
 	struct embedded *embedded;
+	struct secret_source source; /* of its password or token, if a command prints it */
 };
 
 static bool prepare_embedded(struct endpoint *endpoint, const char *path, char **ret_reason)
@@ -43,6 +45,16 @@ static bool prepare_network(
 	return endpoint->tls != NULL;
 }
 
+static void prepare_secret(struct endpoint *endpoint, const struct account_side *side)
+{
+	bool token = side->token_command != NULL;
+
+	endpoint->source.kind = token ? SECRET_TOKEN : SECRET_PASSWORD;
+	endpoint->source.command = token ? side->token_command : side->password_command;
+	if (endpoint->source.command != NULL)
+		endpoint->options.source = &endpoint->source;
+}
+
 struct endpoint *endpoint_new(const struct account_side *side, char **ret_reason)
 {
 	struct endpoint *endpoint = xcalloc(1, sizeof(*endpoint));
@@ -57,6 +69,7 @@ struct endpoint *endpoint_new(const struct account_side *side, char **ret_reason
 		.dial.timeout_seconds = LIMIT_GREETING_SECONDS,
 		.dial.null_stderr = side->null_stderr,
 	};
+	prepare_secret(endpoint, side);
 	if (side->type == ACCOUNT_MAILDIR)
 		good = prepare_embedded(endpoint, side->path, ret_reason);
 	else if (side->type == ACCOUNT_TUNNEL)

@@ -54,12 +54,17 @@ const struct option_entry options_table[] = {
 		.help = "insist on TLS after connecting, for type=imap"},
 	{"auth", IN_ANY_SERVER, OPTION_CHOICES,
 		.choices = "PLAIN LOGIN EXTERNAL CRAM-MD5 SCRAM-SHA-1 SCRAM-SHA-256 "
-			   "SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS",
-		.fallback = "PLAIN LOGIN", .help = "authentication mechanisms, by preference"},
+			   "SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS OAUTHBEARER XOAUTH2",
+		.fallback = "PLAIN LOGIN", /* OAUTHBEARER XOAUTH2 with token-command */
+		.help = "authentication mechanisms, by preference"},
 	{"username", IN_ANY_SERVER, OPTION_STRING,
 		.help = "user name at the server"},
 	{"password", IN_ANY_SERVER, OPTION_STRING, .may_be_empty = true,
 		.help = "password at the server"},
+	{"password-command", IN_ANY_SERVER, OPTION_STRING, .check = value_check_command,
+		.help = "command that prints the password at the server"},
+	{"token-command", IN_ANY_SERVER, OPTION_STRING, .check = value_check_command,
+		.help = "command that prints an access token (OAuth 2.0) for the server"},
 	{"compress", IN_ANY_SERVER, OPTION_BOOL, /* NO for [local], YES for [remote] */
 		.help = "compress the connection if the server can"},
 	{"list-reference", IN_ANY_SERVER, OPTION_STRING, .may_be_empty = true, .fallback = "",

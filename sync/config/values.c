@@ -13,6 +13,7 @@
 #include "sync/base/xalloc.h"
 #include "sync/imap/utf7.h"
 #include "sync/net/socks5.h"
+#include "sync/net/tunnel.h"
 
 enum { LOG_PREFIX_DEPTH = 16 };
 
@@ -385,6 +386,15 @@ char *value_check_hash(const char *value)
 	return value[0] == '$' && strpbrk(value, " \t:") == NULL && strlen(value) >= 13
 		       ? NULL
 		       : xstrdup("it must be a hash as of crypt(5), which begins with $");
+}
+
+char *value_check_command(const char *value)
+{
+	char **words = tunnel_parse(value);
+	bool none = words == NULL;
+
+	tunnel_free_strings(words);
+	return none ? xstrdup("there is no command in it") : NULL;
 }
 
 void listen_addresses_free(struct listen_address *addresses, size_t count)

@@ -19,6 +19,7 @@ char *value_check_socks(const char *value);
 char *value_check_fingerprints(const char *value);
 char *value_check_listen(const char *value);
 char *value_check_hash(const char *value);
+char *value_check_command(const char *value);
 
 /* A pattern of list-mailbox; '\0' within stands for the hierarchy delimiter. */
 struct list_pattern {

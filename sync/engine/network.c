@@ -10,7 +10,7 @@
 
 #include "sync/base/limits.h"
 #include "sync/base/xalloc.h"
-#include "sync/engine/backoff.h"
+#include "sync/imap/backoff.h"
 #include "sync/engine/engine-private.h"
 
 enum {

@@ -46,6 +46,7 @@ struct client_loss {
 	char *bye; /* text of an untagged BYE */
 	char *reason; /* set: the connection is to be dropped for it */
 	bool silent; /* … and it is that the server does not answer */
+	bool ended; /* the server closed the connection */
 	bool over; /* it was given up, and does not come back */
 };
 

@@ -333,6 +333,7 @@ void client_receive(struct client *client)
 	if (n == -EAGAIN)
 		return;
 	if (n == 0) {
+		client->loss.ended = true;
 		client_line_lost(client, "the server closed the connection");
 		return;
 	}

@@ -264,6 +264,11 @@ bool client_was_silent(const struct client *client)
 	return client->loss.silent;
 }
 
+bool client_was_ended(const struct client *client)
+{
+	return client->loss.ended || client->loss.bye != NULL;
+}
+
 struct stream *client_stream(struct client *client)
 {
 	return client->stream;

@@ -98,6 +98,8 @@ bool client_is_flushed(const struct client *client);
 void client_set_patience(struct client *client, unsigned seconds);
 /* Whether it is lost since it was over. */
 bool client_was_silent(const struct client *client);
+/* Whether it is the server that ended the connection, in words or by closing it. */
+bool client_was_ended(const struct client *client);
 
 /* Drops the connection: commands complete LOST, then owner.lost(), all from the loop. */
 void client_fail(struct client *client, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,68 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The dialogue up to the authenticated state is three functions: on_dialled()/on_untagged() (what
- * happened), the completions (what an answer means in this state), and enter() (what is sent on
- * entering a state).  Its end is a task: whoever is told then may do anything, even free the session.
+ * happened), the completions (what an answer means in this state), and session_enter() (what is sent
+ * on entering a state).  Its end is a task: whoever is told then may do anything, even free the
+ * session.
  */
-#include "sync/imap/session.h"
-
 #include <assert.h>
-#include <ev.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "sync/base/limits.h"
 #include "sync/base/log.h"
-#include "sync/base/loop.h"
 #include "sync/base/xalloc.h"
-#include "sync/imap/alerts.h"
-#include "sync/imap/client.h"
-#include "sync/imap/command.h"
-#include "sync/imap/sasl.h"
+#include "sync/imap/backoff.h"
+#include "sync/imap/session-private.h"
 
-enum state {
-	STATE_DIALLING,
-	STATE_GREETING, /* connected: the server speaks first */
-	STATE_CAPABILITY, /* asked, before authentication */
-	STATE_STARTTLS, /* asked for it */
-	STATE_AUTHENTICATE, /* credentials are on their way */
-	STATE_CAPABILITY_NOW, /* asked again, since authentication may change them */
-	STATE_READY, /* ENABLE may still be unanswered */
-	STATE_LOST,
-};
-
-struct session {
-	struct loop *loop;
-	const struct session_options *options;
-	struct session_handler *handler;
-	struct client_owner owner;
-	struct dial_handler dial_handler;
-	struct dial *dial;
-	struct client *client;
-	enum state state;
-	struct task ready; /* enters STATE_READY */
-	ev_timer deadline;
-	bool tls; /* the handshake was begun */
-	bool authenticated; /* by PREAUTH */
-	struct command command; /* the one of the current state */
-	struct command enable, compress, logout;
-	bool command_used, enable_used, compress_used, logout_used;
-	bool compressed;
-	struct sasl *sasl;
-	bool enabled; /* the server says that QRESYNC is (RFC 5161 section 3.2) */
-	struct alerts alerts;
-	char *capabilities; /* " A B C ", upper case, or NULL while unknown */
-	uint64_t append_limit; /* what they say of it */
-	enum session_failure failure;
-};
-
-static void enter(struct session *session, enum state state);
-
-static void fail(struct session *session, enum session_failure failure, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
-
-static void fail(struct session *session, enum session_failure failure, const char *fmt, ...)
+void session_fail(struct session *session, enum session_failure failure, const char *fmt, ...)
 {
 	_cleanup_free_ char *reason = NULL;
 	va_list ap;
@@ -145,8 +99,7 @@ uint64_t session_append_limit(const struct session *session)
 	return session->append_limit;
 }
 
-/* A fresh command of the dialogue; the previous one has completed. */
-static struct command *fresh(struct session *session, void (*complete)(struct command *))
+struct command *session_command(struct session *session, void (*complete)(struct command *))
 {
 	if (session->command_used)
 		command_done(&session->command);
@@ -162,21 +115,28 @@ static void proceed_with_capabilities(struct session *session)
 	bool needs_tls = session->options->security == SESSION_STARTTLS && !session->tls;
 
 	if (session->authenticated)
-		enter(session, STATE_READY);
+		session_enter(session, STATE_READY);
 	else if (!needs_tls && !session_has(session, "IMAP4rev1"))
 		/* RFC 3501 section 6.1.1.  Nothing that is not IMAP gets to see the password. */
-		fail(session, SESSION_FAILURE_REFUSED,
+		session_fail(session, SESSION_FAILURE_REFUSED,
 			"the server does not speak IMAP4rev1 (it offers: %.*s)",
 			(int)strlen(session_capabilities(session)) - 1,
 			session_capabilities(session));
 	else if (!needs_tls)
-		enter(session, STATE_AUTHENTICATE);
+		session_begin_login(session);
 	else if (session_has(session, "STARTTLS"))
-		enter(session, STATE_STARTTLS);
+		session_enter(session, STATE_STARTTLS);
 	else
-		fail(session, SESSION_FAILURE_REFUSED,
+		session_fail(session, SESSION_FAILURE_REFUSED,
 			"the server does not offer STARTTLS (\"STARTTLS = NO\" would send the "
 			"password in clear text)");
+}
+
+enum session_failure session_refusal(const struct command *command)
+{
+	return command->outcome != OUTCOME_OK && backoff_is_meant(command->code, command->text)
+		       ? SESSION_FAILURE_NETWORK
+		       : SESSION_FAILURE_REFUSED;
 }
 
 static void capability_complete(struct command *command)
@@ -189,7 +149,7 @@ static void capability_complete(struct command *command)
 		   command->outcome == OUTCOME_OK) {
 		_cleanup_free_ char *reason = command_reason(command);
 
-		fail(session, SESSION_FAILURE_REFUSED,
+		session_fail(session, session_refusal(command),
 			"the server does not tell its capabilities (%s)", reason);
 	}
 }
@@ -204,153 +164,13 @@ static void starttls_complete(struct command *command)
 		session->tls = true;
 		/* RFC 3501 section 6.2.1: what was said in clear text does not count. */
 		forget_capabilities(session);
-		enter(session, STATE_CAPABILITY);
+		session_enter(session, STATE_CAPABILITY);
 	} else if (command->outcome == OUTCOME_NO || command->outcome == OUTCOME_BAD) {
 		_cleanup_free_ char *reason = command_reason(command);
 
-		fail(session, SESSION_FAILURE_REFUSED, "STARTTLS was refused (%s)", reason);
+		session_fail(
+			session, session_refusal(command), "STARTTLS was refused (%s)", reason);
 	}
-}
-
-/* Refusals that say "later" rather than "never" (RFC 5530; THROTTLED is what Gmail and others say).
- */
-static bool is_temporary(const struct command *command)
-{
-	return command->code == CODE_UNAVAILABLE || command->code == CODE_INUSE ||
-	       command->code == CODE_LIMIT || command->code == CODE_SERVERBUG ||
-	       command->code == CODE_THROTTLED;
-}
-
-static void auth_complete(struct command *command)
-{
-	struct session *session = container_of(command, struct session, command);
-
-	if (command->outcome == OUTCOME_OK && session->sasl != NULL &&
-		!sasl_is_complete(session->sasl)) {
-		fail(session, SESSION_FAILURE_REFUSED,
-			sasl_proves_server(session->sasl)
-				? "the server accepted the login without proving that it knows the "
-				  "password"
-				: "the server accepted the login before it was told who logs in");
-	} else if (command->outcome == OUTCOME_OK) {
-		session->authenticated = true;
-		if (command->code == CODE_CAPABILITY)
-			enter(session, STATE_READY);
-		else
-			enter(session, STATE_CAPABILITY_NOW);
-	} else if (command->outcome == OUTCOME_NO || command->outcome == OUTCOME_BAD) {
-		_cleanup_free_ char *reason = command_reason(command);
-
-		if (is_temporary(command))
-			fail(session, SESSION_FAILURE_NETWORK, "the server takes no login now (%s)",
-				reason);
-		else
-			fail(session, SESSION_FAILURE_REFUSED,
-				"the login as \"%s\" was refused (%s): check username and password",
-				session->options->username, reason);
-	}
-	session->sasl = sasl_free(session->sasl);
-}
-
-static void auth_proceed(struct command *command, struct slice text)
-{
-	struct session *session = container_of(command, struct session, command);
-	_cleanup_free_ char *challenge = slice_dup(text);
-	char *answer = NULL;
-	int r = session->sasl != NULL ? sasl_step(session->sasl, challenge, &answer) : -1;
-
-	if (r < 0) {
-		/* RFC 3501 section 6.2.2: "*" ends the exchange, the server answers BAD. */
-		log_debug((&(struct log_context){.side = session->options->name}),
-			"the authentication was stopped here: %s", strerror(-r));
-		client_answer(session->client, "*");
-		return;
-	}
-	client_answer(session->client, answer);
-	explicit_bzero(answer, strlen(answer));
-	free(answer);
-}
-
-static struct sasl *new_sasl(const struct session *session, const char *mechanism)
-{
-	struct sasl_options options = {
-		.username = session->options->username,
-		.password = session->options->password,
-		.host = session->options->tls_host,
-	};
-
-	(void)stream_channel_binding(client_stream(session->client), &options.binding_type,
-		&options.binding_data, &options.binding_size);
-	return sasl_new(mechanism, &options);
-}
-
-/* AUTHENTICATE with this mechanism, or false when it cannot be used here. */
-static bool try_sasl(struct session *session, const char *mechanism)
-{
-	_cleanup_free_ char *capability = xasprintf("AUTH=%s", mechanism);
-	struct command *command;
-	char *initial = NULL;
-
-	if (!session_has(session, capability))
-		return false;
-	session->sasl = new_sasl(session, mechanism);
-	if (session->sasl == NULL)
-		return false;
-	command = fresh(session, auth_complete);
-	command->proceed = auth_proceed;
-	command_printf(command, "AUTHENTICATE %s", mechanism);
-	if (session_has(session, "SASL-IR") && sasl_client_first(session->sasl) &&
-		sasl_step(session->sasl, NULL, &initial) == 0) {
-		command_puts(command, " ");
-		command_secret_text(command, initial[0] != '\0' ? initial : "=");
-		explicit_bzero(initial, strlen(initial));
-		free(initial);
-	}
-	client_submit(session->client, command);
-	return true;
-}
-
-static bool try_login(struct session *session)
-{
-	struct command *command;
-
-	if (session_has(session, "LOGINDISABLED"))
-		return false;
-	command = fresh(session, auth_complete);
-	command_puts(command, "LOGIN ");
-	command_secret(command, session->options->username);
-	command_puts(command, " ");
-	command_secret(command, session->options->password);
-	client_submit(session->client, command);
-	return true;
-}
-
-static void authenticate(struct session *session)
-{
-	const char *const *mechanism = session->options->mechanisms;
-	const char *offered = session_capabilities(session);
-	bool nobody = session->options->username == NULL;
-
-	if (nobody || session->options->password == NULL) {
-		fail(session, SESSION_FAILURE_REFUSED,
-			"the server wants a login, but no %s configured",
-			!nobody				     ? "password is"
-			: session->options->password == NULL ? "username and password are"
-							     : "username is");
-		return;
-	}
-	for (; mechanism != NULL && *mechanism != NULL; mechanism++) {
-		/* The LOGIN command says the same in one message less than the mechanism of that
-		 * name. */
-		if (strcasecmp(*mechanism, "LOGIN") == 0 && try_login(session))
-			return;
-		if (try_sasl(session, *mechanism))
-			return;
-	}
-	fail(session, SESSION_FAILURE_REFUSED,
-		"the server offers none of the configured authentication mechanisms (it offers: "
-		"%.*s)",
-		(int)strlen(offered) - 1, offered); /* a space ends it */
 }
 
 /* What continuous synchronisation stands on; false and a failure that names what is missing. */
@@ -371,7 +191,7 @@ static bool check_extensions(struct session *session)
 			&missing, "%sLIST-STATUS (or NOTIFY)", buf_len(&missing) > 0 ? ", " : "");
 	complete = buf_len(&missing) == 0;
 	if (!complete)
-		fail(session, SESSION_FAILURE_REFUSED,
+		session_fail(session, SESSION_FAILURE_REFUSED,
 			"the server lacks what synchronisation needs: %.*s", (int)buf_len(&missing),
 			buf_data(&missing));
 	buf_done(&missing);
@@ -398,11 +218,11 @@ static void enable_complete(struct command *command)
 	if (command->outcome == OUTCOME_NO || command->outcome == OUTCOME_BAD) {
 		_cleanup_free_ char *reason = command_reason(command);
 
-		fail(session, SESSION_FAILURE_REFUSED, "the server does not enable QRESYNC (%s)",
-			reason);
+		session_fail(session, session_refusal(command),
+			"the server does not enable QRESYNC (%s)", reason);
 	} else if (command->outcome == OUTCOME_OK && !session->enabled) {
 		/* RFC 5161 section 3.1: what it cannot enable it leaves out, and answers OK. */
-		fail(session, SESSION_FAILURE_REFUSED,
+		session_fail(session, SESSION_FAILURE_REFUSED,
 			"the server does not enable QRESYNC, although it offers it");
 	}
 }
@@ -413,6 +233,10 @@ static enum step become_ready(struct task *task)
 	struct session *session = container_of(task, struct session, ready);
 
 	ev_timer_stop(session->loop->ev, &session->deadline);
+	free(take(session->refusal));
+	if (session->command_used)
+		command_done(&session->command); /* with the credentials, if it was the login */
+	session->command_used = false;
 	if (session->options->enable_qresync) {
 		if (!check_extensions(session))
 			return STEP_WAIT;
@@ -426,7 +250,7 @@ static enum step become_ready(struct task *task)
 	return STEP_WAIT;
 }
 
-static void enter(struct session *session, enum state state)
+void session_enter(struct session *session, enum state state)
 {
 	struct command *command;
 
@@ -439,17 +263,21 @@ static void enter(struct session *session, enum state state)
 		break;
 	case STATE_CAPABILITY:
 	case STATE_CAPABILITY_NOW:
-		command = fresh(session, capability_complete);
+		command = session_command(session, capability_complete);
 		command_puts(command, "CAPABILITY");
 		client_submit(session->client, command);
 		break;
 	case STATE_STARTTLS:
-		command = fresh(session, starttls_complete);
+		command = session_command(session, starttls_complete);
 		command_puts(command, "STARTTLS");
 		client_submit(session->client, command);
 		break;
+	case STATE_SECRET:
+		ev_timer_stop(session->loop->ev, &session->deadline); /* it has one of its own */
+		session_fetch_secret(session);
+		break;
 	case STATE_AUTHENTICATE:
-		authenticate(session);
+		session_authenticate(session);
 		break;
 	case STATE_READY:
 		task_wake(&session->ready);
@@ -463,13 +291,13 @@ static void greeted(struct session *session, const struct response *response)
 
 	if (response->type != RESPONSE_CONDITION ||
 		(response->condition != CONDITION_OK && !preauth)) {
-		fail(session, SESSION_FAILURE_NETWORK, "the server did not greet: %.*s",
+		session_fail(session, SESSION_FAILURE_NETWORK, "the server did not greet: %.*s",
 			(int)response->text.len, response->text.data);
 		return;
 	}
 	if (preauth && session->options->security == SESSION_STARTTLS) {
 		/* RFC 9051 section 11.1: STARTTLS is not possible any more, whoever made it so. */
-		fail(session, SESSION_FAILURE_REFUSED,
+		session_fail(session, SESSION_FAILURE_REFUSED,
 			"the server is logged in before TLS began, which would leave the "
 			"connection in clear text (\"STARTTLS = NO\" would accept that)");
 		return;
@@ -478,7 +306,7 @@ static void greeted(struct session *session, const struct response *response)
 	if (session->capabilities != NULL)
 		proceed_with_capabilities(session);
 	else
-		enter(session, STATE_CAPABILITY);
+		session_enter(session, STATE_CAPABILITY);
 }
 
 static void on_untagged(struct client_owner *owner, struct response *response)
@@ -491,16 +319,39 @@ static void on_untagged(struct client_owner *owner, struct response *response)
 		session->handler->untagged(session->handler, response);
 }
 
+/* Its token has ended, most likely: Gmail says so in words of its own, or closes without any. */
+static bool has_expired(const struct session *session, const char *reason)
+{
+	const struct secret_source *source = session->options->source;
+
+	if (session->failure != SESSION_FAILURE_NETWORK || !client_was_ended(session->client))
+		return false;
+	if (backoff_ends_session(reason))
+		return true;
+	return source != NULL && source->kind == SECRET_TOKEN &&
+	       !backoff_is_meant(CODE_NONE, reason);
+}
+
 static void on_lost(struct client_owner *owner, const char *reason)
 {
 	struct session *session = container_of(owner, struct session, owner);
+	const char *why = reason;
 
-	session->state = STATE_LOST;
 	task_cancel(&session->ready);
 	ev_timer_stop(session->loop->ev, &session->deadline);
-	if (client_was_silent(session->client))
+	session_forget_secret(session);
+	if (client_was_silent(session->client)) {
 		session->failure = SESSION_FAILURE_SILENT;
-	session->handler->lost(session->handler, session->failure, reason);
+	} else if (session->state == STATE_READY) {
+		if (has_expired(session, reason))
+			session->failure = SESSION_FAILURE_EXPIRED;
+	} else if (session->refusal != NULL && client_was_ended(session->client)) {
+		/* It ends the connection with the login that it refuses: the next one will do. */
+		session->failure = SESSION_FAILURE_EXPIRED;
+		why = session->refusal;
+	}
+	session->state = STATE_LOST;
+	session->handler->lost(session->handler, session->failure, why);
 }
 
 static void on_dialled(struct dial_handler *handler, int fd, const char *reason)
@@ -508,7 +359,7 @@ static void on_dialled(struct dial_handler *handler, int fd, const char *reason)
 	struct session *session = container_of(handler, struct session, dial_handler);
 
 	if (fd < 0) {
-		fail(session, SESSION_FAILURE_UNREACHABLE, "%s", reason);
+		session_fail(session, SESSION_FAILURE_UNREACHABLE, "%s", reason);
 		return;
 	}
 	client_attach(session->client, fd);
@@ -520,7 +371,7 @@ static void on_dialled(struct dial_handler *handler, int fd, const char *reason)
 			session->client, session->options->tls, session->options->tls_host);
 		session->tls = true;
 	}
-	enter(session, STATE_GREETING);
+	session_enter(session, STATE_GREETING);
 }
 
 static const char *waits_for(const struct session *session)
@@ -541,6 +392,7 @@ static const char *waits_for(const struct session *session)
 	case STATE_CAPABILITY:
 	case STATE_CAPABILITY_NOW:
 		return "answer to CAPABILITY";
+	case STATE_SECRET:
 	case STATE_READY:
 	case STATE_LOST:
 		break;
@@ -554,8 +406,8 @@ static void on_deadline(struct ev_loop *ev, ev_timer *timer, int revents)
 	struct session *session = container_of(timer, struct session, deadline);
 
 	ev_timer_stop(ev, timer);
-	fail(session, SESSION_FAILURE_NETWORK, "no %s within %d seconds", waits_for(session),
-		LIMIT_GREETING_SECONDS);
+	session_fail(session, SESSION_FAILURE_NETWORK, "no %s within %d seconds",
+		waits_for(session), LIMIT_GREETING_SECONDS);
 }
 
 struct session *session_new(struct loop *loop, struct worker *worker,
@@ -575,7 +427,7 @@ struct session *session_new(struct loop *loop, struct worker *worker,
 	task_init(&session->ready, loop, become_ready, NULL);
 	ev_init(&session->deadline, on_deadline);
 	session->deadline.repeat = LIMIT_GREETING_SECONDS;
-	enter(session, STATE_DIALLING);
+	session_enter(session, STATE_DIALLING);
 	session->dial = dial_start(loop, worker, &options->dial, &session->dial_handler);
 	return session;
 }
@@ -598,6 +450,8 @@ struct session *session_free(struct session *session)
 	if (session->logout_used)
 		command_done(&session->logout);
 	sasl_free(session->sasl);
+	session_forget_secret(session);
+	free(session->refusal);
 	alerts_done(&session->alerts);
 	free(session->capabilities);
 	free(session);
@@ -613,6 +467,8 @@ bool session_is_attended(const struct session *session)
 	switch (session->state) {
 	case STATE_DIALLING:
 		return dial_is_under_way(session->dial);
+	case STATE_SECRET:
+		return session->request != NULL && secret_is_attended(session->request);
 	case STATE_READY:
 		return wait != CLIENT_STUCK && wait != CLIENT_CONNECTS;
 	case STATE_LOST:

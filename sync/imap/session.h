@@ -16,6 +16,7 @@ struct buf;
 struct client;
 struct loop;
 struct response;
+struct secret_source;
 struct session;
 struct stream;
 struct tls_context;
@@ -35,6 +36,8 @@ struct session_options {
 	const struct tls_context *tls;
 	const char *tls_host; /* what the certificate must be for */
 	const char *username, *password; /* may be NULL */
+	struct secret_source *source; /* of the password or token, in the place of `password`; or
+					 NULL.  It is changed by all sessions that have it */
 	const char *const *mechanisms; /* by preference, NULL-terminated; "LOGIN" falls back to the
 					  LOGIN command */
 	bool enable_qresync; /* ENABLE QRESYNC; its absence is a failure that names the missing
@@ -48,7 +51,11 @@ enum session_failure {
 	SESSION_FAILURE_SILENT, /* likewise; it was there, and did not answer a command in time */
 	SESSION_FAILURE_UNREACHABLE, /* likewise; there was no connection at all, so that to try
 					costs the server nothing */
-	SESSION_FAILURE_REFUSED, /* credentials, missing extension: a person must act */
+	SESSION_FAILURE_EXPIRED, /* the server ended it since what it was logged in with has come
+				    to its end; or refused a secret that is asked for once more on
+				    the next connection: that may be made at once */
+	SESSION_FAILURE_REFUSED, /* missing extension, no credentials: a person must act */
+	SESSION_FAILURE_LOGIN, /* likewise, and servers lock accounts for it: wrong credentials */
 };
 
 struct session_handler {

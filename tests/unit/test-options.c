@@ -110,7 +110,7 @@ static void test_bad_values(void **state)
 		"ALL is none of: SUBSCRIBED REMOTE RECURSIVEMATCH SPECIAL-USE");
 	bad_value("", "auth", "PLAI",
 		"PLAI is none of: PLAIN LOGIN EXTERNAL CRAM-MD5 SCRAM-SHA-1"
-		" SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS");
+		" SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS OAUTHBEARER XOAUTH2");
 	bad_value("", "SSL_protocol_min", "TLSv1.1 TLSv1.2",
 		"TLSv1.1 TLSv1.2 is none of: SSLv3 TLSv1 TLSv1.1 TLSv1.2 TLSv1.3");
 	bad_value("", "port", "0", "a port must be a number from 1 to 65535");
@@ -383,6 +383,44 @@ static void test_inheritance(void **state)
 	(void)account_free(account);
 }
 
+/* Of password, password-command and token-command, a section's own hides those before all sections. */
+static void test_secrets(void **state)
+{
+	struct account *account = parse("username = u\n"
+					"password-command = pass show x\n"
+					"[local]\n"
+					"password = p\n"
+					"[remote]\n"
+					"token-command = oama access u # v\n");
+
+	assert_string_equal(account->local.password, "p");
+	assert_null(account->local.password_command);
+	assert_null(account->remote.password);
+	assert_null(account->remote.password_command);
+	assert_string_equal(account->remote.token_command, "oama access u # v");
+	assert_string_equal(account->local.auth[0], "PLAIN");
+	assert_string_equal(account->remote.auth[0], "OAUTHBEARER");
+	assert_string_equal(account->remote.auth[1], "XOAUTH2");
+	assert_null(account->remote.auth[2]);
+	(void)account_free(account);
+	account = parse("password-command = a\nauth = xoauth2 plain\n[remote]\n");
+	assert_string_equal(account->remote.password_command, "a");
+	assert_string_equal(account->remote.auth[1], "PLAIN");
+	(void)account_free(account);
+
+	refused("[remote]\npassword = a\ntoken-command = b\n",
+		"c:3: either password or token-command, not both");
+	refused("password-command = b\ntoken-command = c\n[remote]\n",
+		"c:2: either password-command or token-command, not both");
+	refused("[remote]\ntoken-command = b\nauth = PLAIN LOGIN\n",
+		"c:3: auth: token-command needs OAUTHBEARER or XOAUTH2");
+	refused("[remote]\npassword = b\nauth = XOAUTH2\n",
+		"c:3: auth: OAUTHBEARER and XOAUTH2 need the option token-command");
+	refused("[remote]\ntoken-command = \n", "c:2: token-command: it must not be empty");
+	refused("[remote]\n[proxy]\ntoken-command = a\n",
+		"c:3: the option token-command belongs before any section");
+}
+
 static void test_maildir(void **state)
 {
 	struct account *account =
@@ -527,6 +565,7 @@ int main(void)
 		TEST(test_listen),
 		TEST(test_defaults),
 		TEST(test_inheritance),
+		TEST(test_secrets),
 		TEST(test_maildir),
 		TEST(test_database),
 		TEST(test_proxy_section),

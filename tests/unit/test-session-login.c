@@ -2,6 +2,8 @@
 /* Credentials: over which connections they go, by which mechanism, and what a refusal means. */
 #include "session-fixture.h"
 
+#include "sync/imap/secret.h"
+
 /* --- STARTTLS --- */
 
 static void start_with_starttls(const char *greeting)
@@ -273,13 +275,13 @@ static void expect_refusal(const char *answer, enum session_failure failure, con
 
 static void test_wrong_password(void **state)
 {
-	expect_refusal("1 NO [AUTHENTICATIONFAILED] wrong", SESSION_FAILURE_REFUSED,
+	expect_refusal("1 NO [AUTHENTICATIONFAILED] wrong", SESSION_FAILURE_LOGIN,
 		"the login as \"user\" was refused (NO: wrong): check username and password");
 }
 
 static void test_bad_login(void **state)
 {
-	expect_refusal("1 BAD what?", SESSION_FAILURE_REFUSED,
+	expect_refusal("1 BAD what?", SESSION_FAILURE_LOGIN,
 		"the login as \"user\" was refused (BAD: what?): check username and password");
 }
 
@@ -329,7 +331,7 @@ static void test_malformed_challenge(void **state)
 	say("+ !!!!");
 	expect("*"); /* RFC 3501 section 6.2.2 */
 	say("1 BAD cancelled");
-	expect_lost(SESSION_FAILURE_REFUSED,
+	expect_lost(SESSION_FAILURE_LOGIN,
 		"the login as \"user\" was refused (BAD: cancelled): check username and password");
 }
 
@@ -353,6 +355,257 @@ static void test_nothing_secret_is_logged(void **state)
 	assert_non_null(strstr(logged, "remote: C: 1 AUTHENTICATE PLAIN <secret>\n"));
 	assert_null(strstr(logged, PLAIN));
 	assert_null(strstr(logged, "secret\n"));
+}
+
+/* --- What a command prints --- */
+
+static struct secret_source source;
+
+/* The fixture's user, and token "t1". */
+#define BEARER "dXNlcj11c2VyAWF1dGg9QmVhcmVyIHQxAQE="
+
+static void start_with_command(enum secret_kind kind, const char *command, const char *offered)
+{
+	static const char *const bearer[] = {"OAUTHBEARER", "XOAUTH2", NULL};
+	_cleanup_free_ char *greeting =
+		xasprintf("* OK [CAPABILITY IMAP4rev1 SASL-IR %s] hello", offered);
+
+	source = (struct secret_source){.kind = kind, .command = command};
+	options.password = NULL;
+	options.source = &source;
+	if (kind == SECRET_TOKEN)
+		options.mechanisms = bearer;
+	start();
+	say(greeting);
+}
+
+static void test_password_command(void **state)
+{
+	start_with_command(SECRET_PASSWORD, "echo secret", "AUTH=PLAIN");
+	expect("1 AUTHENTICATE PLAIN " PLAIN);
+	say("1 OK [CAPABILITY " READY_CAPABILITIES "] in");
+	expect_events("ready");
+}
+
+/* As pass(1) shows it: what else is kept with it follows. */
+static void test_first_line_is_the_password(void **state)
+{
+	start_with_command(
+		SECRET_PASSWORD, "printf 'secret\\r\\nuser: x\\nurl: y\\n'", "AUTH=PLAIN");
+	expect("1 AUTHENTICATE PLAIN " PLAIN);
+}
+
+static void test_token_command(void **state)
+{
+	start_with_command(SECRET_TOKEN, "echo t1", "AUTH=XOAUTH2 AUTH=PLAIN");
+	expect("1 AUTHENTICATE XOAUTH2 " BEARER);
+	say("1 OK [CAPABILITY " READY_CAPABILITIES "] in");
+	expect_events("ready");
+	assert_int_equal(source.state, SECRET_UNTRIED);
+}
+
+/* The strongest that both know, and never as a password. */
+static void test_token_mechanisms(void **state)
+{
+	start_with_command(SECRET_TOKEN, "echo t1", "AUTH=XOAUTH2 AUTH=OAUTHBEARER AUTH=PLAIN");
+	expect("1 AUTHENTICATE OAUTHBEARER "
+	       "bixhPXVzZXIsAWhvc3Q9bWFpbC5leGFtcGxlAWF1dGg9QmVhcmVyIHQxAQE=");
+}
+
+static void test_token_is_no_password(void **state)
+{
+	static const char *const all[] = {"PLAIN", "LOGIN", "XOAUTH2", NULL};
+
+	options.mechanisms = all;
+	source = (struct secret_source){.kind = SECRET_TOKEN, .command = "echo t1"};
+	options.source = &source;
+	start();
+	say("* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello");
+	expect_events("lost");
+	assert_int_equal(lost_failure, SESSION_FAILURE_REFUSED);
+	expect_no_imap();
+}
+
+/* It is told, and prints another one. */
+static void test_rejected_once(void **state)
+{
+	start_with_command(SECRET_TOKEN, "echo t${INTERIMAP_REJECTED:-0}", "AUTH=XOAUTH2");
+	expect("1 AUTHENTICATE XOAUTH2 dXNlcj11c2VyAWF1dGg9QmVhcmVyIHQwAQE=");
+	say("+ eyJzdGF0dXMiOiI0MDAifQ==");
+	expect("");
+	say("1 NO AUTHENTICATE failed.");
+	expect("2 AUTHENTICATE XOAUTH2 " BEARER);
+	say("2 OK [CAPABILITY " READY_CAPABILITIES "] in");
+	expect_events("ready");
+	assert_int_equal(source.state, SECRET_UNTRIED);
+}
+
+static void test_rejected_twice(void **state)
+{
+	start_with_command(SECRET_TOKEN, "echo t${INTERIMAP_REJECTED:-0}", "AUTH=XOAUTH2");
+	expect("1 AUTHENTICATE XOAUTH2 dXNlcj11c2VyAWF1dGg9QmVhcmVyIHQwAQE=");
+	say("1 NO no");
+	expect("2 AUTHENTICATE XOAUTH2 " BEARER);
+	say("+ eyJzdGF0dXMiOiI0MDAifQ==");
+	expect("");
+	say("2 NO AUTHENTICATE failed.");
+	expect_lost(SESSION_FAILURE_LOGIN,
+		"the login as \"user\" was refused (NO: AUTHENTICATE failed.; its error: status "
+		"400): check username, and for whom and what the token-command gets its tokens");
+	assert_int_equal(source.state, SECRET_UNTRIED);
+}
+
+/* The same once more would only be counted against the account. */
+static void test_no_other_one(void **state)
+{
+	start_with_command(SECRET_PASSWORD, "echo secret", "AUTH=PLAIN");
+	expect("1 AUTHENTICATE PLAIN " PLAIN);
+	say("1 NO [AUTHENTICATIONFAILED] wrong");
+	expect_lost(SESSION_FAILURE_LOGIN,
+		"the login as \"user\" was refused (NO: wrong): check username, and what the "
+		"password-command prints (the password-command has no other one)");
+}
+
+/* Some end the connection with it: the next one is told. */
+static void test_rejected_and_ended(void **state)
+{
+	start_with_command(SECRET_TOKEN, "echo t1; [ -z \"$INTERIMAP_REJECTED\" ] || sleep 1000",
+		"AUTH=XOAUTH2");
+	expect("1 AUTHENTICATE XOAUTH2 " BEARER);
+	say("1 NO AUTHENTICATE failed.\r\n* BYE too many errors");
+	wire_hang_up();
+	expect_events("lost");
+	assert_int_equal(lost_failure, SESSION_FAILURE_EXPIRED);
+	assert_non_null(strstr(lost_reason, "the login as \"user\" was refused"));
+	assert_int_equal(source.state, SECRET_REJECTED);
+}
+
+/* No wrong password: it is not asked for another one. */
+static void test_throttled_with_command(void **state)
+{
+	start_with_command(SECRET_TOKEN, "echo t1", "AUTH=XOAUTH2");
+	expect("1 AUTHENTICATE XOAUTH2 " BEARER);
+	say("1 NO [ALERT] Too many simultaneous connections. (Failure)");
+	expect_lost(SESSION_FAILURE_NETWORK,
+		"the server takes no login now (NO: Too many simultaneous connections. (Failure))");
+	assert_int_equal(source.state, SECRET_UNTRIED);
+}
+
+/* What is wrong with it, and what to do. */
+static void test_bad_commands(void **state)
+{
+	static const struct {
+		enum secret_kind kind;
+		const char *command;
+		enum session_failure failure;
+		const char *reason;
+	} table[] = {
+		{SECRET_TOKEN, "true", SESSION_FAILURE_NETWORK,
+			"the token-command printed nothing: try it in a shell, with </dev/null"},
+		{SECRET_TOKEN, "echo; echo t1", SESSION_FAILURE_NETWORK,
+			"the token-command printed an empty first line: try it in a shell, with "
+			"</dev/null"},
+		{SECRET_TOKEN, "echo t1; echo t2", SESSION_FAILURE_NETWORK,
+			"the token-command printed more than one line: try it in a shell, with "
+			"</dev/null"},
+		{SECRET_TOKEN, "echo a b", SESSION_FAILURE_NETWORK,
+			"the token-command printed characters that no token has: try it in a "
+			"shell, with </dev/null"},
+		{SECRET_PASSWORD, "head -c 1000000 /dev/zero | tr '\\0' a", SESSION_FAILURE_NETWORK,
+			"the password-command printed more than 16384 bytes: try it in a shell, "
+			"with </dev/null"},
+		{SECRET_PASSWORD, "printf 'sec\\000ret'", SESSION_FAILURE_NETWORK,
+			"the password-command printed a NUL byte: try it in a shell, with "
+			"</dev/null"},
+		{SECRET_PASSWORD, "echo 'no \033[1mkey' >&2; exit 2", SESSION_FAILURE_NETWORK,
+			"the password-command failed with exit status 2 (it said: \"no ?[1mkey\"): "
+			"try it in a shell, with </dev/null"},
+		{SECRET_PASSWORD, "echo secret; echo \"got secret\" >&2; exit 2",
+			SESSION_FAILURE_NETWORK,
+			"the password-command failed with exit status 2 (what it said holds what "
+			"it printed, and is not shown): try it in a shell, with </dev/null"},
+		{SECRET_PASSWORD, "kill -9 $$", SESSION_FAILURE_NETWORK,
+			"the password-command was killed by signal 9 (Killed): try it in a shell, "
+			"with </dev/null"},
+		{SECRET_PASSWORD, "no-such-program x", SESSION_FAILURE_REFUSED,
+			"the password-command cannot be run: No such file or directory: give its "
+			"path, since it is looked for in /usr/bin and /bin only"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		start_with_command(table[i].kind, table[i].command, "AUTH=PLAIN AUTH=XOAUTH2");
+		expect_lost(table[i].failure, table[i].reason);
+		session = session_free(session);
+		wire_hang_up();
+		wire.eof = false;
+		free(take(lost_reason));
+	}
+}
+
+static void test_command_hangs(void **state)
+{
+	start_with_command(SECRET_TOKEN, "echo waiting for you >&2; sleep 1000", "AUTH=XOAUTH2");
+	run_ready();
+	assert_true(session_is_attended(session));
+	pass_seconds(50); /* longer than any other step may last */
+	run_ready();
+	assert_null(lost_reason);
+	pass_seconds(11);
+	RUN_UNTIL(lost_reason != NULL);
+	assert_non_null(strstr(lost_reason, "the token-command did not end within 60 seconds"));
+	assert_non_null(strstr(lost_reason, "it must not ask anybody"));
+	assert_int_equal(lost_failure, SESSION_FAILURE_NETWORK);
+	buf_clear(&wire.events);
+}
+
+static void test_what_is_printed_is_not_logged(void **state)
+{
+	_cleanup_free_ char *logged = NULL;
+
+	start_log();
+	start_with_command(SECRET_TOKEN, "echo t1", "AUTH=XOAUTH2");
+	expect("1 AUTHENTICATE XOAUTH2 " BEARER);
+	say("1 OK [CAPABILITY " READY_CAPABILITIES "] in");
+	expect_events("ready");
+	logged = end_log();
+	assert_non_null(strstr(logged, "running the token-command\n"));
+	assert_non_null(strstr(logged, "AUTHENTICATE XOAUTH2 <secret>\n"));
+	assert_null(strstr(logged, "t1"));
+	assert_null(strstr(logged, BEARER));
+}
+
+/* What it logged in with ends: in words, or without any.  A server that stops it for another reason
+ * says so. */
+static void test_token_ends(void **state)
+{
+	static const struct {
+		const char *words;
+		enum session_failure failure;
+	} table[] = {
+		{"* BYE Session invalidated - AccessTokenExpired", SESSION_FAILURE_EXPIRED},
+		{"* BYE Session expired, please login again.", SESSION_FAILURE_EXPIRED},
+		{"* OK nothing in particular", SESSION_FAILURE_EXPIRED},
+		{"* BYE Request is throttled", SESSION_FAILURE_NETWORK},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		start_with_command(SECRET_TOKEN, "echo t1", "AUTH=XOAUTH2");
+		expect("1 AUTHENTICATE XOAUTH2 " BEARER);
+		say("1 OK [CAPABILITY " READY_CAPABILITIES "] in");
+		expect_events("ready");
+		expect("2 ENABLE QRESYNC");
+		say("* ENABLED QRESYNC\r\n2 OK done");
+		say(table[i].words);
+		run_ready();
+		wire_hang_up();
+		RUN_UNTIL(lost_reason != NULL);
+		assert_int_equal(lost_failure, table[i].failure);
+		session = session_free(session);
+		wire.eof = false;
+		free(take(lost_reason));
+		buf_clear(&wire.events);
+		buf_clear(&wire.got);
+	}
 }
 
 int main(void)
@@ -388,6 +641,20 @@ int main(void)
 		BOTH(test_malformed_challenge),
 		BOTH(test_one_challenge_too_many),
 		BOTH(test_nothing_secret_is_logged),
+		BOTH(test_password_command),
+		BOTH(test_first_line_is_the_password),
+		BOTH(test_token_command),
+		BOTH(test_token_mechanisms),
+		BOTH(test_token_is_no_password),
+		BOTH(test_rejected_once),
+		BOTH(test_rejected_twice),
+		BOTH(test_no_other_one),
+		BOTH(test_rejected_and_ended),
+		BOTH(test_throttled_with_command),
+		BOTH(test_bad_commands),
+		BOTH(test_command_hangs),
+		BOTH(test_what_is_printed_is_not_logged),
+		BOTH(test_token_ends),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
