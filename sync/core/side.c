@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sync/base/limits.h"
+#include "sync/base/loop.h"
 #include "sync/base/xalloc.h"
 #include "sync/config/account.h"
 #include "sync/core/core.h"
@@ -25,6 +26,7 @@ static void on_ready(struct session_handler *handler)
 	struct side *side = container_of(handler, struct side, handler);
 
 	side->ready = true;
+	side->ready_since = ev_now(side->core->loop->ev);
 	side->core->owner->side_ready(side->core, side);
 }
 
@@ -78,6 +80,7 @@ unsigned side_patience(const struct side *side)
 void side_connect(struct side *side)
 {
 	side->ready = side->believed = side->idling = side->notified = side->overflowed = false;
+	side->ready_since = 0;
 	side->credit = (struct credit){0};
 	side->session =
 		session_new(side->core->loop, side->core->worker, side->options, &side->handler);

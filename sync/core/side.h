@@ -33,6 +33,7 @@ struct side {
 	struct session *session;
 	struct session_handler handler;
 	bool ready;
+	double ready_since; /* ev_now() when it became so, on this connection; 0: it did not */
 	unsigned silences; /* in a row, over all connections: see side_patience() */
 	char delimiter; /* '\0': flat, or unknown before the first LIST */
 	bool compress; /* configured */

@@ -46,7 +46,11 @@ struct engine_outage {
 
 /* network.c */
 struct engine_network {
+	bool synced; /* on these connections, all was up to date once */
+	ev_tstamp over; /* when the server ended a session last; 0: it never did */
 	unsigned failures; /* connections in a row that came to nothing */
+	time_t failing_since; /* the first of them was lost; 0: there is none */
+	unsigned refusals; /* … and logins of them that were refused */
 	ev_timer backoff; /* until a new connection is tried */
 	ev_timer clock; /* looks whether the machine was suspended */
 	double clock_offset;
@@ -167,6 +171,14 @@ void network_init(struct engine *engine);
 void network_done(struct engine *engine);
 /* Both connections were given up: they are made again after a while. */
 void network_reconnect_later(struct engine *engine);
+/* The server ended a session at the end of its time (SESSION_FAILURE_EXPIRED), after it was of use. */
+bool network_is_end_of_session(
+	const struct engine *engine, const struct side *side, enum session_failure failure);
+/* Then that is no failure: both connections are made anew. */
+void network_session_over(struct engine *engine, const struct side *side, const char *reason);
+/* All is up to date, and both servers answer: what went wrong before counts no more.  That they let us
+ * in means less: one that throttles may do so, and refuse all that follows. */
+void network_succeeded(struct engine *engine);
 /* Gives both connections up, for a reason that is no failure; they are made again at once. */
 void network_connect_anew(struct engine *engine, const char *why);
 /* The next connection is tried now.  False if it is on its way already. */
@@ -180,8 +192,6 @@ bool network_was_hasty(
 	const struct engine *engine, const struct side *side, enum session_failure failure);
 /* A connection was lost like that. */
 void network_note_lost(struct side *side, enum session_failure failure);
-/* All was looked at: both servers answer. */
-void network_works(struct engine *engine);
 /* The addresses of this machine have just changed. */
 bool network_is_in_doubt(const struct engine *engine);
 /* When the next connection will be tried; 0: none is waited for. */

@@ -493,7 +493,7 @@ void engine_connect(struct engine *engine)
 {
 	engine->phase = ENGINE_CONNECT;
 	engine->loss.how = SESSION_FAILURE_NETWORK; /* unless it is said to be something else */
-	engine->relist = engine->replayed = false;
+	engine->relist = engine->replayed = engine->network.synced = false;
 	journal_retry(&engine->journal);
 	suspects_connect(&engine->core);
 	barrier_reset(&engine->barrier);
@@ -540,6 +540,10 @@ static void on_side_lost(
 		return;
 	if (engine->phase == ENGINE_LOGOUT) {
 		engine_over(engine, !engine->core.incomplete);
+		return;
+	}
+	if (network_is_end_of_session(engine, side, failure)) {
+		network_session_over(engine, side, reason);
 		return;
 	}
 	if (engine->phase == ENGINE_CONNECT || network_is_in_doubt(engine) ||

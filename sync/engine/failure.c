@@ -70,6 +70,5 @@ void engine_failure_over(struct engine *engine)
 	engine->database_failed = false;
 	if (engine->network.failures > 0 && engine->outage.reason != NULL)
 		log_notice(CORE_CONTEXT(&engine->core), "connected again");
-	engine->network.failures = 0;
 	engine_outage_clear(engine);
 }

@@ -16,11 +16,14 @@
 enum {
 	BACKOFF_MAX = 60,
 	BACKOFF_REFUSED = 60, /* a person must act before it can work again */
+	BACKOFF_LOGIN_MAX = 60 * 60, /* … and servers lock accounts for wrong credentials */
 	/* While no connection can be made, and for so long; then as for all else. */
 	BACKOFF_UNREACHABLE = 5,
 	BACKOFF_SHARE = 4, /* of the time that there is no connection: the wait is no longer */
 	UNREACHABLE_LONG = 10 * 60,
 	CLOCK_CHECK = 5,
+	SESSION_SECONDS = 60, /* that lasted so long, and ends, was of use … */
+	SESSION_PAUSE = 2, /* … as was one that ends so long after the one before, synced */
 	PROBE_SECONDS = 4, /* to hear from both servers after addresses changed */
 };
 
@@ -28,7 +31,7 @@ enum {
  * is not asked more often for that. */
 static double backoff_max(const struct engine *engine)
 {
-	double lasted = (double)(time(NULL) - engine->outage.since);
+	double lasted = (double)(time(NULL) - engine->network.failing_since);
 	double most = lasted / BACKOFF_SHARE;
 
 	if (engine->loss.how == SESSION_FAILURE_UNREACHABLE && lasted < UNREACHABLE_LONG)
@@ -38,17 +41,35 @@ static double backoff_max(const struct engine *engine)
 	return most < BACKOFF_MAX ? most : BACKOFF_MAX;
 }
 
+/* How long at least, if a person must act. */
+static double backoff_min(struct engine *engine)
+{
+	double delay = BACKOFF_REFUSED;
+
+	if (engine->loss.how == SESSION_FAILURE_REFUSED)
+		return delay;
+	if (engine->loss.how != SESSION_FAILURE_LOGIN)
+		return 0;
+	for (unsigned i = 0; i < engine->network.refusals && delay < BACKOFF_LOGIN_MAX; i++)
+		delay *= 2;
+	engine->network.refusals++;
+	return delay < BACKOFF_LOGIN_MAX ? delay : BACKOFF_LOGIN_MAX;
+}
+
 void network_reconnect_later(struct engine *engine)
 {
-	double delay = 0.5, most = backoff_max(engine);
+	double delay = 0.5, least = backoff_min(engine), most;
 
+	if (engine->network.failing_since == 0)
+		engine->network.failing_since = time(NULL);
+	most = backoff_max(engine);
 	engine->phase = ENGINE_DOWN;
 	for (unsigned i = 0; i < engine->network.failures && delay < most; i++)
 		delay *= 2;
 	if (delay > most)
 		delay = most;
-	if (engine->loss.how == SESSION_FAILURE_REFUSED && delay < BACKOFF_REFUSED)
-		delay = BACKOFF_REFUSED;
+	if (delay < least)
+		delay = least;
 	/* Many clients that lost the same server must not all come back at once. */
 	delay *= 0.75 + 0.25 * (double)random() / RAND_MAX;
 	engine->network.failures++;
@@ -110,10 +131,37 @@ void network_note_lost(struct side *side, enum session_failure failure)
 		side->silences++;
 }
 
-void network_works(struct engine *engine)
+bool network_is_end_of_session(
+	const struct engine *engine, const struct side *side, enum session_failure failure)
+{
+	ev_tstamp now = ev_now(engine->core.loop->ev);
+
+	if (failure != SESSION_FAILURE_EXPIRED)
+		return false;
+	/* A login that is to be made with another token is no session yet. */
+	if (side->ready_since == 0 || now - side->ready_since >= SESSION_SECONDS)
+		return true;
+	/* It must not become a loop, whatever the server means by it. */
+	return engine->network.synced && now - engine->network.over >= SESSION_PAUSE;
+}
+
+void network_session_over(struct engine *engine, const struct side *side, const char *reason)
+{
+	log_info(SIDE_CONTEXT(side, NULL), "%s (logging in anew)", reason);
+	suspects_excuse(&engine->core); /* that it happens now is no fault of what was asked */
+	engine->loss.retries = !engine->core.options->reconnect;
+	engine->loss.incomplete = engine->core.incomplete;
+	engine->network.over = ev_now(engine->core.loop->ev);
+	engine_reset(engine);
+}
+
+void network_succeeded(struct engine *engine)
 {
 	struct side *sides[] = {&engine->core.local, &engine->core.remote};
 
+	engine->network.synced = true;
+	engine->network.failures = engine->network.refusals = 0;
+	engine->network.failing_since = 0; /* Both servers answer. */
 	for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
 		sides[i]->silences = 0;
 		client_set_patience(side_client(sides[i]), side_patience(sides[i]));
@@ -195,6 +243,7 @@ static bool is_for_the_network(const struct engine *engine)
 	const char *reason = engine->outage.reason;
 
 	return engine->loss.how != SESSION_FAILURE_REFUSED &&
+	       engine->loss.how != SESSION_FAILURE_LOGIN &&
 	       (reason == NULL || backoff_told(reason) == 0);
 }
 

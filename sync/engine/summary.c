@@ -13,7 +13,7 @@ static enum stage stage_of(const struct engine *engine)
 	switch (engine->phase) {
 	case ENGINE_CONNECT:
 	case ENGINE_TREE:
-		if (engine->network.failures > 0)
+		if (engine->outage.reason != NULL)
 			return STAGE_DOWN;
 		/* A new look at the lists is no news. */
 		return engine->core.first_done ? STAGE_RESTING : STAGE_CONNECTING;

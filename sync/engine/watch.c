@@ -433,7 +433,7 @@ enum step watch_checked(struct engine *engine)
 	if (engine->orders.current != NULL || !watch_looks_soon(engine))
 		unresolved_say(engine);
 	engine_failure_over(engine);
-	network_works(engine);
+	network_succeeded(engine);
 	engine->phase = ENGINE_REST;
 	engine_order_rested(engine);
 	if (engine->core.options->push) {
