@@ -161,7 +161,7 @@ void network_succeeded(struct engine *engine)
 
 	engine->network.synced = true;
 	engine->network.failures = engine->network.refusals = 0;
-	engine->network.failing_since = 0; /* Both servers answer. */
+	engine->network.failing_since = 0;
 	for (size_t i = 0; i < ARRAY_LEN(sides); i++) {
 		sides[i]->silences = 0;
 		client_set_patience(side_client(sides[i]), side_patience(sides[i]));

@@ -311,6 +311,8 @@ def test_command_that_is_locked_for_a_while(account, server, helper):
 
 # --- Sessions that end ---
 
+PAUSE = 2.2     # more than SESSION_PAUSE of network.c
+
 @pytest.mark.parametrize("words,ends", [
     ("Session invalidated - AccessTokenExpired", 3), ("", 1),
     pytest.param("Session invalidated - AccessTokenExpired", 60, marks=pytest.mark.full),
@@ -337,6 +339,8 @@ def test_tokens_that_end(account, server, helper, words, ends):
         client.select("INBOX")
         for round_ in range(ends):
             until(rests)
+            # Sooner after the last one, it would be a failure: test_sessions_that_end_at_once.
+            until(lambda: time.monotonic() - bearer.logins[-1][0] > PAUSE)
             # The next token, and the end of what began with the last one.
             bearer.valid = {f"token-{round_ + 2}"}
             helper.print(f"token-{round_ + 2}")
@@ -356,6 +360,23 @@ def test_tokens_that_end(account, server, helper, words, ends):
     assert not any(helper.told())
     assert [token for _, _, token in bearer.logins] == [f"token-{n + 1}" for n in range(ends + 1)]
     nothing_to_do(one, server)
+
+
+def test_sessions_that_end_at_once(account, server, helper):
+    """All was up to date before each end, which is of use; but it is no reason for a loop."""
+    bearer = Bearer(server, "token-1")
+
+    def ended(connection, tag, words):
+        connection.say("* BYE Session expired")
+        connection.cut()
+        return True
+
+    server.answers["IDLE"] = ended
+    running = account(proxy_section()).start("--proxy")
+    until(lambda: len(bearer.logins) > 5)
+    running.stop()
+    times = [when for when, _, _ in bearer.logins]
+    assert times[5] - times[0] > 1.2, times
 
 
 def test_sessions_that_come_to_nothing(account, server, helper):
