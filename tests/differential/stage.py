@@ -96,35 +96,6 @@ def _shell(line):
     return subprocess.run(line, shell=True, check=True, capture_output=True, text=True).stdout
 
 
-class Lone(Dovecot):
-    """A server that is started once for each connection, and with 2.3 in half the time: what its
-    configuration says is worked out once, as Dovecot's own programs pass it to each other."""
-
-    def __init__(self, path, **options):
-        super().__init__(path, **options)
-        self.script = os.path.join(self.path, "imap")
-        self._write("imap", self._text())
-        os.chmod(self.script, 0o755)
-
-    def command(self, user):
-        return f"{self.script} {user}"
-
-    def _text(self):
-        words = shlex.split(super().command("$1"))
-        program, config = words[-3], words[-1]
-        if version() != (2, 3):
-            return ("#!/bin/sh\n"
-                    f"exec env -i USER=$1 HOME={shlex.quote(self.path)}/home/$1 "
-                    f"{shlex.join([*self.owner.prefix(), program, '-c', config])}\n")
-        found = subprocess.run(
-            ["doveconf", "-c", config, "-m", "imap", "-f", "service=imap", "-e", "/usr/bin/env"],
-            env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=True).stdout
-        settings = shlex.join(found.splitlines())
-        return ("#!/bin/sh\n"
-                f"exec env -i {settings} USER=$1 HOME={shlex.quote(self.path)}/home/$1 "
-                f"{shlex.join(self.owner.prefix())} {program}\n")
-
-
 class Servers:
     """Configurations of lone servers by (separator, format), and one whole server."""
 
@@ -139,7 +110,7 @@ class Servers:
         key = side, separator, format
         with self._lock:
             if key not in self._made:
-                self._made[key] = Lone(os.path.join(self.folder, f"d{len(self._made)}"),
+                self._made[key] = Dovecot(os.path.join(self.folder, f"d{len(self._made)}"),
                                           separator=separator, format=format)
             return self._made[key]
 
@@ -153,8 +124,8 @@ class Servers:
             anybody = "passdb static {\n  password = secret\n}"
             if version() == (2, 3):
                 anybody = "passdb {\n  driver = static\n  args = password=secret\n}"
-            server = Lone(os.path.join(self.folder, "w"), separator="/", format="sdbox",
-                          tls=self.certificates, extra=anybody)
+            server = Dovecot(os.path.join(self.folder, "w"), separator="/", format="sdbox",
+                             tls=self.certificates, extra=anybody)
             self._made["whole"] = server.start()
         return self._made["whole"]
 

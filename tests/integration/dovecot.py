@@ -11,6 +11,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -325,6 +326,7 @@ class Dovecot:
         self.owner = Owner.current()
         self.ports = {"imap": free_port(), "imaps": free_port()}
         self.process = None
+        self._script = os.path.join(self.path, "imap")
         # The stats listener of base_dir is a UNIX socket: 108 bytes are all there is.
         if len(self.path) > 80:
             raise ValueError(f"{self.path}: too long for the sockets that go below it")
@@ -363,6 +365,8 @@ class Dovecot:
         server, tunnel = _templates()
         self._write("server.conf", server(self.path, self.options, self.owner, self.ports))
         self._write("tunnel.conf", tunnel(self.path, self.options))
+        if os.path.exists(self._script):
+            self._write_script()
         self._write("users", "".join(f"{user}:{password}\n" for user, password
                                      in self.options.users.items()))
 
@@ -432,9 +436,27 @@ class Dovecot:
 
     def command(self, user=USER):
         """A command line that speaks IMAP as `user`, pre-authenticated, on a pipe."""
-        words = [*self.owner.prefix(), "env", f"USER={user}", f"HOME={self.path}/home/{user}",
-                 libexec("imap"), "-c", os.path.join(self.path, "tunnel.conf")]
-        return shlex.join(words)
+        if not os.path.exists(self._script):
+            self._write_script()
+        return shlex.join([self._script, user])
+
+    def _write_script(self):
+        """Starts such a process, with 2.3 in half the time: what the configuration says is worked out
+        once, as Dovecot's own programs pass it to each other."""
+        config = os.path.join(self.path, "tunnel.conf")
+        settings, program = [], [libexec("imap"), "-c", config]
+        if version() == (2, 3):
+            settings = subprocess.run(
+                [_find("doveconf"), "-c", config, "-m", "imap", "-f", "service=imap",
+                 "-e", "/usr/bin/env"], env={"PATH": "/usr/bin:/bin"}, capture_output=True,
+                text=True, check=True).stdout.splitlines()
+            program = program[:1]
+        name = f"imap.{threading.get_ident()}"
+        self._write(name, f"#!/bin/sh\nexec env {shlex.join(settings)} USER=$1 "
+                    f"HOME={shlex.quote(self.path)}/home/$1 "
+                    f"{shlex.join([*self.owner.prefix(), *program])}\n")
+        os.chmod(os.path.join(self.path, name), 0o755)
+        os.rename(os.path.join(self.path, name), self._script)
 
     def renumber(self, mailbox, user=USER, **numbers):
         """Move UIDVALIDITY, UIDNEXT or HIGHESTMODSEQ of a mailbox, as only an administrator can."""

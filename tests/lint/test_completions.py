@@ -10,9 +10,9 @@ import subprocess
 
 import pytest
 
-from integration.interimap import release
+from integration.interimap import program
 
-FOLDER = os.path.join(os.path.dirname(release()), "..", "deploy", "completions")
+FOLDER = os.path.join(os.path.dirname(program()), "..", "deploy", "completions")
 
 # Completes the last word of the command that is in $words, as readline does.
 BASH = r"""
@@ -95,7 +95,7 @@ def run(command, folder, **environment):
 
 def options():
     """What --help says that there is."""
-    text = subprocess.run([release(), "--help"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([program(), "--help"], capture_output=True, text=True, check=True).stdout
     return set(re.findall(r"^ +(?:-\w,)? +(--[\w-]+)", text, re.MULTILINE))
 
 
