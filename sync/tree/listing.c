@@ -57,12 +57,15 @@ static bool is_delimited_otherwise(const struct response *response, char delimit
 
 /*
  * The same name again, perhaps told by NOTIFY between the lines.  That it is gone may be older than
- * the line that has it, or newer: the mailbox is asked for once more (doubt.c).
+ * the line that has it, or newer: the mailbox is asked for once more (doubt.c).  So may be what it
+ * says of the subscription, which another list tells.
  */
-static void note_again(struct listed *listed, unsigned attributes)
+static void note_again(struct listing *listing, struct listed *listed, unsigned attributes)
 {
 	const unsigned none = LIST_NOSELECT | LIST_NONEXISTENT | LIST_NOACCESS;
 
+	if (((listed->attributes ^ attributes) & LIST_SUBSCRIBED) != 0)
+		listing->ambiguous = true;
 	if ((attributes & LIST_NONEXISTENT) && listed_is_selectable(listed)) {
 		listed->status = (struct mailbox_state){0};
 		return;
@@ -105,7 +108,7 @@ static void take_list(struct listing *listing, const struct response *response, 
 	}
 	listed = listing_find(listing, name.data, name.len);
 	if (listed != NULL) {
-		note_again(listed, response->list.attributes);
+		note_again(listing, listed, response->list.attributes);
 		free(name.data);
 		return;
 	}

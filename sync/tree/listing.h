@@ -27,6 +27,7 @@ struct listing {
 	bool prepared; /* it is known what of it is of no concern */
 	bool identified; /* MAILBOXIDs were asked for, as far as they are needed */
 	bool doubted; /* what was listed without a STATUS was asked for once more */
+	bool ambiguous; /* a subscription was told in two ways */
 	bool missing_asked; /* what it lacks was asked for by name */
 	bool overflow; /* more than LIMIT_MAILBOXES */
 	size_t unusable; /* names that are too long, hold a NUL, CR or LF, or another delimiter */

@@ -363,6 +363,7 @@ static int write_plan(void *context)
  * while another of its processes makes the one above it. */
 static void look_again(struct tree *tree)
 {
+	tree->unsettled |= tree->local.ambiguous || tree->remote.ambiguous;
 	if (!tree->unsettled)
 		tree->unsettled_looks = 0;
 	else if (tree->core->options->stay && tree->unsettled_looks < UNSETTLED_LOOKS)

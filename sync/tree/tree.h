@@ -42,7 +42,7 @@ struct tree {
 	size_t plan_count;
 	bool *failed; /* by its index */
 	bool created; /* something was, which may have a subscription from an earlier life */
-	bool unsettled; /* a server refused something, or did not list what it has */
+	bool unsettled; /* a server refused something, or its list is not to be relied on */
 	unsigned unsettled_looks; /* so many in a row */
 	bool schema_ready;
 	struct edit edit;

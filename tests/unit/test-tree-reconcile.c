@@ -232,6 +232,24 @@ static void missing_in_the_list_alone(void **state)
 	expect_no_events();
 }
 
+/* An UNSUBSCRIBE that is told between the lines of a list is older than its line, or newer. */
+static void told_between_the_lines(void **state)
+{
+	options.stay = true;
+	connect_sides();
+	(void)add_mailbox("a");
+	look_at(NULL, LISTED("a", "\\Subscribed"),
+		BARELY_LISTED("a", "") LISTED("a", "\\Subscribed"));
+	assert_true(reconcile());
+	assert_mailboxes("a+");
+	expect_events("look:5");
+	look_at(NULL, LISTED("a", "\\Subscribed"), LISTED("a", ""));
+	will(LOCAL, "UNSUBSCRIBE a", OK);
+	assert_true(reconcile());
+	assert_mailboxes("a-");
+	expect_no_events();
+}
+
 /* What the brake held when it went is over. */
 static void it_is_back(void **state)
 {
@@ -444,6 +462,7 @@ int main(void)
 		BOTH(ordered),
 		BOTH(a_missing_mailbox),
 		BOTH(missing_in_the_list_alone),
+		BOTH(told_between_the_lines),
 		BOTH(it_is_back),
 		BOTH(no_inbox),
 		BOTH(several_are_missing),
