@@ -223,11 +223,16 @@ static bool is_wanted(enum log_level level)
 	       (!logger.quiet || level <= LOG_LEVEL_WARNING || level == LOG_LEVEL_DEBUG);
 }
 
-/* Debug messages go to the log file alone if there is one. */
+/* Debug messages go to the log file alone if there is one.  A line is written at once, so that others
+ * who write there do not come into it; fprintf() of newer C libraries does that in pieces. */
 static void write_stderr(enum log_level level, const char *line)
 {
-	if (level != LOG_LEVEL_DEBUG || logger.fd < 0)
-		(void)fprintf(stderr, "%s%s\n", journal_priority(level), line);
+	_cleanup_free_ char *whole = NULL;
+
+	if (level == LOG_LEVEL_DEBUG && logger.fd >= 0)
+		return;
+	whole = xasprintf("%s%s\n", journal_priority(level), line);
+	(void)fwrite(whole, 1, strlen(whole), stderr);
 }
 
 void log_write(enum log_level level, const struct log_context *context, const char *fmt, ...)

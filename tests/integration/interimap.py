@@ -136,11 +136,14 @@ class Running:
         return self._checked(provoked)
 
     def wait_for(self, pattern, timeout=20):
-        """Wait until its standard error matches; returns the match."""
+        """Wait until whole lines of its standard error match; returns the match."""
         limit = time.monotonic() + timeout
         while True:
             ended = self.poll()
-            found = re.search(pattern, self.err(), re.MULTILINE)
+            said = self.err()
+            if not ended:   # the last line may be there in part
+                said = said[:said.rfind("\n") + 1]
+            found = re.search(pattern, said, re.MULTILINE)
             if found:
                 return found
             if ended or time.monotonic() > limit:

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -211,6 +212,28 @@ struct tap {
 	char lines[256];
 };
 
+/* Each message is one write(), with all that is in it: glibc 2.41 makes several of an fprintf(). */
+static void test_a_line_is_written_at_once(void **state)
+{
+	int pair[2], saved = dup(STDERR_FILENO);
+	char line[4096];
+	_cleanup_free_ char *text = xcalloc(1, 3001);
+	ssize_t n;
+
+	memset(text, 'x', 3000);
+	assert_true(saved >= 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	assert_true(dup2(pair[0], STDERR_FILENO) >= 0);
+	log_warning(NULL, "%s", text);
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	n = recv(pair[1], line, sizeof(line), MSG_DONTWAIT);
+	(void)close(saved);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	assert_int_equal(n, strlen("WARNING: ") + 3000 + 1);
+	assert_int_equal(line[n - 1], '\n');
+}
+
 static void on_line(struct log_tap *tap_, enum log_level level, const struct log_context *context,
 	const char *line)
 {
@@ -264,6 +287,7 @@ int main(void)
 		cmocka_unit_test_setup(test_debug_goes_to_the_file_alone, reset),
 		cmocka_unit_test_setup(test_file_is_continued_and_as_quiet, reset),
 		cmocka_unit_test_setup(test_control_characters, reset),
+		cmocka_unit_test_setup(test_a_line_is_written_at_once, reset),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
