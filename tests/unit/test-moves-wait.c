@@ -159,9 +159,8 @@ static void a_moment(void **state)
 	RUN_UNTIL(loser->moves.state == MOVE_OVER);
 }
 
-/* One to fifty new messages are mail, as far as is known; more were moved, perhaps, from a mailbox
- * that is told of next. */
-static void many_arrivals(void **state)
+/* A service at rest finds so many new messages at the remote server. */
+static void take_at_rest(size_t count)
 {
 	struct items *items = &taker->remote.arrivals.items;
 
@@ -170,15 +169,21 @@ static void many_arrivals(void **state)
 	taker->pass.first = true;
 	taker->remote.told.exists = 1;
 	taker->remote.told.snapshot.uidnext = 200;
-	items->size = items->count = 49;
-	items->list = xcalloc(100, sizeof(*items->list));
+	items->size = items->count = count;
+	items->list = xreallocarray(items->list, count, sizeof(*items->list));
+	memset(items->list, 0, count * sizeof(*items->list));
 	moves_wait_opened(taker);
 	moves_wait_begin(taker);
+}
+
+/* One to fifty new messages are mail, as far as is known; more were moved, perhaps, from a mailbox
+ * that is told of next. */
+static void many_arrivals(void **state)
+{
+	take_at_rest(49);
 	assert_int_equal(taker->moves.state, MOVE_OVER);
-	items->size = items->count = 50;
 	moves_wait_reset(taker);
-	moves_wait_opened(taker);
-	moves_wait_begin(taker);
+	take_at_rest(50);
 	assert_int_equal(taker->moves.state, MOVE_WAITING);
 	pass_seconds(1);
 	run_ready();
@@ -194,17 +199,7 @@ static void many_arrivals(void **state)
 /* … and are copied when none is. */
 static void many_arrivals_of_mail(void **state)
 {
-	struct items *items = &taker->remote.arrivals.items;
-
-	options.stay = true;
-	core.remote.notified = true;
-	taker->pass.first = true;
-	taker->remote.told.exists = 1;
-	taker->remote.told.snapshot.uidnext = 200;
-	items->size = items->count = 50;
-	items->list = xcalloc(100, sizeof(*items->list));
-	moves_wait_opened(taker);
-	moves_wait_begin(taker);
+	take_at_rest(50);
 	assert_int_equal(taker->moves.state, MOVE_WAITING);
 	pass_seconds(3);
 	RUN_UNTIL(taker->moves.state == MOVE_OVER);
