@@ -17,10 +17,17 @@
 struct db;
 struct side;
 
+/* Of a side without QRESYNC, for which mod-sequences do not tell that nothing has changed. */
+struct mailbox_counts {
+	bool told;
+	uint32_t messages, unseen;
+};
+
 /* How one side has it. */
 struct mailbox_side {
 	struct mailbox_state base; /* the database's: what is propagated */
 	struct mailbox_state seen; /* the server's last STATUS; uidvalidity 0: none */
+	struct mailbox_counts counts; /* likewise */
 	uint64_t append_limit; /* its last list's: the largest message in bytes; 0: not told */
 	bool disposable; /* its last list says \Trash or \Junk */
 	unsigned refusals; /* runs in a row in which it took no messages, for a reason of its own …

@@ -128,6 +128,11 @@ bool side_has(const struct side *side, const char *capability)
 	return side->session != NULL && session_has(side->session, capability);
 }
 
+enum tier side_tier(const struct side *side)
+{
+	return side->session != NULL ? session_tier(side->session) : TIER_QRESYNC;
+}
+
 bool side_can_notify(const struct side *side)
 {
 	return side_has(side, "NOTIFY") && !side->overflowed;

@@ -61,6 +61,8 @@ static inline struct client *side_client(struct side *side)
 }
 
 bool side_has(const struct side *side, const char *capability);
+/* session_tier(); of a side that is not connected, the best. */
+enum tier side_tier(const struct side *side);
 /* NOTIFY (RFC 5465), unless the server has taken it back on this connection. */
 bool side_can_notify(const struct side *side);
 /* For how many seconds its answers are waited for. */

@@ -89,6 +89,11 @@ bool session_has(const struct session *session, const char *capability)
 	return false;
 }
 
+enum tier session_tier(const struct session *session)
+{
+	return TIER_QRESYNC;
+}
+
 const char *session_capabilities(const struct session *session)
 {
 	return session->capabilities != NULL ? session->capabilities + 1 : "";

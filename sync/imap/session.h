@@ -71,6 +71,13 @@ struct session_handler {
 	void (*untagged)(struct session_handler *handler, struct response *response);
 };
 
+/* What a server offers for seeing what has changed, the best first. */
+enum tier {
+	TIER_QRESYNC, /* flags and expunges since a mod-sequence (RFC 7162) */
+	TIER_CONDSTORE, /* flags only */
+	TIER_PLAIN, /* neither */
+};
+
 /* Starts at once; never calls back before it returns. */
 struct session *session_new(struct loop *loop, struct worker *worker,
 	const struct session_options *options, struct session_handler *handler);
@@ -84,6 +91,8 @@ bool session_is_attended(const struct session *session);
 struct client *session_client(struct session *session);
 /* Whether the server advertises it now, e.g. "MULTIAPPEND", "STATUS=SIZE"; in any case. */
 bool session_has(const struct session *session, const char *capability);
+/* As far as it is known: a server may turn out not to do what it offers. */
+enum tier session_tier(const struct session *session);
 /* All capabilities, space-separated, as last advertised; valid until the next change. */
 const char *session_capabilities(const struct session *session);
 /* The largest message that it takes, in bytes; 0: it does not say. */
