@@ -170,12 +170,16 @@ void side_unselect(struct side *side, struct barrier *barrier)
 {
 	struct request *request;
 
-	if (!client_selects(side_client(side)) || !side_has(side, "UNSELECT"))
+	if (!client_selects(side_client(side)))
 		return;
 	/* The SELECT behind it, if any, says all that matters. */
 	request = request_new(barrier, side, sizeof(*request), request_ignore_refusal);
-	request->command.kind = COMMAND_UNSELECT;
-	command_puts(&request->command, "UNSELECT");
+	if (side_has(side, "UNSELECT")) {
+		request->command.kind = COMMAND_UNSELECT;
+		command_puts(&request->command, "UNSELECT");
+	} else {
+		command_leave(&request->command);
+	}
 	request_submit(request);
 }
 

@@ -82,9 +82,10 @@ bool side_read_name(const struct side *side, struct slice wire, struct mailbox_n
 void side_select(
 	struct side *side, struct barrier *barrier, struct view *view, const char *wire_name);
 /*
- * Leaves the mailbox selected before, if any, in a command of its own.  If the SELECT that follows
- * is refused, the commands pipelined behind it then find no mailbox at all, whatever the server
- * thinks that a refused SELECT means.
+ * Leaves the mailbox selected before, if any, in a command of its own: UNSELECT, or without that an
+ * EXAMINE that is refused.  The answer to it tells where the next mailbox begins, on servers that
+ * send no [CLOSED].  And if the SELECT that follows is refused, the commands pipelined behind it
+ * find no mailbox at all, whatever the server thinks that a refused SELECT means.
  */
 void side_unselect(struct side *side, struct barrier *barrier);
 

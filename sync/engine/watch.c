@@ -295,6 +295,7 @@ static void begin_idle(struct side *side)
 	side->idle_view.fetched = inbox_fetched;
 	side->idle_view.vanished = inbox_vanished;
 	side->idle_view.changed = inbox_changed;
+	side_unselect(side, &engine_of(side->core)->barrier);
 	request = request_new(
 		&engine_of(side->core)->barrier, side, sizeof(*request), on_inbox_selected);
 	command_select(&request->command, "SELECT", wire, &side->idle_view);

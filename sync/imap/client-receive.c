@@ -72,7 +72,7 @@ static bool enter_mailbox(
 	client->selected.view = client->selected.any ? command->view : NULL;
 	client->selected.closed_seen = false;
 	if (client->selected.view != NULL)
-		(void)view_take(client->selected.view, response);
+		view_begin(client->selected.view, response);
 	return true;
 }
 
@@ -80,6 +80,22 @@ static void leave_mailbox(struct client *client)
 {
 	client->selected.any = false;
 	client->selected.view = NULL;
+}
+
+/* A mailbox was left by asking for one that is not there. */
+static bool leave_by_refusal(struct client *client, const struct response *response)
+{
+	if (response->condition == CONDITION_OK)
+		client_fail(client,
+			"the server has a mailbox " COMMAND_NO_MAILBOX
+			", which is asked for to leave others, since it offers no UNSELECT: "
+			"rename or delete it");
+	else if (response->condition == CONDITION_BAD)
+		client_fail(client, "the server rejected an EXAMINE as malformed: %.*s",
+			(int)response->text.len, response->text.data);
+	else
+		leave_mailbox(client);
+	return response->condition == CONDITION_NO;
 }
 
 static struct command *find_command(const struct client *client, struct slice tag)
@@ -115,6 +131,8 @@ static void take_tagged(struct client *client, struct response *response)
 	patience_proven(&client->progress.patience);
 	keep_result(command, response);
 	if (command->kind == COMMAND_SELECT && !enter_mailbox(client, command, response))
+		return;
+	if (command->kind == COMMAND_LEAVE && !leave_by_refusal(client, response))
 		return;
 	if (command->kind == COMMAND_UNSELECT && response->condition == CONDITION_OK)
 		leave_mailbox(client);
@@ -172,7 +190,8 @@ static struct command *next_in_flight(const struct client *client, const struct 
 {
 	struct command *next = command != NULL ? command->next : client->queue;
 	bool stops = command != NULL &&
-		     (command->kind == COMMAND_SELECT || command->kind == COMMAND_UNSELECT);
+		     (command->kind == COMMAND_SELECT || command->kind == COMMAND_UNSELECT ||
+			     command->kind == COMMAND_LEAVE);
 
 	return stops || next == client->sending ? NULL : next;
 }

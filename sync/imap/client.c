@@ -313,7 +313,7 @@ void client_submit(struct client *client, struct command *command)
 		client->selected.last_view = command->view;
 		client->selected.last_any = true;
 		view_reset(command->view);
-	} else if (command->kind == COMMAND_UNSELECT) {
+	} else if (command->kind == COMMAND_UNSELECT || command->kind == COMMAND_LEAVE) {
 		client->selected.last_view = NULL;
 		client->selected.last_any = false;
 	}

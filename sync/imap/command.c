@@ -148,6 +148,12 @@ void command_select(
 	command_about(command, verb, wire_name, NULL);
 }
 
+void command_leave(struct command *command)
+{
+	command->kind = COMMAND_LEAVE;
+	command_about(command, "EXAMINE", COMMAND_NO_MAILBOX, NULL);
+}
+
 void command_set(struct command *command, const struct seqset *set, size_t *index)
 {
 	enum { WORDS = 200 };

@@ -36,8 +36,12 @@ enum command_kind {
 			  AUTHENTICATE, LOGIN */
 	COMMAND_SELECT, /* changes the selected mailbox: see view.h */
 	COMMAND_UNSELECT,
+	COMMAND_LEAVE, /* does as UNSELECT does, by being refused: see command_leave() */
 	COMMAND_IDLE, /* stays open until client_end_idle() */
 };
+
+/* No server has it: COMMAND_LEAVE. */
+#define COMMAND_NO_MAILBOX "interimap-no-such-mailbox"
 
 struct command_piece {
 	enum { PIECE_TEXT, PIECE_SECRET, PIECE_LITERAL, PIECE_SPOOL } type;
@@ -110,6 +114,12 @@ void command_about(
 /* "SELECT mailbox" or "EXAMINE mailbox"; the view is of that mailbox. */
 void command_select(
 	struct command *command, const char *verb, const char *wire_name, struct view *view);
+/*
+ * Leaves the mailbox that is selected, on a server without UNSELECT: EXAMINE of a mailbox that is
+ * not there.  Its NO leaves none selected (RFC 3501 section 6.3.1; RFC 3691 section 1 names it as
+ * the way that there was before UNSELECT).  CLOSE would do, too, and expunge.
+ */
+void command_leave(struct command *command);
 /* Ranges from *index on, as many as fit a line with a few words around them; advances *index as
  * seqset_format() does. */
 void command_set(struct command *command, const struct seqset *set, size_t *index);

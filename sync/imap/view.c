@@ -20,6 +20,8 @@ void view_reset(struct view *view)
 	view->uidvalidity = view->uidnext = view->exists = 0;
 	view->highestmodseq = 0;
 	view->no_modseq = view->read_only = false;
+	view->expunges = 0;
+	view->exists_changed = false;
 }
 
 void view_done(struct view *view)
@@ -71,6 +73,29 @@ static bool take_code(struct view *view, struct response *response)
 	}
 }
 
+void view_begin(struct view *view, struct response *response)
+{
+	(void)view_take(view, response);
+	view->expunges = 0;
+	view->exists_changed = false;
+}
+
+static void tell_changed(struct view *view)
+{
+	if (view->changed != NULL)
+		view->changed(view);
+}
+
+/* Which message it was is not known: it is told by a number that may count others. */
+static void take_expunge(struct view *view)
+{
+	if (view->exists > 0)
+		view->exists--;
+	if (view->expunges < UINT32_MAX)
+		view->expunges++;
+	tell_changed(view);
+}
+
 bool view_take(struct view *view, struct response *response)
 {
 	switch (response->type) {
@@ -80,9 +105,12 @@ bool view_take(struct view *view, struct response *response)
 			       response->condition == CONDITION_NO) &&
 		       take_code(view, response);
 	case RESPONSE_EXISTS:
+		view->exists_changed |= view->exists != response->number;
 		view->exists = (uint32_t)response->number;
-		if (view->changed != NULL)
-			view->changed(view);
+		tell_changed(view);
+		return true;
+	case RESPONSE_EXPUNGE: /* does not come once QRESYNC is enabled */
+		take_expunge(view);
 		return true;
 	case RESPONSE_FETCH:
 		if (view->fetched != NULL)
@@ -94,7 +122,6 @@ bool view_take(struct view *view, struct response *response)
 		return true;
 	case RESPONSE_FLAGS:
 	case RESPONSE_RECENT:
-	case RESPONSE_EXPUNGE: /* does not come once QRESYNC is enabled */
 		return true;
 	default:
 		return false;

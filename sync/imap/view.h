@@ -5,8 +5,11 @@
  *
  * Commands are pipelined across mailboxes, so the responses between a SELECT's being sent and its
  * completion belong to the mailbox selected before until "[CLOSED]" comes (RFC 7162
- * section 3.2.11), and to the new one from there; client.c does that attribution.  A server that
- * omits [CLOSED] while a mailbox is selected cannot be told apart, and its connection is dropped.
+ * section 3.2.11), and to the new one from there; client-receive.c does that attribution.  A server
+ * without QRESYNC does not send [CLOSED]: there the mailbox selected before is left by a command of
+ * its own (UNSELECT, or command_leave()), and from the answer to that nothing is selected.  Where a
+ * server sends none while a mailbox is selected, nobody could say what belongs where, and the
+ * connection is dropped.
  */
 #ifndef INTERIMAP_IMAP_VIEW_H
 #define INTERIMAP_IMAP_VIEW_H
@@ -28,7 +31,7 @@ struct view {
 	/* The number of messages changed.  May be NULL, as the others. */
 	void (*changed)(struct view *view);
 
-	/* From the SELECT; valid when it has completed OK. */
+	/* From the SELECT; valid when it has completed OK.  `exists` is kept up to date. */
 	uint32_t uidvalidity, uidnext, exists;
 	uint64_t highestmodseq;
 	bool no_modseq; /* NOMODSEQ: cannot be synchronised */
@@ -37,12 +40,24 @@ struct view {
 	struct slice *permanent; /* PERMANENTFLAGS; copies, owned by the view */
 	size_t permanent_count;
 	bool has_permanent;
+
+	/*
+	 * Since the SELECT completed: what a server without QRESYNC tells of messages that have gone
+	 * (EXPUNGE, RFC 3501 section 7.4.1), one each; and whether it told another number of
+	 * messages (EXISTS).  Whatever was counted since, or addressed by number, may be about
+	 * another set of messages.
+	 */
+	uint32_t expunges;
+	bool exists_changed;
 };
 
 void view_done(struct view *view);
 
 /* The client's: forgets what an earlier SELECT said. */
 void view_reset(struct view *view);
+/* Likewise: the SELECT has completed OK, with this answer.  What came before it was of the SELECT, or
+ * of the mailbox as it was selected before. */
+void view_begin(struct view *view, struct response *response);
 /* Likewise: true if the response was about the mailbox. */
 bool view_take(struct view *view, struct response *response);
 

@@ -78,6 +78,36 @@ static void selecting(void **state)
 	view_done(&two);
 }
 
+/* Without UNSELECT, by asking for a mailbox that is not there. */
+static void selecting_without_unselect(void **state)
+{
+	struct view one = {0}, two = {0};
+
+	offers = "IMAP4rev1 LITERAL+ ENABLE QRESYNC UIDPLUS LIST-EXTENDED LIST-STATUS";
+	connect_sides();
+	will(REMOTE, "SELECT one", SELECTED(7, 5, 9, 3));
+	will(REMOTE, "EXAMINE interimap-no-such-mailbox",
+		UNTAGGED("2 EXPUNGE") "NO no such mailbox");
+	will(REMOTE, "SELECT two", SELECTED(8, 6, 9, 4));
+	side_select(&core.remote, &barrier, &one, "one");
+	side_select(&core.remote, &barrier, &two, "two");
+	RUN_UNTIL(barrier.waiting == 0);
+	assert_false(barrier.refused);
+	assert_int_equal(one.exists, 2);
+	assert_int_equal(one.expunges, 1);
+	assert_int_equal(two.uidnext, 6);
+	assert_int_equal(two.exists, 4);
+	assert_int_equal(two.expunges, 0);
+	will(REMOTE, "EXAMINE interimap-no-such-mailbox", "NO no such mailbox");
+	side_unselect(&core.remote, &barrier);
+	side_unselect(&core.remote, &barrier); /* nothing is selected */
+	RUN_UNTIL(barrier.waiting == 0);
+	side_forget_view(&core.remote, &one);
+	side_forget_view(&core.remote, &two);
+	view_done(&one);
+	view_done(&two);
+}
+
 /* What nobody had asked for. */
 static void told(void **state)
 {
@@ -181,6 +211,7 @@ int main(void)
 		BOTH(patience),
 		BOTH(lost),
 		BOTH(selecting),
+		BOTH(selecting_without_unselect),
 		BOTH(told),
 		BOTH(names),
 		BOTH(dropped_flags),

@@ -86,7 +86,7 @@ static void test_what_a_select_says(void **state)
 	assert_false(one.view.read_only);
 	assert_false(one.view.no_modseq);
 	say("* VANISHED 5\r\n* 170 EXISTS\r\n* 1 FETCH (UID 1)\r\n* 3 EXPUNGE");
-	expect_events("one-5 one=170 one<1");
+	expect_events("one-5 one=170 one<1 one=169");
 }
 
 static void test_select_again_forgets(void **state)
@@ -178,6 +178,122 @@ static void test_unselect_is_refused(void **state)
 	expect("1 SELECT A\r\n2 UNSELECT\r\n3 SELECT B");
 	say("1 OK x\r\n2 NO x\r\n* 2 EXISTS\r\n* OK [CLOSED] x\r\n* 3 EXISTS\r\n3 OK x");
 	expect_events("first:OK unselect:NO one=2 two=3 second:OK");
+}
+
+static struct probe *give_leave(const char *name)
+{
+	struct probe *probe = prepare(name, "");
+
+	command_leave(&probe->command);
+	return submit(probe);
+}
+
+/* A server without QRESYNC, which sends no [CLOSED]: all is in flight at once, and what it tells
+ * belongs to the mailbox whose command it works on. */
+static void test_without_closed(void **state)
+{
+	struct probe *fetch;
+
+	give_select("first", "A", &one.view);
+	give_kind("unselect", "UNSELECT", COMMAND_UNSELECT);
+	give_select("second", "B", &two.view);
+	fetch = give_fetch("fetch", "UID FETCH 1:* UID");
+	give_kind("unselect", "UNSELECT", COMMAND_UNSELECT);
+	give_select("third", "A", &one.view);
+	expect("1 SELECT A\r\n2 UNSELECT\r\n3 SELECT B\r\n4 UID FETCH 1:* UID\r\n5 UNSELECT\r\n"
+	       "6 SELECT A");
+	say("* 3 EXISTS\r\n1 OK x\r\n* 2 EXPUNGE\r\n2 OK x");
+	expect_events("one=3 first:OK one=2 unselect:OK");
+	say("* 5 EXISTS\r\n3 OK x\r\n* 6 EXISTS\r\n* 1 FETCH (UID 4 BODY[] {2}\r\nhi)\r\n4 OK x");
+	expect_events("two=5 second:OK two=6 body fetch<4 fetch:OK");
+	assert_non_null(fetch->spool);
+	say("* 6 EXPUNGE\r\n* 1 FETCH (UID 4 FLAGS ())\r\n5 OK x\r\n* 2 EXISTS\r\n6 OK x");
+	expect_events("two=5 two<4 unselect:OK one=2 third:OK");
+	assert_int_equal(two.view.expunges, 1);
+	assert_true(two.view.exists_changed);
+}
+
+/* … and without UNSELECT. */
+static void test_left_by_refusal(void **state)
+{
+	give_select("first", "A", &one.view);
+	give_leave("leave");
+	assert_null(client_last_view(client));
+	assert_false(client_selects(client));
+	give_select("second", "B", &two.view);
+	give_fetch("fetch", "UID FETCH 1:* UID");
+	expect("1 SELECT A\r\n2 EXAMINE interimap-no-such-mailbox\r\n3 SELECT B\r\n"
+	       "4 UID FETCH 1:* UID");
+	say("* 3 EXISTS\r\n1 OK x\r\n* 1 EXPUNGE\r\n* 1 FETCH (UID 9)\r\n2 NO [NONEXISTENT] none");
+	expect_events("one=3 first:OK one=2 one<9 leave:NO");
+	say("* 7 EXISTS\r\n3 OK x\r\n* 1 FETCH (UID 4)\r\n4 OK x");
+	expect_events("two=7 second:OK fetch<4 fetch:OK");
+}
+
+/* Then a refused SELECT selects nothing, and nothing is left of the mailbox before it. */
+static void test_left_and_refused(void **state)
+{
+	give_select("first", "A", &one.view);
+	give_leave("leave");
+	give_select("second", "B", &two.view);
+	give_fetch("fetch", "UID FETCH 1:* UID");
+	expect("1 SELECT A\r\n2 EXAMINE interimap-no-such-mailbox\r\n3 SELECT B\r\n"
+	       "4 UID FETCH 1:* UID");
+	say("1 OK x\r\n2 NO none\r\n3 NO gone\r\n* 1 EXPUNGE\r\n4 BAD x");
+	expect_events("first:OK leave:NO second:NO owner<type12 fetch:BAD");
+}
+
+static void expect_not_left(const char *answer, const char *reason)
+{
+	give_select("first", "A", &one.view);
+	give_leave("leave");
+	give_select("second", "B", &two.view);
+	expect("1 SELECT A\r\n2 EXAMINE interimap-no-such-mailbox\r\n3 SELECT B");
+	say("1 OK x");
+	expect_events("first:OK");
+	say(answer);
+	expect_lost("leave:LOST second:LOST lost", reason);
+}
+
+static void test_not_left(void **state)
+{
+	expect_not_left("2 OK [READ-ONLY] here it is",
+		"the server has a mailbox interimap-no-such-mailbox, which is asked for to leave "
+		"others, since it offers no UNSELECT: rename or delete it");
+}
+
+static void test_leaving_is_malformed(void **state)
+{
+	expect_not_left("2 BAD what?", "the server rejected an EXAMINE as malformed: what?");
+}
+
+/* EXPUNGE and EXISTS are counted from the answer to the SELECT on. */
+static void test_disturbed(void **state)
+{
+	give_select("first", "A", &one.view);
+	expect("1 SELECT A");
+	say("* 1 EXPUNGE\r\n* 2 EXISTS\r\n1 OK x");
+	expect_events("one=0 one=2 first:OK");
+	assert_int_equal(one.view.expunges, 0);
+	assert_false(one.view.exists_changed);
+	say("* 2 EXISTS\r\n* 1 EXPUNGE\r\n* 1 EXISTS");
+	expect_events("one=2 one=1 one=1");
+	assert_int_equal(one.view.expunges, 1);
+	assert_false(one.view.exists_changed);
+	say("* 1 EXPUNGE\r\n* 1 EXPUNGE\r\n* 4 EXISTS"); /* more than there are */
+	expect_events("one=0 one=0 one=4");
+	assert_int_equal(one.view.expunges, 3);
+	assert_true(one.view.exists_changed);
+	give_kind("unselect", "UNSELECT", COMMAND_UNSELECT);
+	give_select("again", "A", &one.view);
+	assert_int_equal(one.view.expunges, 0);
+	expect("2 UNSELECT\r\n3 SELECT A");
+	say("* 4 EXPUNGE\r\n2 OK x"); /* of the mailbox as it was selected before */
+	expect_events("one=0 unselect:OK");
+	say("* 3 EXISTS\r\n3 OK x");
+	expect_events("one=3 again:OK");
+	assert_int_equal(one.view.expunges, 0);
+	assert_false(one.view.exists_changed);
 }
 
 /* Without [CLOSED] nobody can say which mailbox the data belongs to. */
@@ -353,6 +469,12 @@ int main(void)
 		BOTH(test_unselect_between),
 		BOTH(test_nothing_selected_after_unselect),
 		BOTH(test_unselect_is_refused),
+		BOTH(test_without_closed),
+		BOTH(test_left_by_refusal),
+		BOTH(test_left_and_refused),
+		BOTH(test_not_left),
+		BOTH(test_leaving_is_malformed),
+		BOTH(test_disturbed),
 		BOTH(test_closed_is_missing),
 		BOTH(test_closed_is_missing_later),
 		BOTH(test_select_is_refused),
